@@ -1,1 +1,17 @@
-//! metadata
+//! The SQL store of names and the graph: repositories, tags, manifests (their bytes too), links
+//! from repositories to blobs, references from manifests, upload sessions, and the outbox that
+//! keeps a storage tree's link files in step.
+//!
+//! All SQL lives in this crate. [`MetadataStore`] is what the services see; [`SqliteStore`] is the
+//! embedded implementation. One test suite runs against every implementation.
+
+mod error;
+mod records;
+mod store;
+
+pub use error::MetadataError;
+pub use records::{
+    BlobLocation, BlobRecord, FinishedUpload, ManifestRecord, MountSource, NewManifest, NewUpload,
+    OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor, Upload, UploadProgress,
+};
+pub use store::MetadataStore;

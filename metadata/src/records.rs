@@ -1,0 +1,181 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use berth_oci::{Algorithm, Digest, HasherState, LinkChange, RepositoryName, Tag, UploadId};
+use bytes::Bytes;
+
+/// Where the blob store keeps a blob, in the words of its driver. Opaque here; empty for drivers
+/// that find a blob by its digest alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlobLocation(pub String);
+
+/// A blob that a repository links.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobRecord {
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// The number of bytes.
+    pub size: u64,
+    /// Where the bytes are.
+    pub location: BlobLocation,
+}
+
+/// Where a mount takes its blob from.
+#[derive(Clone, Copy, Debug)]
+pub enum MountSource<'a> {
+    /// From this repository.
+    Repository(&'a RepositoryName),
+    /// From any repository that links it.
+    Any,
+}
+
+/// A manifest in a repository. Shared between all that read it at the same time.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ManifestRecord {
+    /// The digest of the payload.
+    pub digest: Digest,
+    /// The media type it was pushed with.
+    pub media_type: String,
+    /// The bytes as they were pushed.
+    pub payload: Bytes,
+}
+
+/// A manifest to store, with all that the graph needs to know of it.
+#[derive(Clone, Debug)]
+pub struct NewManifest {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The digest of the payload.
+    pub digest: Digest,
+    /// The media type.
+    pub media_type: String,
+    /// The bytes as pushed.
+    pub payload: Bytes,
+    /// Blobs it references; those that must be linked in the repository come with `true`.
+    pub blobs: Vec<(Digest, bool)>,
+    /// Manifests it references; those that must be in the repository come with `true`.
+    pub manifests: Vec<(Digest, bool)>,
+    /// The manifest that it is attached to, which may not be here yet.
+    pub subject: Option<Digest>,
+    /// What a listing of referrers shows as the artifact type.
+    pub artifact_type: Option<String>,
+    /// What a listing of referrers shows as annotations.
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Tags to point to it, in the same transaction.
+    pub tags: Vec<Tag>,
+}
+
+/// How storing a manifest ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutManifest {
+    /// Stored, or stored already; the tags point to it.
+    Stored,
+    /// Nothing was written: these required blobs and manifests are not in the repository. Each is
+    /// named once, blobs first, in the order of the manifest.
+    Missing(Vec<Digest>),
+}
+
+/// A manifest that is attached to a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its artifact type.
+    pub artifact_type: Option<String>,
+    /// Its annotations.
+    pub annotations: Option<BTreeMap<String, String>>,
+}
+
+/// Where a page of referrers begins: after the referrer with this digest.
+pub type ReferrerCursor = Digest;
+
+/// One page of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The entries, in the listing's order.
+    pub entries: Vec<T>,
+    /// Whether entries follow behind the last one.
+    pub more: bool,
+}
+
+/// An upload session to open.
+#[derive(Clone, Debug)]
+pub struct NewUpload {
+    /// Its identifier.
+    pub id: UploadId,
+    /// The repository that it was opened in, and where alone it can be used.
+    pub repository: RepositoryName,
+    /// The algorithm that the hash state is kept for.
+    pub algorithm: Algorithm,
+    /// The hash state of no bytes.
+    pub hash_state: HasherState,
+    /// The blob store's own handle.
+    pub handle: String,
+}
+
+/// An open upload session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Its identifier.
+    pub id: UploadId,
+    /// Its repository.
+    pub repository: RepositoryName,
+    /// The algorithm of the hash state.
+    pub algorithm: Algorithm,
+    /// The number of bytes received and hashed.
+    pub offset: u64,
+    /// The state of the hash over those bytes.
+    pub hash_state: HasherState,
+    /// The blob store's own handle.
+    pub handle: String,
+    /// When it was opened.
+    pub started_at: SystemTime,
+    /// When it last moved.
+    pub updated_at: SystemTime,
+}
+
+/// How far a session has come.
+#[derive(Clone, Debug)]
+pub struct UploadProgress {
+    /// The session.
+    pub id: UploadId,
+    /// The offset that the writer started from. The session moves only if it still stands there.
+    pub from_offset: u64,
+    /// The new offset.
+    pub offset: u64,
+    /// The hash state at the new offset.
+    pub hash_state: HasherState,
+    /// The blob store's handle at the new offset.
+    pub handle: String,
+}
+
+/// A blob whose bytes are durable, to be linked into a repository.
+#[derive(Clone, Debug)]
+pub struct FinishedUpload {
+    /// The session it came through, which ends in the same transaction; `None` when the blob came
+    /// in one request and no session was ever stored.
+    pub id: Option<UploadId>,
+    /// The repository that gets the link.
+    pub repository: RepositoryName,
+    /// The blob.
+    pub blob: BlobRecord,
+    /// How long the link is kept from collection while no manifest needs the blob.
+    pub lease: Duration,
+}
+
+/// The place of an entry in the outbox; later entries have greater ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OutboxId(pub i64);
+
+/// A committed change that the storage tree has still to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// Its place.
+    pub id: OutboxId,
+    /// The change.
+    pub change: LinkChange,
+}

@@ -1,0 +1,148 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
+
+use crate::{
+    BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MountSource, NewManifest, NewUpload,
+    OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor, Upload, UploadProgress,
+};
+
+/// The truth about names and the graph.
+///
+/// Every method is one transaction. When a method that changes something returns `Ok`, the change
+/// is committed; it is on stable storage too unless the method says *relaxed*: a relaxed change
+/// survives the death of the process, but a power cut may undo it, and only changes that nobody
+/// was promised are relaxed. Reads see every change that was acknowledged before they began.
+///
+/// Listings are ordered by the bytes of the name, on every implementation.
+#[async_trait]
+pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
+    /// The repositories after `after`, at most `limit`. A repository exists from its first link or
+    /// manifest on.
+    async fn repositories(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<RepositoryName>, MetadataError>;
+
+    /// Whether the repository exists.
+    async fn repository_exists(&self, name: &RepositoryName) -> Result<bool, MetadataError>;
+
+    /// The blob, if the repository links it.
+    async fn blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<BlobRecord>, MetadataError>;
+
+    /// Links a blob that another repository has; `None` when the source does not link it.
+    /// The link carries a lease of `lease`.
+    async fn mount_blob(
+        &self,
+        target: &RepositoryName,
+        source: MountSource<'_>,
+        digest: &Digest,
+        lease: Duration,
+    ) -> Result<Option<BlobRecord>, MetadataError>;
+
+    /// Takes the link away; false when there was none. The bytes stay for the collector.
+    async fn unlink_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, MetadataError>;
+
+    /// Opens an upload session at offset 0. Relaxed.
+    async fn create_upload(&self, upload: NewUpload) -> Result<(), MetadataError>;
+
+    /// The session, if it is open in this repository.
+    async fn upload(
+        &self,
+        repository: &RepositoryName,
+        id: UploadId,
+    ) -> Result<Option<Upload>, MetadataError>;
+
+    /// Moves the session on; false, and nothing changed, when it is gone or stands elsewhere than
+    /// at `from_offset`. Relaxed: the bytes are durable before this is called.
+    async fn advance_upload(&self, progress: UploadProgress) -> Result<bool, MetadataError>;
+
+    /// Records the blob, links it into the repository and ends the session; false, and nothing
+    /// changed, when a session was named and is gone (cancelled, or finished by somebody else).
+    async fn finish_upload(&self, finished: FinishedUpload) -> Result<bool, MetadataError>;
+
+    /// Ends the session without a blob; false when it is not open in this repository. Relaxed.
+    async fn delete_upload(
+        &self,
+        repository: &RepositoryName,
+        id: UploadId,
+    ) -> Result<bool, MetadataError>;
+
+    /// Sessions that have not moved since `before`, the stalest first, at most `limit`.
+    async fn stale_uploads(
+        &self,
+        before: SystemTime,
+        limit: u32,
+    ) -> Result<Vec<Upload>, MetadataError>;
+
+    /// The manifest that the reference names in the repository.
+    async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<Arc<ManifestRecord>>, MetadataError>;
+
+    /// Stores a manifest with its references and points its tags to it, all or nothing.
+    async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError>;
+
+    /// Deletes the manifest and every tag that points to it; false when it is not there.
+    async fn delete_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, MetadataError>;
+
+    /// Deletes the tag alone; false when it is not there.
+    async fn delete_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<bool, MetadataError>;
+
+    /// The tags after `after`, at most `limit`; `None` when the repository does not exist.
+    async fn tags(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Option<Page<Tag>>, MetadataError>;
+
+    /// The manifests of the repository whose subject is `subject`, ordered by digest, those of
+    /// `artifact_type` alone when it is given.
+    async fn referrers(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        after: Option<&ReferrerCursor>,
+        limit: u32,
+    ) -> Result<Page<Referrer>, MetadataError>;
+
+    /// The oldest changes that the storage tree has still to follow, at most `limit`.
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, MetadataError>;
+
+    /// Forgets the changes up to and with `through`: the tree has them on stable storage. Relaxed.
+    async fn outbox_done(&self, through: OutboxId) -> Result<(), MetadataError>;
+
+    /// Waits until the outbox may hold an entry. Returns at once after a start with entries left.
+    async fn outbox_filled(&self);
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), MetadataError>;
+
+    /// Commits what is queued and closes the database. Later calls answer
+    /// [`MetadataError::Closed`].
+    async fn close(&self);
+}
