@@ -1,0 +1,114 @@
+use std::fmt;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use berth_oci::{Digest, LinkChange, UploadId};
+use bytes::Bytes;
+
+use crate::StoreError;
+
+/// A store of content-addressed blobs, and of uploads that become blobs.
+///
+/// An upload goes through `begin_upload`, any number of `continue_upload` + [`UploadWriter::write`],
+/// and ends with [`UploadWriter::finish`] or `abort_upload`. Its *handle* is a text that the
+/// caller keeps in the database, so that any process can go on with it. The *location* of a blob
+/// is a text too, opaque to callers, kept beside the digest.
+#[async_trait]
+pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
+    /// What this store can do beyond the rest of the trait.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The tree of link files that the store keeps, if it keeps one.
+    fn link_tree(&self) -> Option<&dyn LinkTree> {
+        None
+    }
+
+    /// A handle for a new upload. Nothing is durable yet, and nothing needs to be undone when the
+    /// handle is dropped unused.
+    async fn begin_upload(&self, id: UploadId) -> Result<String, StoreError>;
+
+    /// Takes hold of an upload to go on at `offset`. Bytes that were written behind it are
+    /// discarded by the first change of the writer, not before: whoever takes hold can still look
+    /// whether the upload stands where it was thought to.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] while another writer holds the upload (the hold of a process that
+    /// died is void), [`StoreError::UploadLost`] when fewer than `offset` bytes are there.
+    async fn continue_upload(
+        &self,
+        handle: &str,
+        offset: u64,
+    ) -> Result<Box<dyn UploadWriter>, StoreError>;
+
+    /// The bytes of an upload so far, to be read back. Fails as `continue_upload` does.
+    async fn open_upload(&self, handle: &str, offset: u64) -> Result<OpenBlob, StoreError>;
+
+    /// Gives back what an upload holds; nothing when it holds nothing.
+    async fn abort_upload(&self, handle: &str) -> Result<(), StoreError>;
+
+    /// Uploads that hold something, each with its handle and the time of its last write, however
+    /// they came to be: those of a process that died before it recorded them too.
+    async fn uploads(&self) -> Result<Vec<(String, SystemTime)>, StoreError>;
+
+    /// Opens a blob for reading.
+    async fn open(&self, digest: &Digest, location: &str) -> Result<OpenBlob, StoreError>;
+
+    /// The size of a blob in bytes.
+    async fn stat(&self, digest: &Digest, location: &str) -> Result<u64, StoreError>;
+
+    /// Deletes a blob; nothing when it is not there. Readers that have it open go on.
+    async fn delete(&self, digest: &Digest, location: &str) -> Result<(), StoreError>;
+
+    /// Proves that the store can be written and read now, in a place of its own.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// What a store can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The smallest chunk, but for the last one, that clients should send; 0 for any.
+    pub min_chunk: u64,
+}
+
+/// An upload held for writing. Dropping it lets go; bytes since the last `sync` may be lost.
+#[async_trait]
+pub trait UploadWriter: Send {
+    /// Appends the chunks, in order.
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<(), StoreError>;
+
+    /// Waits until all that was written is on stable storage and gives the handle to record.
+    async fn sync(&mut self) -> Result<String, StoreError>;
+
+    /// Makes the upload the blob `digest`: durable, under its own name, replacing bytes that the
+    /// store may hold under the same digest. The caller has verified the digest.
+    /// Gives the location to record.
+    async fn finish(self: Box<Self>, digest: &Digest) -> Result<String, StoreError>;
+}
+
+/// A blob opened for reading. It stays readable when the blob is deleted meanwhile.
+#[derive(Clone, Debug)]
+pub struct OpenBlob {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its bytes.
+    pub content: BlobContent,
+}
+
+/// How the bytes of an open blob can be had.
+#[derive(Clone, Debug)]
+pub enum BlobContent {
+    /// In a file: read it at any offset, or hand it to the kernel.
+    File(Arc<File>),
+    /// In memory.
+    Memory(Bytes),
+}
+
+/// A readable tree of link files beside the blobs, as `registry:2` keeps it.
+#[async_trait]
+pub trait LinkTree: Send + Sync {
+    /// Makes the tree follow the changes, in order. Applying a change again changes nothing.
+    /// When this returns they are on stable storage.
+    async fn apply(&self, changes: Vec<LinkChange>) -> Result<(), StoreError>;
+}

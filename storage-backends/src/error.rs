@@ -1,0 +1,45 @@
+use std::io;
+
+use thiserror::Error;
+
+/// Why the store could not do it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The bytes are not there.
+    #[error("the store does not hold the content")]
+    NotFound,
+    /// Another request is writing to the same upload.
+    #[error("another request is writing to this upload")]
+    Busy,
+    /// The store holds fewer bytes of an upload than were recorded.
+    #[error("the store holds {held} bytes of the upload where {recorded} were recorded")]
+    UploadLost {
+        /// The bytes that were recorded.
+        recorded: u64,
+        /// The bytes that are there.
+        held: u64,
+    },
+    /// No room. What was stored before is untouched.
+    #[error("no space is left in the store")]
+    NoSpace,
+    /// The store cannot be written.
+    #[error("the store cannot be written: {0}")]
+    ReadOnly(io::Error),
+    /// The store did not answer as it should.
+    #[error("the store failed: {0}")]
+    Io(io::Error),
+}
+
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                Self::ReadOnly(error)
+            }
+            _ => Self::Io(error),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Making names durable: a file is on stable storage only when its directory is, too.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+/// Writes a file whole: afterwards the path holds either what it held before or `bytes`, at any
+/// instant and over a crash. Not synced.
+pub(super) fn replace(path: &Path, scratch: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::write(scratch, bytes)?;
+    rename_creating_parents(scratch, path)
+}
+
+/// Renames `from` to `to`, making the directories above `to` where they are missing.
+pub(super) fn rename_creating_parents(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::rename(from, to)
+}
+
+/// Syncs `count` directories: the one that holds `path`, and those above it.
+pub(super) fn sync_directories(path: &Path, count: usize) -> io::Result<()> {
+    for directory in path.ancestors().skip(1).take(count) {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Removes a file and then the directories above it that are empty now, up to `keep`, which stays.
+/// Nothing when the file is not there.
+pub(super) fn remove_with_empty_parents(path: &Path, keep: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    for directory in path.ancestors().skip(1).take_while(|directory| *directory != keep) {
+        // Not empty, or gone already: either way there is nothing more to tidy.
+        if fs::remove_dir(directory).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use berth_oci::{Digest, LinkChange, UploadId};
+
+use super::layout::Layout;
+use super::{blocking, durable};
+use crate::{LinkTree, StoreError};
+
+/// The link files of `registry:2`.
+///
+/// A batch of changes is written first and synced as a whole by one sync of the filesystem: link
+/// files are tiny and many, and nobody waits for them.
+#[derive(Clone, Debug)]
+pub(super) struct FilesystemLinks {
+    layout: Arc<Layout>,
+}
+
+impl FilesystemLinks {
+    pub(super) fn new(layout: Arc<Layout>) -> Self {
+        Self { layout }
+    }
+}
+
+#[async_trait]
+impl LinkTree for FilesystemLinks {
+    async fn apply(&self, changes: Vec<LinkChange>) -> Result<(), StoreError> {
+        let layout = self.layout.clone();
+        blocking(move || {
+            let scratch = layout.upload(UploadId::random());
+            for change in &changes {
+                apply_one(&layout, &scratch, change)?;
+            }
+            rustix::fs::syncfs(File::open(layout.uploads())?).map_err(io::Error::from)?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn apply_one(layout: &Layout, scratch: &Path, change: &LinkChange) -> io::Result<()> {
+    match change {
+        LinkChange::LinkBlob { repository, digest } => {
+            write_link(&layout.layer_link(repository, digest), scratch, digest)
+        }
+        LinkChange::UnlinkBlob { repository, digest } => durable::remove_with_empty_parents(
+            &layout.layer_link(repository, digest),
+            &layout.layers(repository),
+        ),
+        LinkChange::PutManifest { repository, digest, payload } => {
+            let data = layout.blob_data(digest);
+            if !data.exists() {
+                durable::replace(&data, scratch, payload)?;
+            }
+            // registry:2 takes a folder for a repository only when it finds `_layers` in it.
+            fs::create_dir_all(layout.layers(repository))?;
+            write_link(&layout.revision_link(repository, digest), scratch, digest)
+        }
+        LinkChange::DeleteManifest { repository, digest } => durable::remove_with_empty_parents(
+            &layout.revision_link(repository, digest),
+            &layout.manifests(repository),
+        ),
+        LinkChange::SetTag { repository, tag, digest } => {
+            write_link(&layout.tag_index_link(repository, tag, digest), scratch, digest)?;
+            write_link(&layout.tag_current_link(repository, tag), scratch, digest)
+        }
+        LinkChange::DeleteTag { repository, tag } => {
+            match fs::remove_dir_all(layout.tag(repository, tag)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+fn write_link(path: &Path, scratch: &Path, digest: &Digest) -> io::Result<()> {
+    durable::replace(path, scratch, digest.to_string().as_bytes())
+}

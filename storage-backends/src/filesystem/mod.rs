@@ -1,0 +1,193 @@
+//! Blobs in files, in the tree that `registry:2` keeps.
+
+mod durable;
+mod layout;
+mod links;
+mod upload;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use berth_oci::{Digest, UploadId};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+
+use crate::{BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, StoreError, UploadWriter};
+use layout::Layout;
+use links::FilesystemLinks;
+use upload::FilesystemUpload;
+
+/// The filesystem driver. Cheap to clone.
+///
+/// A finished upload is renamed into its place, so its bytes are written once. Durable means
+/// synced: the file before the rename, the directories after it.
+#[derive(Clone, Debug)]
+pub struct FilesystemStore {
+    layout: Arc<Layout>,
+    links: FilesystemLinks,
+}
+
+impl FilesystemStore {
+    /// Opens the tree under `root`, making it where it is missing.
+    ///
+    /// # Errors
+    /// When the directories can be neither found nor made.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let layout = Arc::new(Layout::new(root));
+        for directory in layout.directories() {
+            fs::create_dir_all(directory)?;
+        }
+        Ok(Self { links: FilesystemLinks::new(layout.clone()), layout })
+    }
+
+    fn upload_path(&self, handle: &str) -> Result<PathBuf, StoreError> {
+        let id: UploadId = handle.parse().map_err(|_| StoreError::NotFound)?;
+        Ok(self.layout.upload(id))
+    }
+}
+
+#[async_trait]
+impl BlobStore for FilesystemStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { min_chunk: 0 }
+    }
+
+    fn link_tree(&self) -> Option<&dyn LinkTree> {
+        Some(&self.links)
+    }
+
+    async fn begin_upload(&self, id: UploadId) -> Result<String, StoreError> {
+        Ok(id.to_string())
+    }
+
+    async fn continue_upload(
+        &self,
+        handle: &str,
+        offset: u64,
+    ) -> Result<Box<dyn UploadWriter>, StoreError> {
+        let path = self.upload_path(handle)?;
+        let layout = self.layout.clone();
+        let handle = handle.to_owned();
+        let upload = blocking(move || FilesystemUpload::open(layout, path, handle, offset)).await?;
+        Ok(Box::new(upload))
+    }
+
+    async fn open_upload(&self, handle: &str, offset: u64) -> Result<OpenBlob, StoreError> {
+        let path = self.upload_path(handle)?;
+        let file = if offset == 0 {
+            // An upload without bytes has no file yet.
+            return Ok(OpenBlob { size: 0, content: BlobContent::Memory(bytes::Bytes::new()) });
+        } else {
+            blocking(move || Ok(File::open(path)?)).await?
+        };
+        let held = file.metadata()?.len();
+        if held < offset {
+            return Err(StoreError::UploadLost { recorded: offset, held });
+        }
+        Ok(OpenBlob { size: offset, content: BlobContent::File(Arc::new(file)) })
+    }
+
+    async fn abort_upload(&self, handle: &str) -> Result<(), StoreError> {
+        let path = self.upload_path(handle)?;
+        blocking(move || none_if_missing(fs::remove_file(path)).map(|_| ())).await
+    }
+
+    async fn uploads(&self) -> Result<Vec<(String, SystemTime)>, StoreError> {
+        let folder = self.layout.uploads().to_owned();
+        blocking(move || {
+            let mut uploads = Vec::new();
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                // An entry that goes while we look is no upload any more.
+                let Some(metadata) = none_if_missing(entry.metadata())? else { continue };
+                if let Ok(handle) = entry.file_name().into_string()
+                    && handle.parse::<UploadId>().is_ok()
+                {
+                    uploads.push((handle, metadata.modified()?));
+                }
+            }
+            Ok(uploads)
+        })
+        .await
+    }
+
+    async fn open(&self, digest: &Digest, _location: &str) -> Result<OpenBlob, StoreError> {
+        let path = self.layout.blob_data(digest);
+        let file = match open_if_cached(&path) {
+            Some(opened) => opened?,
+            None => blocking(move || Ok(File::open(path)?)).await?,
+        };
+        // The kernel answers this from the open file, without the disk.
+        let size = file.metadata()?.len();
+        Ok(OpenBlob { size, content: BlobContent::File(Arc::new(file)) })
+    }
+
+    async fn stat(&self, digest: &Digest, _location: &str) -> Result<u64, StoreError> {
+        let path = self.layout.blob_data(digest);
+        blocking(move || Ok(fs::metadata(path)?.len())).await
+    }
+
+    async fn delete(&self, digest: &Digest, _location: &str) -> Result<(), StoreError> {
+        let path = self.layout.blob_data(digest);
+        blocking(move || {
+            let Some(folder) = path.parent() else { return Ok(()) };
+            if none_if_missing(fs::remove_file(&path))?.is_some() {
+                none_if_missing(fs::remove_dir(folder))?;
+                durable::sync_directories(folder, 1)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let path = self.layout.uploads().join(".check");
+        blocking(move || {
+            fs::write(&path, b"berth")?;
+            let read = fs::read(&path)?;
+            fs::remove_file(&path)?;
+            if read == b"berth" {
+                Ok(())
+            } else {
+                Err(StoreError::Io(io::Error::other(
+                    "a file read back differs from what was written",
+                )))
+            }
+        })
+        .await
+    }
+}
+
+/// Opens a file whose path the kernel has in its caches; `None` when the disk would be asked.
+///
+/// A lookup that cannot wait needs no other thread: it is the path of every warm read.
+fn open_if_cached(path: &Path) -> Option<io::Result<File>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
+        Ok(fd) => Some(Ok(File::from(fd))),
+        // Not cached; or a kernel or filesystem that does not know the question.
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => None,
+        Err(errno) => Some(Err(errno.into())),
+    }
+}
+
+/// Runs file operations where waiting for a disk delays nobody else.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StoreError::Io(io::Error::other(error))),
+    }
+}
+
+fn none_if_missing<T>(result: io::Result<T>) -> Result<Option<T>, StoreError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,159 @@
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::io::{IoSlice, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use berth_oci::Digest;
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use super::layout::Layout;
+use super::{blocking, durable};
+use crate::{StoreError, UploadWriter};
+
+/// How many bytes go to the page cache before a sync of them is started behind the writer, so
+/// that the last sync finds little left to do.
+const WRITE_BEHIND: u64 = 32 << 20;
+
+/// An upload file, locked for one writer. The lock belongs to the open file, so it ends with the
+/// process that holds it, however that ends.
+#[derive(Debug)]
+pub(super) struct FilesystemUpload {
+    layout: Arc<Layout>,
+    file: Arc<File>,
+    path: PathBuf,
+    handle: String,
+    /// The offset to go on from while longer contents stand in the file. They are cut off by the
+    /// first change, not by taking hold: the holder may find that it came too late.
+    cut_to: Option<u64>,
+    unsynced: u64,
+    write_behind: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl FilesystemUpload {
+    pub(super) fn open(
+        layout: Arc<Layout>,
+        path: PathBuf,
+        handle: String,
+        offset: u64,
+    ) -> Result<Self, StoreError> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(offset == 0);
+        let file = match options.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && offset > 0 => {
+                return Err(StoreError::UploadLost { recorded: offset, held: 0 });
+            }
+            other => other?,
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Busy),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let held = file.metadata()?.len();
+        if held < offset {
+            return Err(StoreError::UploadLost { recorded: offset, held });
+        }
+        Ok(Self {
+            layout,
+            file: Arc::new(file),
+            path,
+            handle,
+            cut_to: (held > offset).then_some(offset),
+            unsynced: 0,
+            write_behind: None,
+        })
+    }
+
+    /// Starts a sync behind the writer, unless the last one is still under way.
+    async fn sync_behind(&mut self) -> Result<(), StoreError> {
+        if let Some(running) = self.write_behind.take() {
+            if !running.is_finished() {
+                self.write_behind = Some(running);
+                return Ok(());
+            }
+            joined(running).await?;
+        }
+        self.unsynced = 0;
+        let file = self.file.clone();
+        self.write_behind = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        Ok(())
+    }
+
+    async fn end_write_behind(&mut self) -> Result<(), StoreError> {
+        match self.write_behind.take() {
+            Some(running) => joined(running).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl UploadWriter for FilesystemUpload {
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<(), StoreError> {
+        self.unsynced += chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        let (file, cut_to) = (self.file.clone(), self.cut_to.take());
+        blocking(move || {
+            cut(&file, cut_to)?;
+            Ok(write_all(&file, &chunks)?)
+        })
+        .await?;
+        if self.unsynced >= WRITE_BEHIND {
+            self.sync_behind().await?;
+        }
+        Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<String, StoreError> {
+        // A failed sync is told once only: the one behind the writer may have been the one.
+        self.end_write_behind().await?;
+        let (file, cut_to) = (self.file.clone(), self.cut_to.take());
+        blocking(move || {
+            cut(&file, cut_to)?;
+            Ok(file.sync_data()?)
+        })
+        .await?;
+        Ok(self.handle.clone())
+    }
+
+    async fn finish(mut self: Box<Self>, digest: &Digest) -> Result<String, StoreError> {
+        self.end_write_behind().await?;
+        let digest = *digest;
+        blocking(move || {
+            cut(&self.file, self.cut_to)?;
+            self.file.sync_data()?;
+            self.layout.place_blob(&self.path, &digest)?;
+            Ok(String::new())
+        })
+        .await
+    }
+}
+
+fn cut(file: &File, to: Option<u64>) -> io::Result<()> {
+    to.map_or(Ok(()), |len| file.set_len(len))
+}
+
+fn write_all(mut file: &File, chunks: &[Bytes]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
+    let mut rest = &mut slices[..];
+    // Leading empty slices would make a write of nothing look like the end of the disk.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn joined(task: JoinHandle<io::Result<()>>) -> Result<(), StoreError> {
+    match task.await {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(StoreError::Io(io::Error::other(error))),
+    }
+}

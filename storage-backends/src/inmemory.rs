@@ -1,0 +1,167 @@
+//! Blobs in memory: for tests and for registries that may forget everything.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use berth_oci::{Digest, UploadId};
+use bytes::{Bytes, BytesMut};
+
+use crate::{BlobContent, BlobStore, Capabilities, OpenBlob, StoreError, UploadWriter};
+
+/// The in-memory driver. Everything is gone with the process; its use of memory is bounded only
+/// by what clients push. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct InMemoryStore {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    blobs: HashMap<Digest, Bytes>,
+    uploads: HashMap<String, Upload>,
+}
+
+#[derive(Debug)]
+struct Upload {
+    bytes: BytesMut,
+    held: bool,
+    written_at: SystemTime,
+}
+
+impl InMemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Bytes, StoreError> {
+        self.state().blobs.get(digest).cloned().ok_or(StoreError::NotFound)
+    }
+}
+
+#[async_trait]
+impl BlobStore for InMemoryStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { min_chunk: 0 }
+    }
+
+    async fn begin_upload(&self, id: UploadId) -> Result<String, StoreError> {
+        Ok(id.to_string())
+    }
+
+    async fn continue_upload(
+        &self,
+        handle: &str,
+        offset: u64,
+    ) -> Result<Box<dyn UploadWriter>, StoreError> {
+        let mut state = self.state();
+        if offset == 0 && !state.uploads.contains_key(handle) {
+            let fresh =
+                Upload { bytes: BytesMut::new(), held: false, written_at: SystemTime::now() };
+            state.uploads.insert(handle.to_owned(), fresh);
+        }
+        let Some(upload) = state.uploads.get_mut(handle) else {
+            return Err(StoreError::UploadLost { recorded: offset, held: 0 });
+        };
+        if upload.held {
+            return Err(StoreError::Busy);
+        }
+        let held = upload.bytes.len() as u64;
+        if held < offset {
+            return Err(StoreError::UploadLost { recorded: offset, held });
+        }
+        upload.held = true;
+        Ok(Box::new(InMemoryUpload { store: self.clone(), handle: handle.to_owned(), offset }))
+    }
+
+    async fn open_upload(&self, handle: &str, offset: u64) -> Result<OpenBlob, StoreError> {
+        let state = self.state();
+        let bytes = match state.uploads.get(handle) {
+            Some(upload) => Bytes::copy_from_slice(&upload.bytes),
+            None => Bytes::new(),
+        };
+        let held = bytes.len() as u64;
+        if held < offset {
+            return Err(StoreError::UploadLost { recorded: offset, held });
+        }
+        let bytes = bytes.slice(..offset as usize);
+        Ok(OpenBlob { size: offset, content: BlobContent::Memory(bytes) })
+    }
+
+    async fn abort_upload(&self, handle: &str) -> Result<(), StoreError> {
+        self.state().uploads.remove(handle);
+        Ok(())
+    }
+
+    async fn uploads(&self) -> Result<Vec<(String, SystemTime)>, StoreError> {
+        let state = self.state();
+        Ok(state.uploads.iter().map(|(handle, u)| (handle.clone(), u.written_at)).collect())
+    }
+
+    async fn open(&self, digest: &Digest, _location: &str) -> Result<OpenBlob, StoreError> {
+        let bytes = self.blob(digest)?;
+        Ok(OpenBlob { size: bytes.len() as u64, content: BlobContent::Memory(bytes) })
+    }
+
+    async fn stat(&self, digest: &Digest, _location: &str) -> Result<u64, StoreError> {
+        Ok(self.blob(digest)?.len() as u64)
+    }
+
+    async fn delete(&self, digest: &Digest, _location: &str) -> Result<(), StoreError> {
+        self.state().blobs.remove(digest);
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+struct InMemoryUpload {
+    store: InMemoryStore,
+    handle: String,
+    /// Where the next chunk goes. What is held behind it is cut off by the next change.
+    offset: u64,
+}
+
+#[async_trait]
+impl UploadWriter for InMemoryUpload {
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<(), StoreError> {
+        let mut state = self.store.state();
+        let upload = state.uploads.get_mut(&self.handle).ok_or(StoreError::NotFound)?;
+        upload.bytes.truncate(self.offset as usize);
+        for chunk in &chunks {
+            upload.bytes.extend_from_slice(chunk);
+        }
+        self.offset = upload.bytes.len() as u64;
+        upload.written_at = SystemTime::now();
+        Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<String, StoreError> {
+        Ok(self.handle.clone())
+    }
+
+    async fn finish(self: Box<Self>, digest: &Digest) -> Result<String, StoreError> {
+        let mut state = self.store.state();
+        let mut upload = state.uploads.remove(&self.handle).ok_or(StoreError::NotFound)?;
+        upload.bytes.truncate(self.offset as usize);
+        state.blobs.insert(*digest, upload.bytes.freeze());
+        Ok(String::new())
+    }
+}
+
+impl Drop for InMemoryUpload {
+    fn drop(&mut self) {
+        if let Some(upload) = self.store.state().uploads.get_mut(&self.handle) {
+            upload.held = false;
+        }
+    }
+}
