@@ -1,0 +1,206 @@
+//! Checks beyond types: unknown keys, sections that cannot be honoured, values that do not go together.
+
+use yaml_serde::Value;
+
+use crate::error::ConfigError;
+use crate::load::Source;
+use crate::path::{KeyPath, Step};
+use crate::root::VERSION;
+use crate::schema::{self, Kind, Node};
+use crate::{Config, Listen, Network, driver};
+
+/// Every key must be known, and none may ask for what this build cannot do.
+pub(crate) fn keys(value: &Value, source: &Source<'_>) -> Result<(), ConfigError> {
+    below(schema::tree(), value, &KeyPath::default(), source)
+}
+
+fn below(node: &Node, value: &Value, path: &KeyPath, source: &Source<'_>) -> Result<(), ConfigError> {
+    if let Some(message) = &node.refused
+        && !node.driver
+        && !is_empty(value)
+    {
+        return Err(ConfigError::NotInThisBuild { at: source.at(path), key: path.to_string(), message: message.clone() });
+    }
+    match (&node.kind, value) {
+        (Kind::Section(_), Value::Mapping(mapping)) => {
+            for (key, value) in mapping {
+                let name = key.as_str().unwrap_or_default();
+                match node.child(name) {
+                    Some(child) => below(child, value, &path.key(name), source)?,
+                    None => return Err(unknown(node, name, &path.key(name), source)),
+                }
+            }
+        }
+        (Kind::List(item), Value::Sequence(values)) => {
+            for (index, value) in values.iter().enumerate() {
+                below(item, value, &path.with(Step::Index(index)), source)?;
+            }
+        }
+        (Kind::Map(item), Value::Mapping(mapping)) => {
+            for (key, value) in mapping {
+                below(item, value, &path.key(key.as_str().unwrap_or_default()), source)?;
+            }
+        }
+        // Values that do not fit are found by the deserialisation.
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A section of `registry:2` may be there without asking for anything: `tls: {}`, `proxy: {remoteurl: ""}`.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Sequence(values) => values.is_empty(),
+        Value::Mapping(mapping) => mapping.values().all(is_empty),
+        _ => false,
+    }
+}
+
+fn unknown(section: &Node, name: &str, path: &KeyPath, source: &Source<'_>) -> ConfigError {
+    let siblings = section.children().iter().map(|(key, _)| key.as_str());
+    let hint = schema::nearest(name, siblings).and_then(|key| section.child(key)).map(|node| node.path.clone());
+    let hint = hint.or_else(|| elsewhere(name));
+    ConfigError::UnknownKey { at: source.at(path), key: path.to_string(), hint }
+}
+
+/// The one key of that name in another section.
+fn elsewhere(name: &str) -> Option<String> {
+    let mut places = Vec::new();
+    schema::tree().walk(&mut |node| {
+        if node.path.rsplit('.').next() == Some(name) {
+            places.push(node.path.clone());
+        }
+    });
+    if places.len() == 1 { places.pop() } else { None }
+}
+
+/// Exactly one driver, and one that this build has.
+pub(crate) fn drivers(value: &Value, source: &Source<'_>) -> Result<(), ConfigError> {
+    let chosen = driver::chosen(value);
+    if let [_, (second, _), ..] = chosen.as_slice() {
+        let names = chosen.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+        let message = format!(
+            "there can be one storage driver, and {names} are named: remove one, or choose with REGISTRY_STORAGE={second}"
+        );
+        return Err(source.invalid(&driver::section(), &message));
+    }
+    let [(name, node)] = chosen.as_slice() else { return Ok(()) };
+    match &node.refused {
+        None => Ok(()),
+        Some(message) => {
+            let path = driver::section().key(name);
+            Err(ConfigError::NotInThisBuild { at: source.at(&path), key: path.to_string(), message: message.clone() })
+        }
+    }
+}
+
+/// What the types cannot say.
+pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
+    let invalid = |key: &str, message: String| Err(source.invalid(&KeyPath::of(key), &message));
+    if config.version != VERSION {
+        return invalid("version", format!("there is no version `{}`: write `{VERSION}`", config.version));
+    }
+    if config.metadata.sqlite.path.is_some() && config.storage.inmemory.is_some() {
+        return invalid(
+            "metadata.sqlite.path",
+            "blobs in memory are gone at the next start and their metadata must be too: remove this key, or use `storage.filesystem`".to_owned(),
+        );
+    }
+    for (key, zero) in zeros(config) {
+        if zero {
+            return invalid(key, "it must be more than 0".to_owned());
+        }
+    }
+    http(config, &invalid)
+}
+
+/// Values that would stop the service when they are zero.
+fn zeros(config: &Config) -> [(&'static str, bool); 11] {
+    let limits = &config.http.limits;
+    let purging = &config.storage.maintenance.uploadpurging;
+    let health = &config.health.storagedriver;
+    [
+        ("http.limits.manifestsize", limits.manifestsize.bytes() == 0),
+        ("http.limits.headertimeout", limits.headertimeout.is_zero()),
+        ("http.limits.bodytimeout", limits.bodytimeout.is_zero()),
+        ("http.limits.connections", limits.connections == 0),
+        ("http.limits.uploadmemory", limits.uploadmemory.bytes() == 0),
+        ("storage.maintenance.uploadpurging.age", purging.age.is_zero()),
+        ("storage.maintenance.uploadpurging.interval", purging.interval.is_zero()),
+        ("health.storagedriver.interval", health.interval.is_zero()),
+        ("health.storagedriver.threshold", health.threshold == 0),
+        ("catalog.maxentries", config.catalog.maxentries == 0),
+        ("metadata.sqlite.readers", config.metadata.sqlite.readers == 0),
+    ]
+}
+
+type Invalid<'i> = &'i dyn Fn(&str, String) -> Result<(), ConfigError>;
+
+fn http(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
+    let http = &config.http;
+    match http.listen() {
+        Err(message) => return invalid("http.addr", message),
+        Ok(listen) => reachable("http.addr", &http.addr, &listen, http.allowinsecure, invalid)?,
+    }
+    if let Some(addr) = http.debug.addr.as_deref().filter(|addr| !addr.is_empty()) {
+        match Listen::tcp(addr) {
+            Err(message) => return invalid("http.debug.addr", message),
+            Ok(listen) => reachable("http.debug.addr", addr, &listen, http.allowinsecure, invalid)?,
+        }
+        if http.net == Network::Tcp && addr == http.addr && !addr.ends_with(":0") {
+            return invalid("http.debug.addr", "it must differ from `http.addr`".to_owned());
+        }
+    }
+    if let Some(host) = http.host.as_deref().filter(|host| !host.is_empty() && !is_url(host)) {
+        return invalid("http.host", format!("`{host}` is not a URL: write for example `https://registry.example.org`"));
+    }
+    if let Some(prefix) = http.prefix.as_deref().filter(|prefix| !prefix.is_empty() && !is_path(prefix)) {
+        return invalid("http.prefix", format!("`{prefix}` is not a path: write for example `/registry/`"));
+    }
+    if !is_path(&http.debug.prometheus.path) {
+        let path = &http.debug.prometheus.path;
+        return invalid("http.debug.prometheus.path", format!("`{path}` is not a path: write for example `/metrics`"));
+    }
+    headers(config, invalid)
+}
+
+/// Secure by default: what others can reach is served without TLS and authentication only on demand.
+fn reachable(key: &str, addr: &str, listen: &Listen, allowed: bool, invalid: Invalid<'_>) -> Result<(), ConfigError> {
+    if allowed || listen.is_loopback() {
+        return Ok(());
+    }
+    let message = format!(
+        "other machines can reach `{addr}`, and there is neither TLS nor authentication, so whoever reaches it can push and pull; \
+         if that is wanted, set `http.allowinsecure: true` (REGISTRY_HTTP_ALLOWINSECURE=true), else listen on a loopback \
+         address such as `127.0.0.1:5000`"
+    );
+    invalid(key, message)
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && is_printable(rest) && !rest.contains(['?', '#']))
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && !text.contains("//") && is_printable(text) && !text.contains(['?', '#', '%'])
+}
+
+/// Fit for a header or a URL: visible ASCII.
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn headers(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
+    for (name, values) in &config.http.headers {
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)) {
+            return invalid("http.headers", format!("`{name}` is not the name of a header"));
+        }
+        if values.iter().any(|value| value.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)) {
+            return invalid("http.headers", format!("the value of `{name}` holds a control character"));
+        }
+    }
+    Ok(())
+}

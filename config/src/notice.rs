@@ -1,0 +1,40 @@
+//! Lines about what was accepted but has no effect, or not the usual one.
+
+use yaml_serde::Value;
+
+use crate::schema::{self, Node};
+use crate::{Config, LogFormatter};
+
+/// One line for each key that is set and ignored.
+pub(crate) fn of_ignored_keys(value: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    collect(schema::tree(), value, &mut lines);
+    lines
+}
+
+fn collect(node: &Node, value: &Value, lines: &mut Vec<String>) {
+    if let Some(reason) = &node.ignored {
+        lines.push(format!("`{}` has no effect: {reason}", node.path));
+        return;
+    }
+    for (key, child) in node.children() {
+        if let Some(value) = value.as_mapping().and_then(|mapping| mapping.get(key)) {
+            collect(child, value, lines);
+        }
+    }
+}
+
+/// Lines about values that mean something else than in `registry:2`, or that deserve a warning.
+pub(crate) fn of_values(config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    if config.log.formatter == LogFormatter::Logstash {
+        lines.push("`log.formatter: logstash` means `json` here".to_owned());
+    }
+    if config.http.allowinsecure && config.http.listen().is_ok_and(|listen| !listen.is_loopback()) {
+        lines.push(format!(
+            "`http.allowinsecure` is set: whoever reaches {} can push and pull, and everything crosses the network in the clear",
+            config.http.addr
+        ));
+    }
+    lines
+}

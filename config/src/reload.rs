@@ -1,0 +1,39 @@
+//! Which changes a running server can take over.
+
+use yaml_serde::{Mapping, Value};
+
+use crate::Config;
+use crate::schema::{self, Kind, Node};
+
+impl Config {
+    /// The keys that differ between two configurations and that a reload (SIGHUP) cannot apply; for these the server
+    /// must be started again. Everything else is applied: log level, access log, deletion, read-only service, headers,
+    /// limits, validation and catalog.
+    pub fn restart_needed(old: &Self, new: &Self) -> Vec<&'static str> {
+        let as_value = |config: &Self| yaml_serde::to_value(config).unwrap_or_default();
+        let mut keys = Vec::new();
+        compare(schema::tree(), &as_value(old), &as_value(new), &mut keys);
+        keys
+    }
+}
+
+fn compare(node: &'static Node, old: &Value, new: &Value, keys: &mut Vec<&'static str>) {
+    if old == new || node.reload || !node.has_effect() {
+        return;
+    }
+    let Kind::Section(children) = &node.kind else {
+        keys.push(&node.path);
+        return;
+    };
+    if old.is_mapping() != new.is_mapping() {
+        keys.push(&node.path);
+        return;
+    }
+    for (key, child) in children {
+        compare(child, below(old, key), below(new, key), keys);
+    }
+}
+
+fn below<'v>(value: &'v Value, key: &str) -> &'v Value {
+    value.as_mapping().and_then(|mapping: &Mapping| mapping.get(key)).unwrap_or(&Value::Null)
+}
