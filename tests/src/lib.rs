@@ -1,1 +1,15 @@
-//! tests
+//! What the cross-crate tests share: a registry as a process, outside programs run in a home of their own,
+//! a plain reader of the Distribution API that believes nothing it has not hashed, and images to move about.
+//!
+//! Everything here talks to a registry from outside, as its users do, so the same tests run against Berth and
+//! against Debian's `docker-registry` ([`Target`]).
+
+pub mod fixtures;
+pub mod home;
+pub mod process;
+pub mod registry;
+pub mod server;
+
+pub use home::Home;
+pub use registry::Registry;
+pub use server::{Launch, Server, Target};

@@ -1,0 +1,236 @@
+//! A registry under test: a process of its own on a loopback port.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::process::Daemon;
+use crate::registry::Registry;
+
+/// Another process may take the free port between our looking and the server's binding.
+const PORT_ATTEMPTS: usize = 5;
+
+/// Which registry the tests run against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `berth serve`.
+    Berth,
+    /// Debian's `docker-registry` (distribution 2.8): the yardstick for the tests themselves.
+    DockerRegistry,
+}
+
+impl Target {
+    /// Reads `BERTH_TEST_TARGET` (`berth`, which is the default, or `docker-registry`).
+    pub fn from_environment() -> Result<Self> {
+        match env::var("BERTH_TEST_TARGET").as_deref() {
+            Ok("berth") | Err(env::VarError::NotPresent) => Ok(Self::Berth),
+            Ok("docker-registry") => Ok(Self::DockerRegistry),
+            other => bail!("BERTH_TEST_TARGET must be berth or docker-registry, not {other:?}"),
+        }
+    }
+}
+
+/// How to start a registry.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    target: Target,
+    storage: Storage,
+    address: Option<SocketAddr>,
+    environment: Vec<(OsString, OsString)>,
+}
+
+#[derive(Clone, Debug)]
+enum Storage {
+    Filesystem(PathBuf),
+    InMemory,
+}
+
+impl Launch {
+    /// A registry that keeps its tree under `root`.
+    pub fn filesystem(root: impl Into<PathBuf>) -> Result<Self> {
+        Self::on(Storage::Filesystem(root.into()))
+    }
+
+    /// A registry that forgets everything when it stops.
+    pub fn in_memory() -> Result<Self> {
+        Self::on(Storage::InMemory)
+    }
+
+    /// Another registry than the one `BERTH_TEST_TARGET` names.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// A fixed address, to come back on after a restart; otherwise a free loopback port is taken.
+    #[must_use]
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// One more setting, in the registry's own environment form. Only Berth is configured this way.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the registry and returns once it answers `GET /v2/`.
+    pub fn start(&self) -> Result<Server> {
+        for _ in 1..PORT_ATTEMPTS {
+            match self.try_start() {
+                Err(e) if self.address.is_none() && lost_the_port(&e) => {}
+                result => return result,
+            }
+        }
+        self.try_start()
+    }
+
+    fn on(storage: Storage) -> Result<Self> {
+        Ok(Self {
+            target: Target::from_environment()?,
+            storage,
+            address: None,
+            environment: Vec::new(),
+        })
+    }
+
+    fn try_start(&self) -> Result<Server> {
+        let directory = tempfile::tempdir()?;
+        let address = self.address.map_or_else(free_address, Ok)?;
+        let command = match self.target {
+            Target::Berth => self.berth(address, directory.path())?,
+            Target::DockerRegistry => self.docker_registry(address, directory.path())?,
+        };
+        let log = directory.path().join("log");
+        let mut daemon = Daemon::start("the registry", command, &log)?;
+        let registry = Registry::new(&format!("http://{address}"))?;
+        daemon.wait_until(|| registry.answers())?;
+        Ok(Server { target: self.target, daemon, address, registry, _directory: directory })
+    }
+
+    fn berth(&self, address: SocketAddr, directory: &Path) -> Result<Command> {
+        let mut command = Command::new(berth_binary()?);
+        command.arg("serve").current_dir(directory);
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("REGISTRY_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("REGISTRY_HTTP_ADDR", address.to_string())
+            .env("REGISTRY_STORAGE_DELETE_ENABLED", "true");
+        match &self.storage {
+            Storage::Filesystem(root) => {
+                command.env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root)
+            }
+            Storage::InMemory => command.env("REGISTRY_STORAGE", "inmemory"),
+        };
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Ok(command)
+    }
+
+    fn docker_registry(&self, address: SocketAddr, directory: &Path) -> Result<Command> {
+        let storage = match &self.storage {
+            Storage::Filesystem(root) => {
+                format!("filesystem: {{rootdirectory: \"{}\"}}", root.display())
+            }
+            Storage::InMemory => "inmemory: {}".to_owned(),
+        };
+        let config = format!(
+            "version: 0.1\nstorage:\n  {storage}\n  delete: {{enabled: true}}\nhttp: {{addr: \"{address}\"}}\n"
+        );
+        let path = directory.join("config.yml");
+        fs::write(&path, config)?;
+        let mut command = Command::new("docker-registry");
+        command.arg("serve").arg(path).current_dir(directory);
+        Ok(command)
+    }
+}
+
+/// A running registry.
+#[derive(Debug)]
+pub struct Server {
+    target: Target,
+    daemon: Daemon,
+    address: SocketAddr,
+    registry: Registry,
+    _directory: TempDir,
+}
+
+impl Server {
+    /// `127.0.0.1:PORT`, as clients write it before a repository's name.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    /// A reader of this registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Stops it as an operator would (SIGTERM). Berth must then end with exit code 0, all its work written down.
+    pub fn stop(self) -> Result<()> {
+        let status = self.daemon.stop()?;
+        // distribution 2.8 does not handle SIGTERM, so it ends by the signal.
+        ensure!(
+            status.success() || self.target == Target::DockerRegistry,
+            "the registry stopped with {status}"
+        );
+        Ok(())
+    }
+
+    /// Ends it as a crash would (SIGKILL).
+    pub fn kill(self) -> Result<()> {
+        self.daemon.kill()
+    }
+}
+
+/// `$BERTH_BIN`, or the release build in the target directory.
+fn berth_binary() -> Result<PathBuf> {
+    let path = env::var_os("BERTH_BIN")
+        .map_or_else(|| target_directory().join("release/berth"), PathBuf::from);
+    ensure!(
+        path.is_file(),
+        "{} does not exist: `cargo build --release --bin berth`, or set BERTH_BIN",
+        path.display()
+    );
+    path.canonicalize().with_context(|| format!("cannot resolve {}", path.display()))
+}
+
+fn target_directory() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target))
+}
+
+fn free_address() -> Result<SocketAddr> {
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot bind to a loopback port")?;
+    Ok(listener.local_addr()?)
+}
+
+fn lost_the_port(error: &anyhow::Error) -> bool {
+    error.to_string().to_lowercase().contains("address already in use")
+}
