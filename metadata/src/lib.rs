@@ -7,6 +7,7 @@
 
 mod error;
 mod records;
+mod sqlite;
 mod store;
 
 pub use error::MetadataError;
@@ -14,4 +15,5 @@ pub use records::{
     BlobLocation, BlobRecord, FinishedUpload, ManifestRecord, MountSource, NewManifest, NewUpload,
     OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor, Upload, UploadProgress,
 };
+pub use sqlite::{SqliteLocation, SqliteOptions, SqliteStore};
 pub use store::MetadataStore;

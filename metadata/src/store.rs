@@ -65,6 +65,9 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         id: UploadId,
     ) -> Result<Option<Upload>, MetadataError>;
 
+    /// Whether a session with this identifier is open in any repository.
+    async fn upload_exists(&self, id: UploadId) -> Result<bool, MetadataError>;
+
     /// Moves the session on; false, and nothing changed, when it is gone or stands elsewhere than
     /// at `from_offset`. Relaxed: the bytes are durable before this is called.
     async fn advance_upload(&self, progress: UploadProgress) -> Result<bool, MetadataError>;

@@ -1,0 +1,205 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_oci::{Digest, RepositoryName};
+use sqlx::SqliteConnection;
+
+use super::cache::Cache;
+use super::encoding::{digest_bytes, integer, lease_end, size};
+use super::fault::Fault;
+use super::writer::{Context, Operation};
+use crate::{BlobLocation, BlobRecord, FinishedUpload};
+
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<BlobRecord>, Fault> {
+    let row = sqlx::query_as(FIND)
+        .bind(repository.as_str())
+        .bind(digest_bytes(digest))
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| record(digest, row)).transpose()
+}
+
+pub(super) const FIND: &str = "
+    SELECT b.size, b.location
+    FROM repositories r
+    JOIN blobs b ON b.digest = $2
+    JOIN repository_blobs l ON l.repository_id = r.id AND l.blob_id = b.id
+    WHERE r.name = $1";
+
+pub(super) const FIND_ANYWHERE: &str = "
+    SELECT b.size, b.location
+    FROM blobs b
+    WHERE b.digest = $1 AND EXISTS (SELECT 1 FROM repository_blobs l WHERE l.blob_id = b.id)";
+
+fn record(digest: &Digest, row: (i64, String)) -> Result<BlobRecord, Fault> {
+    Ok(BlobRecord { digest: *digest, size: size(row.0)?, location: BlobLocation(row.1) })
+}
+
+/// See [`MetadataStore::finish_upload`](crate::MetadataStore::finish_upload).
+pub(super) struct Finish(pub(super) FinishedUpload);
+
+/// How finishing an upload ended.
+pub(super) enum Finished {
+    SessionGone,
+    Linked {
+        /// The blob was known before, with another size or location.
+        repaired: bool,
+    },
+}
+
+#[async_trait]
+impl Operation for Finish {
+    type Output = Finished;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<Finished, Fault> {
+        let Self(FinishedUpload { id, repository, blob, lease }) = self;
+        if let Some(id) = id {
+            let ended = sqlx::query("DELETE FROM uploads WHERE id = $1 AND repository = $2")
+                .bind(id.as_bytes().as_slice())
+                .bind(repository.as_str())
+                .execute(&mut *context.connection)
+                .await?;
+            if ended.rows_affected() == 0 {
+                return Ok(Finished::SessionGone);
+            }
+        }
+        let digest = digest_bytes(&blob.digest);
+        let repaired: Vec<(bool,)> = sqlx::query_as(RECORD_BLOB)
+            .bind(digest.as_slice())
+            .bind(integer(blob.size)?)
+            .bind(blob.location.0.as_str())
+            .bind(context.now)
+            .fetch_all(&mut *context.connection)
+            .await?;
+        link(context, repository, digest, *lease).await?;
+        Ok(Finished::Linked { repaired: repaired.iter().any(|row| row.0) })
+    }
+
+    fn invalidate(&self, output: &Finished, cache: &Cache) {
+        if let Finished::Linked { repaired: true } = output {
+            cache.blob_changed(&self.0.blob.digest);
+        }
+    }
+}
+
+/// Several statements in one text go to the connection's thread together.
+const RECORD_BLOB: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM blobs WHERE digest = $1 AND (size <> $2 OR location <> $3)
+    );
+    INSERT INTO blobs (digest, size, location, created_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (digest) DO UPDATE SET size = excluded.size, location = excluded.location
+    WHERE size <> excluded.size OR location <> excluded.location";
+
+/// Links a known blob into the repository, or renews the lease of the link.
+async fn link(
+    context: &mut Context<'_>,
+    repository: &RepositoryName,
+    digest: Vec<u8>,
+    lease: Duration,
+) -> Result<(), Fault> {
+    sqlx::query(LINK)
+        .bind(repository.as_str())
+        .bind(digest)
+        .bind(context.now)
+        .bind(lease_end(context.now, lease))
+        .bind(context.record_links)
+        .execute(&mut *context.connection)
+        .await?;
+    Ok(())
+}
+
+const LINK: &str = "
+    INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING;
+    INSERT INTO outbox (kind, repository, digest)
+    SELECT 'link_blob', $1, $2
+    WHERE $5 AND NOT EXISTS (
+        SELECT 1 FROM repository_blobs
+        WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
+            AND blob_id = (SELECT id FROM blobs WHERE digest = $2)
+    );
+    INSERT INTO repository_blobs (repository_id, blob_id, linked_at, leased_until)
+    SELECT r.id, b.id, $3, $4 FROM repositories r, blobs b WHERE r.name = $1 AND b.digest = $2
+    ON CONFLICT (repository_id, blob_id)
+    DO UPDATE SET leased_until = max(leased_until, excluded.leased_until)";
+
+/// See [`MetadataStore::mount_blob`](crate::MetadataStore::mount_blob).
+pub(super) struct Mount {
+    pub(super) target: RepositoryName,
+    /// `None` for any.
+    pub(super) source: Option<RepositoryName>,
+    pub(super) digest: Digest,
+    pub(super) lease: Duration,
+}
+
+#[async_trait]
+impl Operation for Mount {
+    type Output = Option<BlobRecord>;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<Option<BlobRecord>, Fault> {
+        let digest = digest_bytes(&self.digest);
+        let blob = match &self.source {
+            Some(source) => find(context.connection, source, &self.digest).await?,
+            None => find_anywhere(context.connection, &self.digest).await?,
+        };
+        if blob.is_some() {
+            link(context, &self.target, digest, self.lease).await?;
+        }
+        Ok(blob)
+    }
+}
+
+async fn find_anywhere(
+    connection: &mut SqliteConnection,
+    digest: &Digest,
+) -> Result<Option<BlobRecord>, Fault> {
+    let row =
+        sqlx::query_as(FIND_ANYWHERE).bind(digest_bytes(digest)).fetch_optional(connection).await?;
+    row.map(|row| record(digest, row)).transpose()
+}
+
+/// See [`MetadataStore::unlink_blob`](crate::MetadataStore::unlink_blob).
+pub(super) struct Unlink {
+    pub(super) repository: RepositoryName,
+    pub(super) digest: Digest,
+}
+
+#[async_trait]
+impl Operation for Unlink {
+    type Output = bool;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
+        let digest = digest_bytes(&self.digest);
+        let deleted = sqlx::query(UNLINK)
+            .bind(self.repository.as_str())
+            .bind(digest.as_slice())
+            .execute(&mut *context.connection)
+            .await?;
+        let unlinked = deleted.rows_affected() > 0;
+        if unlinked && context.record_links {
+            sqlx::query(
+                "INSERT INTO outbox (kind, repository, digest) VALUES ('unlink_blob', $1, $2)",
+            )
+            .bind(self.repository.as_str())
+            .bind(digest)
+            .execute(&mut *context.connection)
+            .await?;
+        }
+        Ok(unlinked)
+    }
+
+    fn invalidate(&self, unlinked: &bool, cache: &Cache) {
+        if *unlinked {
+            cache.blob_changed(&self.digest);
+        }
+    }
+}
+
+pub(super) const UNLINK: &str = "
+    DELETE FROM repository_blobs
+    WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
+        AND blob_id = (SELECT id FROM blobs WHERE digest = $2)";

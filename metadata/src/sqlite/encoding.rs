@@ -1,0 +1,93 @@
+//! How values stand in columns.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use berth_oci::{Algorithm, Digest};
+
+use super::fault::Fault;
+use crate::Page;
+
+pub(super) fn algorithm_code(algorithm: Algorithm) -> u8 {
+    match algorithm {
+        Algorithm::Sha256 => 0,
+        Algorithm::Sha512 => 1,
+    }
+}
+
+pub(super) fn algorithm(code: i64) -> Result<Algorithm, Fault> {
+    match code {
+        0 => Ok(Algorithm::Sha256),
+        1 => Ok(Algorithm::Sha512),
+        _ => Err(Fault::Malformed("algorithm")),
+    }
+}
+
+pub(super) fn digest_bytes(digest: &Digest) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + digest.hash().len());
+    bytes.push(algorithm_code(digest.algorithm()));
+    bytes.extend_from_slice(digest.hash());
+    bytes
+}
+
+pub(super) fn digest(bytes: &[u8]) -> Result<Digest, Fault> {
+    let malformed = Fault::Malformed("digest");
+    let Some((&code, hash)) = bytes.split_first() else { return Err(malformed) };
+    Digest::from_hash(algorithm(code.into())?, hash).ok_or(malformed)
+}
+
+/// The digests as a JSON array of hexadecimal texts, which one statement reads with `json_each`
+/// and `unhex`, however many there are.
+pub(super) fn digest_array<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> String {
+    let mut json = String::from("[");
+    for digest in digests {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        json.push_str(match digest.algorithm() {
+            Algorithm::Sha256 => "\"00",
+            Algorithm::Sha512 => "\"01",
+        });
+        json.push_str(&digest.hex());
+        json.push('"');
+    }
+    json.push(']');
+    json
+}
+
+/// A time before 1970, or after the year 290,000, is the nearest one that can be stored.
+pub(super) fn micros(time: SystemTime) -> i64 {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn time(micros: i64) -> Result<SystemTime, Fault> {
+    let micros = u64::try_from(micros).map_err(|_| Fault::Malformed("time"))?;
+    Ok(UNIX_EPOCH + Duration::from_micros(micros))
+}
+
+/// When a lease that is taken at `now` ends.
+pub(super) fn lease_end(now: i64, lease: Duration) -> i64 {
+    now.saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Sizes and offsets; no store holds 8 EiB.
+pub(super) fn integer(size: u64) -> Result<i64, Fault> {
+    i64::try_from(size).map_err(|_| Fault::Malformed("size"))
+}
+
+pub(super) fn size(integer: i64) -> Result<u64, Fault> {
+    u64::try_from(integer).map_err(|_| Fault::Malformed("size"))
+}
+
+/// The page out of `limit + 1` rows: the last one only tells that there are more.
+pub(super) fn page<R, T>(
+    mut rows: Vec<R>,
+    limit: u32,
+    entry: impl FnMut(R) -> Result<T, Fault>,
+) -> Result<Page<T>, Fault> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let entries = rows.into_iter().map(entry).collect::<Result<_, _>>()?;
+    Ok(Page { entries, more })
+}

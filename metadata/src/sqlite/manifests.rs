@@ -1,0 +1,252 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use berth_oci::{Digest, Reference, RepositoryName, Tag};
+use bytes::Bytes;
+use sqlx::SqliteConnection;
+
+use super::cache::Cache;
+use super::encoding::{self, digest_array, digest_bytes};
+use super::fault::Fault;
+use super::writer::{Context, Operation};
+use crate::{ManifestRecord, NewManifest, PutManifest};
+
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    repository: &RepositoryName,
+    reference: &Reference,
+) -> Result<Option<Arc<ManifestRecord>>, Fault> {
+    let query = match reference {
+        Reference::Tag(tag) => {
+            sqlx::query_as(FIND_BY_TAG).bind(repository.as_str()).bind(tag.as_str())
+        }
+        Reference::Digest(digest) => {
+            sqlx::query_as(FIND_BY_DIGEST).bind(repository.as_str()).bind(digest_bytes(digest))
+        }
+    };
+    let row: Option<(Vec<u8>, String, Vec<u8>)> = query.fetch_optional(connection).await?;
+    row.map(|(digest, media_type, payload)| {
+        let digest = encoding::digest(&digest)?;
+        Ok(Arc::new(ManifestRecord { digest, media_type, payload: Bytes::from(payload) }))
+    })
+    .transpose()
+}
+
+pub(super) const FIND_BY_TAG: &str = "
+    SELECT m.digest, m.media_type, m.payload
+    FROM repositories r
+    JOIN tags t ON t.repository_id = r.id AND t.name = $2
+    JOIN manifests m ON m.id = t.manifest_id
+    WHERE r.name = $1";
+
+pub(super) const FIND_BY_DIGEST: &str = "
+    SELECT m.digest, m.media_type, m.payload
+    FROM repositories r
+    JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
+    WHERE r.name = $1";
+
+/// See [`MetadataStore::put_manifest`](crate::MetadataStore::put_manifest).
+pub(super) struct Put(pub(super) NewManifest);
+
+#[async_trait]
+impl Operation for Put {
+    type Output = PutManifest;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<PutManifest, Fault> {
+        let missing = self.missing(context.connection).await?;
+        if !missing.is_empty() {
+            return Ok(PutManifest::Missing(missing));
+        }
+        let id = self.store(context).await?;
+        self.refer_and_tag(context, id).await?;
+        Ok(PutManifest::Stored)
+    }
+
+    fn invalidate(&self, output: &PutManifest, cache: &Cache) {
+        if matches!(output, PutManifest::Missing(_)) {
+            return;
+        }
+        let Self(manifest) = self;
+        let digest = Reference::Digest(manifest.digest);
+        cache.manifest_changed(&manifest.repository, &digest);
+        for tag in &manifest.tags {
+            cache.manifest_changed(&manifest.repository, &Reference::Tag(tag.clone()));
+        }
+    }
+}
+
+impl Put {
+    /// The required references that the repository does not have.
+    async fn missing(&self, connection: &mut SqliteConnection) -> Result<Vec<Digest>, Fault> {
+        let required = |references: &[(Digest, bool)]| {
+            digest_array(references.iter().filter(|(_, required)| *required).map(|(d, _)| d))
+        };
+        let rows: Vec<(Vec<u8>,)> = sqlx::query_as(MISSING)
+            .bind(self.0.repository.as_str())
+            .bind(required(&self.0.blobs))
+            .bind(required(&self.0.manifests))
+            .fetch_all(connection)
+            .await?;
+        let mut seen = HashSet::new();
+        let missing = rows.iter().map(|(bytes,)| encoding::digest(bytes));
+        missing.filter(|digest| digest.as_ref().map_or(true, |d| seen.insert(*d))).collect()
+    }
+
+    /// Writes the manifest itself and answers its id.
+    async fn store(&self, context: &mut Context<'_>) -> Result<i64, Fault> {
+        let Self(manifest) = self;
+        let annotations = manifest.annotations.as_ref().map(serde_json::to_string).transpose();
+        let (id,) = sqlx::query_as(STORE)
+            .bind(manifest.repository.as_str())
+            .bind(digest_bytes(&manifest.digest))
+            .bind(manifest.media_type.as_str())
+            .bind(manifest.artifact_type.as_deref())
+            .bind(manifest.subject.as_ref().map(digest_bytes))
+            .bind(context.now)
+            .bind(annotations.map_err(|_| Fault::Malformed("set of annotations"))?)
+            .bind(manifest.payload.as_ref())
+            .bind(context.record_links)
+            .fetch_all(&mut *context.connection)
+            .await?
+            .pop()
+            .ok_or(Fault::Malformed("manifest"))?;
+        Ok(id)
+    }
+
+    /// Writes what the manifest references, and points its tags to it.
+    async fn refer_and_tag(&self, context: &mut Context<'_>, id: i64) -> Result<(), Fault> {
+        let Self(manifest) = self;
+        let tags: Vec<&str> = manifest.tags.iter().map(Tag::as_str).collect();
+        let tags = serde_json::to_string(&tags).map_err(|_| Fault::Malformed("list of tags"))?;
+        sqlx::query(REFER_AND_TAG)
+            .bind(id)
+            .bind(digest_array(manifest.blobs.iter().map(|(digest, _)| digest)))
+            .bind(digest_array(manifest.manifests.iter().map(|(digest, _)| digest)))
+            .bind(tags)
+            .bind(manifest.repository.as_str())
+            .bind(digest_bytes(&manifest.digest))
+            .bind(context.now)
+            .bind(context.record_links)
+            .execute(&mut *context.connection)
+            .await?;
+        Ok(())
+    }
+}
+
+pub(super) const MISSING: &str = "
+    SELECT unhex(required.value) FROM json_each($2) AS required
+    WHERE NOT EXISTS (
+        SELECT 1 FROM repositories r
+        JOIN blobs b ON b.digest = unhex(required.value)
+        JOIN repository_blobs l ON l.repository_id = r.id AND l.blob_id = b.id
+        WHERE r.name = $1
+    )
+    ORDER BY required.key;
+    SELECT unhex(required.value) FROM json_each($3) AS required
+    WHERE NOT EXISTS (
+        SELECT 1 FROM repositories r
+        JOIN manifests m ON m.repository_id = r.id AND m.digest = unhex(required.value)
+        WHERE r.name = $1
+    )
+    ORDER BY required.key";
+
+/// The same bytes pushed again with another media type take on that type and what follows from it.
+const STORE: &str = "
+    INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING;
+    INSERT INTO outbox (kind, repository, digest)
+    SELECT 'put_manifest', $1, $2
+    WHERE $9 AND NOT EXISTS (
+        SELECT 1 FROM manifests
+        WHERE repository_id = (SELECT id FROM repositories WHERE name = $1) AND digest = $2
+    );
+    INSERT INTO manifests (
+        repository_id, digest, media_type, artifact_type, subject, created_at, annotations, payload
+    )
+    SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM repositories WHERE name = $1
+    ON CONFLICT (repository_id, digest) DO UPDATE SET
+        media_type = excluded.media_type,
+        artifact_type = excluded.artifact_type,
+        subject = excluded.subject,
+        annotations = excluded.annotations
+    WHERE media_type <> excluded.media_type;
+    SELECT id FROM manifests
+    WHERE repository_id = (SELECT id FROM repositories WHERE name = $1) AND digest = $2";
+
+const REFER_AND_TAG: &str = "
+    INSERT INTO manifest_blobs (manifest_id, digest)
+    SELECT $1, unhex(value) FROM json_each($2) WHERE true
+    ON CONFLICT (manifest_id, digest) DO NOTHING;
+    INSERT INTO manifest_manifests (manifest_id, digest)
+    SELECT $1, unhex(value) FROM json_each($3) WHERE true
+    ON CONFLICT (manifest_id, digest) DO NOTHING;
+    INSERT INTO outbox (kind, repository, digest, tag)
+    SELECT 'set_tag', $5, $6, tag.value FROM json_each($4) AS tag
+    WHERE $8 AND NOT EXISTS (
+        SELECT 1 FROM tags
+        WHERE repository_id = (SELECT id FROM repositories WHERE name = $5)
+            AND name = tag.value AND manifest_id = $1
+    )
+    ORDER BY tag.key;
+    INSERT INTO tags (repository_id, name, manifest_id, updated_at)
+    SELECT r.id, tag.value, $1, $7 FROM repositories r, json_each($4) AS tag WHERE r.name = $5
+    ON CONFLICT (repository_id, name) DO UPDATE SET
+        manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
+    WHERE manifest_id <> excluded.manifest_id";
+
+/// See [`MetadataStore::delete_manifest`](crate::MetadataStore::delete_manifest).
+pub(super) struct Delete {
+    pub(super) repository: RepositoryName,
+    pub(super) digest: Digest,
+}
+
+/// The tags that went with a manifest; `None` when there was no manifest.
+pub(super) type DeletedTags = Option<Vec<Tag>>;
+
+#[async_trait]
+impl Operation for Delete {
+    type Output = DeletedTags;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<DeletedTags, Fault> {
+        let digest = digest_bytes(&self.digest);
+        let rows: Vec<(i64, Option<String>)> = sqlx::query_as(FIND_WITH_TAGS)
+            .bind(self.repository.as_str())
+            .bind(digest.as_slice())
+            .fetch_all(&mut *context.connection)
+            .await?;
+        let Some(&(id, _)) = rows.first() else { return Ok(None) };
+        sqlx::query(DELETE)
+            .bind(id)
+            .bind(self.repository.as_str())
+            .bind(digest)
+            .bind(context.record_links)
+            .execute(&mut *context.connection)
+            .await?;
+        let tags = rows.into_iter().filter_map(|(_, tag)| tag);
+        let parsed = tags.map(|tag| tag.parse().map_err(|_| Fault::Malformed("tag")));
+        parsed.collect::<Result<_, _>>().map(Some)
+    }
+
+    fn invalidate(&self, output: &DeletedTags, cache: &Cache) {
+        let Some(tags) = output else { return };
+        cache.manifest_changed(&self.repository, &Reference::Digest(self.digest));
+        for tag in tags {
+            cache.manifest_changed(&self.repository, &Reference::Tag(tag.clone()));
+        }
+    }
+}
+
+pub(super) const FIND_WITH_TAGS: &str = "
+    SELECT m.id, t.name
+    FROM repositories r
+    JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
+    LEFT JOIN tags t ON t.manifest_id = m.id
+    WHERE r.name = $1";
+
+/// The references go with the manifest by their foreign keys.
+const DELETE: &str = "
+    INSERT INTO outbox (kind, repository, tag)
+    SELECT 'delete_tag', $2, name FROM tags WHERE $4 AND manifest_id = $1 ORDER BY name;
+    INSERT INTO outbox (kind, repository, digest) SELECT 'delete_manifest', $2, $3 WHERE $4;
+    DELETE FROM tags WHERE manifest_id = $1;
+    DELETE FROM manifests WHERE id = $1";

@@ -1,0 +1,26 @@
+//! The embedded store: one SQLite file in WAL mode, written by one task and read by a few
+//! connections.
+//!
+//! - `writer` commits everything that is queued in one transaction (group commit).
+//! - `connections` are the readers; each read is one statement, so one snapshot.
+//! - `cache` answers repeated reads of manifests and blobs without SQL.
+//! - `blobs`, `manifests`, `tags`, `repositories`, `uploads` and `outbox` hold the SQL, by subject.
+
+mod blobs;
+mod cache;
+mod connections;
+mod encoding;
+mod fault;
+mod manifests;
+mod migrations;
+mod open;
+mod outbox;
+mod referrers;
+mod repositories;
+mod store;
+mod tags;
+mod uploads;
+mod writer;
+
+pub use open::{SqliteLocation, SqliteOptions};
+pub use store::SqliteStore;

@@ -1,0 +1,123 @@
+use async_trait::async_trait;
+use berth_oci::{Digest, LinkChange, RepositoryName, Tag};
+use bytes::Bytes;
+use sqlx::SqliteConnection;
+
+use super::encoding;
+use super::fault::Fault;
+use super::writer::{Context, Operation};
+use crate::{OutboxEntry, OutboxId};
+
+/// A list ends early once it carries this many bytes of manifests.
+const MAX_PAYLOAD: usize = 8 * 1024 * 1024;
+
+/// The oldest entries.
+///
+/// A manifest's bytes are taken from its row. Where that has gone since, the entry is left out: a
+/// later one tells of the deletion.
+pub(super) async fn list(
+    connection: &mut SqliteConnection,
+    limit: u32,
+) -> Result<Vec<OutboxEntry>, Fault> {
+    let rows: Vec<Row> =
+        sqlx::query_as(LIST).bind(i64::from(limit)).fetch_all(&mut *connection).await?;
+    let mut entries = Vec::with_capacity(rows.len());
+    let mut carried = 0;
+    for row in rows {
+        if carried >= MAX_PAYLOAD {
+            break;
+        }
+        let id = OutboxId(row.0);
+        if let Some(change) = change(connection, row).await? {
+            if let LinkChange::PutManifest { payload, .. } = &change {
+                carried += payload.len();
+            }
+            entries.push(OutboxEntry { id, change });
+        }
+    }
+    Ok(entries)
+}
+
+/// Entries without their manifest do not count, so that a full list of them cannot look like the
+/// end.
+pub(super) const LIST: &str = "
+    SELECT o.id, o.kind, o.repository, o.digest, o.tag
+    FROM outbox o
+    WHERE o.kind <> 'put_manifest' OR EXISTS (
+        SELECT 1 FROM repositories r
+        JOIN manifests m ON m.repository_id = r.id AND m.digest = o.digest
+        WHERE r.name = o.repository
+    )
+    ORDER BY o.id
+    LIMIT $1";
+
+/// Id, kind, repository, digest, tag.
+type Row = (i64, String, String, Option<Vec<u8>>, Option<String>);
+
+async fn change(connection: &mut SqliteConnection, row: Row) -> Result<Option<LinkChange>, Fault> {
+    let (_, kind, repository, digest, tag) = row;
+    let repository: RepositoryName =
+        repository.parse().map_err(|_| Fault::Malformed("repository name"))?;
+    let digest = || encoding::digest(digest.as_deref().unwrap_or_default());
+    let tag = || parse_tag(tag.as_deref());
+    Ok(Some(match kind.as_str() {
+        "link_blob" => LinkChange::LinkBlob { repository, digest: digest()? },
+        "unlink_blob" => LinkChange::UnlinkBlob { repository, digest: digest()? },
+        "put_manifest" => {
+            let digest = digest()?;
+            match payload(connection, &repository, &digest).await? {
+                Some(payload) => LinkChange::PutManifest { repository, digest, payload },
+                None => return Ok(None),
+            }
+        }
+        "delete_manifest" => LinkChange::DeleteManifest { repository, digest: digest()? },
+        "set_tag" => LinkChange::SetTag { repository, tag: tag()?, digest: digest()? },
+        "delete_tag" => LinkChange::DeleteTag { repository, tag: tag()? },
+        _ => return Err(Fault::Malformed("outbox entry")),
+    }))
+}
+
+fn parse_tag(text: Option<&str>) -> Result<Tag, Fault> {
+    text.and_then(|text| text.parse().ok()).ok_or(Fault::Malformed("tag"))
+}
+
+async fn payload(
+    connection: &mut SqliteConnection,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<Bytes>, Fault> {
+    let row: Option<(Vec<u8>,)> = sqlx::query_as(
+        "SELECT m.payload
+        FROM repositories r
+        JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
+        WHERE r.name = $1",
+    )
+    .bind(repository.as_str())
+    .bind(encoding::digest_bytes(digest))
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|(payload,)| Bytes::from(payload)))
+}
+
+pub(super) async fn is_empty(connection: &mut SqliteConnection) -> Result<bool, Fault> {
+    let row: Option<(i64,)> =
+        sqlx::query_as("SELECT id FROM outbox LIMIT 1").fetch_optional(connection).await?;
+    Ok(row.is_none())
+}
+
+/// See [`MetadataStore::outbox_done`](crate::MetadataStore::outbox_done).
+pub(super) struct Done(pub(super) OutboxId);
+
+#[async_trait]
+impl Operation for Done {
+    type Output = ();
+    const RELAXED: bool = true;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
+        sqlx::query("DELETE FROM outbox WHERE id <= $1")
+            .bind(self.0.0)
+            .execute(&mut *context.connection)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,298 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
+use sqlx::ConnectOptions;
+use tokio::sync::Notify;
+
+use super::cache::Cache;
+use super::connections::{Connections, Lease};
+use super::fault::Fault;
+use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
+use super::writer::{Operation, Writer, WriterState};
+use super::{blobs, manifests, outbox, referrers, repositories, tags, uploads};
+use crate::{
+    BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MetadataStore, MountSource,
+    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor,
+    Upload, UploadProgress,
+};
+
+/// The embedded [`MetadataStore`], in one SQLite file or in memory.
+///
+/// One process at a time has the file, and the file is all there is to back up (with its `-wal`,
+/// while the process runs). Closing it with [`MetadataStore::close`] is good manners; nothing that
+/// was acknowledged is lost without.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    readers: Arc<Connections>,
+    writer: Writer,
+    cache: Arc<Cache>,
+    outbox_filled: Arc<Notify>,
+}
+
+impl SqliteStore {
+    /// Opens the database, or makes it, and brings it to the present schema. Takes no longer for
+    /// a large database than for a small one. Must be called inside of a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`MetadataError::InUse`], [`MetadataError::Damaged`], [`MetadataError::TooNew`],
+    /// [`MetadataError::NoSpace`], [`MetadataError::ReadOnly`] and [`MetadataError::Open`], as
+    /// they say.
+    pub async fn open(options: SqliteOptions) -> Result<Self, MetadataError> {
+        match &options.location {
+            SqliteLocation::File(path) => Self::open_file(path.clone(), &options).await,
+            SqliteLocation::Memory => Self::open_memory(&options).await,
+        }
+    }
+
+    async fn open_file(path: PathBuf, options: &SqliteOptions) -> Result<Self, MetadataError> {
+        let lock = ProcessLock::take(&path)?;
+        open::sync_log(&path)?;
+        let writer_options = open::writer_options(&path);
+        let reader_options = open::reader_options(&path);
+        let writer = open::connect(&writer_options, &path).await?;
+        let reader = reader_options.connect().await;
+        let reader = reader.map_err(|error| Fault::from(error).explain_opening(&path))?;
+        let writer = Arc::new(Connections::new(writer, writer_options, 1));
+        let readers = Arc::new(Connections::new(reader, reader_options, options.readers));
+        Self::start(path, writer, readers, Some(lock), options).await
+    }
+
+    /// One connection for reads and writes: a second one would be a second database, or share its
+    /// cache and fail on table locks.
+    async fn open_memory(options: &SqliteOptions) -> Result<Self, MetadataError> {
+        let path = PathBuf::from(":memory:");
+        let connect_options = open::memory_options();
+        let connection = open::connect(&connect_options, &path).await?;
+        let shared = Arc::new(Connections::new(connection, connect_options, 1));
+        Self::start(path, Arc::clone(&shared), shared, None, options).await
+    }
+
+    async fn start(
+        path: PathBuf,
+        writer: Arc<Connections>,
+        readers: Arc<Connections>,
+        lock: Option<ProcessLock>,
+        options: &SqliteOptions,
+    ) -> Result<Self, MetadataError> {
+        let cache = Arc::new(Cache::new(options.cache_bytes));
+        let outbox_filled = Arc::new(Notify::new());
+        let writer = Writer::start(WriterState {
+            connections: writer,
+            cache: Arc::clone(&cache),
+            outbox_filled: Arc::clone(&outbox_filled),
+            record_links: options.record_links,
+            path: path.clone(),
+            lock,
+        });
+        let store = Self { path, readers, writer, cache, outbox_filled };
+        let nothing_left = match store.reader().await {
+            Ok(mut connection) => outbox::is_empty(&mut connection).await,
+            Err(fault) => Err(fault),
+        };
+        if !nothing_left.map_err(|fault| fault.explain_opening(&store.path))? {
+            store.outbox_filled.notify_one();
+        }
+        Ok(store)
+    }
+
+    async fn reader(&self) -> Result<Lease<'_>, Fault> {
+        self.readers.acquire().await
+    }
+
+    async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, MetadataError> {
+        self.writer.submit(operation).await
+    }
+
+    fn explain(&self, fault: Fault) -> MetadataError {
+        fault.explain(&self.path)
+    }
+}
+
+/// Reads with a connection: `read!(self, subject::function(arguments…))`.
+macro_rules! read {
+    ($store:ident, $module:ident :: $function:ident ($($argument:expr),*)) => {
+        async {
+            let mut connection = $store.reader().await?;
+            $module::$function(&mut connection, $($argument),*).await
+        }
+        .await
+        .map_err(|fault| $store.explain(fault))
+    };
+}
+
+#[async_trait]
+impl MetadataStore for SqliteStore {
+    async fn repositories(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<RepositoryName>, MetadataError> {
+        read!(self, repositories::list(after, limit))
+    }
+
+    async fn repository_exists(&self, name: &RepositoryName) -> Result<bool, MetadataError> {
+        read!(self, repositories::exists(name))
+    }
+
+    async fn blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<BlobRecord>, MetadataError> {
+        let epoch = match self.cache.blob(repository, digest) {
+            Ok(record) => return Ok(Some(record)),
+            Err(epoch) => epoch,
+        };
+        let record = read!(self, blobs::find(repository, digest))?;
+        if let Some(record) = &record {
+            self.cache.keep_blob(repository, digest, epoch, record);
+        }
+        Ok(record)
+    }
+
+    async fn mount_blob(
+        &self,
+        target: &RepositoryName,
+        source: MountSource<'_>,
+        digest: &Digest,
+        lease: Duration,
+    ) -> Result<Option<BlobRecord>, MetadataError> {
+        let source = match source {
+            MountSource::Repository(name) => Some(name.clone()),
+            MountSource::Any => None,
+        };
+        self.write(blobs::Mount { target: target.clone(), source, digest: *digest, lease }).await
+    }
+
+    async fn unlink_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, MetadataError> {
+        self.write(blobs::Unlink { repository: repository.clone(), digest: *digest }).await
+    }
+
+    async fn create_upload(&self, upload: NewUpload) -> Result<(), MetadataError> {
+        self.write(uploads::Create(upload)).await
+    }
+
+    async fn upload(
+        &self,
+        repository: &RepositoryName,
+        id: UploadId,
+    ) -> Result<Option<Upload>, MetadataError> {
+        read!(self, uploads::find(repository, id))
+    }
+
+    async fn upload_exists(&self, id: UploadId) -> Result<bool, MetadataError> {
+        read!(self, uploads::exists(id))
+    }
+
+    async fn advance_upload(&self, progress: UploadProgress) -> Result<bool, MetadataError> {
+        self.write(uploads::Advance(progress)).await
+    }
+
+    async fn finish_upload(&self, finished: FinishedUpload) -> Result<bool, MetadataError> {
+        let outcome = self.write(blobs::Finish(finished)).await?;
+        Ok(matches!(outcome, blobs::Finished::Linked { .. }))
+    }
+
+    async fn delete_upload(
+        &self,
+        repository: &RepositoryName,
+        id: UploadId,
+    ) -> Result<bool, MetadataError> {
+        self.write(uploads::Delete { repository: repository.clone(), id }).await
+    }
+
+    async fn stale_uploads(
+        &self,
+        before: SystemTime,
+        limit: u32,
+    ) -> Result<Vec<Upload>, MetadataError> {
+        read!(self, uploads::stale(before, limit))
+    }
+
+    async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<Arc<ManifestRecord>>, MetadataError> {
+        let epoch = match self.cache.manifest(repository, reference) {
+            Ok(record) => return Ok(Some(record)),
+            Err(epoch) => epoch,
+        };
+        let record = read!(self, manifests::find(repository, reference))?;
+        if let Some(record) = &record {
+            self.cache.keep_manifest(repository, reference, epoch, record);
+        }
+        Ok(record)
+    }
+
+    async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError> {
+        self.write(manifests::Put(manifest)).await
+    }
+
+    async fn delete_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, MetadataError> {
+        let delete = manifests::Delete { repository: repository.clone(), digest: *digest };
+        Ok(self.write(delete).await?.is_some())
+    }
+
+    async fn delete_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<bool, MetadataError> {
+        self.write(tags::Delete { repository: repository.clone(), tag: tag.clone() }).await
+    }
+
+    async fn tags(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Option<Page<Tag>>, MetadataError> {
+        read!(self, tags::list(repository, after, limit))
+    }
+
+    async fn referrers(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        after: Option<&ReferrerCursor>,
+        limit: u32,
+    ) -> Result<Page<Referrer>, MetadataError> {
+        read!(self, referrers::list(repository, subject, artifact_type, after, limit))
+    }
+
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, MetadataError> {
+        read!(self, outbox::list(limit))
+    }
+
+    async fn outbox_done(&self, through: OutboxId) -> Result<(), MetadataError> {
+        self.write(outbox::Done(through)).await
+    }
+
+    async fn outbox_filled(&self) {
+        self.outbox_filled.notified().await;
+    }
+
+    async fn ping(&self) -> Result<(), MetadataError> {
+        let nothing: Result<bool, _> = read!(self, outbox::is_empty());
+        nothing.map(drop)
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+}

@@ -1,0 +1,147 @@
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use berth_oci::{RepositoryName, UploadId};
+use sqlx::SqliteConnection;
+
+use super::encoding::{algorithm, algorithm_code, integer, micros, size, time};
+use super::fault::Fault;
+use super::writer::{Context, Operation};
+use crate::{NewUpload, Upload, UploadProgress};
+
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    repository: &RepositoryName,
+    id: UploadId,
+) -> Result<Option<Upload>, Fault> {
+    let row = sqlx::query_as(FIND)
+        .bind(id.as_bytes().as_slice())
+        .bind(repository.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.map(upload).transpose()
+}
+
+pub(super) const FIND: &str = "
+    SELECT id, repository, algorithm, received, hash_state, handle, started_at, updated_at
+    FROM uploads
+    WHERE id = $1 AND repository = $2";
+
+pub(super) async fn exists(connection: &mut SqliteConnection, id: UploadId) -> Result<bool, Fault> {
+    let row: Option<(i64,)> =
+        sqlx::query_as(EXISTS).bind(id.as_bytes().as_slice()).fetch_optional(connection).await?;
+    Ok(row.is_some())
+}
+
+pub(super) const EXISTS: &str = "SELECT 1 FROM uploads WHERE id = $1";
+
+pub(super) async fn stale(
+    connection: &mut SqliteConnection,
+    before: SystemTime,
+    limit: u32,
+) -> Result<Vec<Upload>, Fault> {
+    let rows: Vec<Row> = sqlx::query_as(STALE)
+        .bind(micros(before))
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter().map(upload).collect()
+}
+
+pub(super) const STALE: &str = "
+    SELECT id, repository, algorithm, received, hash_state, handle, started_at, updated_at
+    FROM uploads
+    WHERE updated_at < $1
+    ORDER BY updated_at, id
+    LIMIT $2";
+
+type Row = (Vec<u8>, String, i64, i64, Vec<u8>, String, i64, i64);
+
+fn upload(row: Row) -> Result<Upload, Fault> {
+    let (id, repository, code, received, hash_state, handle, started_at, updated_at) = row;
+    Ok(Upload {
+        id: UploadId::from_bytes(&id).ok_or(Fault::Malformed("upload session"))?,
+        repository: repository.parse().map_err(|_| Fault::Malformed("repository name"))?,
+        algorithm: algorithm(code)?,
+        offset: size(received)?,
+        hash_state,
+        handle,
+        started_at: time(started_at)?,
+        updated_at: time(updated_at)?,
+    })
+}
+
+/// See [`MetadataStore::create_upload`](crate::MetadataStore::create_upload).
+pub(super) struct Create(pub(super) NewUpload);
+
+#[async_trait]
+impl Operation for Create {
+    type Output = ();
+    const RELAXED: bool = true;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
+        let Self(upload) = self;
+        sqlx::query(
+            "INSERT INTO uploads (
+                id, repository, algorithm, received, hash_state, handle, started_at, updated_at
+            ) VALUES ($1, $2, $3, 0, $4, $5, $6, $6)",
+        )
+        .bind(upload.id.as_bytes().as_slice())
+        .bind(upload.repository.as_str())
+        .bind(i64::from(algorithm_code(upload.algorithm)))
+        .bind(upload.hash_state.as_slice())
+        .bind(upload.handle.as_str())
+        .bind(context.now)
+        .execute(&mut *context.connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// See [`MetadataStore::advance_upload`](crate::MetadataStore::advance_upload).
+pub(super) struct Advance(pub(super) UploadProgress);
+
+#[async_trait]
+impl Operation for Advance {
+    type Output = bool;
+    const RELAXED: bool = true;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
+        let Self(progress) = self;
+        let moved = sqlx::query(
+            "UPDATE uploads
+            SET received = $3, hash_state = $4, handle = $5, updated_at = $6
+            WHERE id = $1 AND received = $2",
+        )
+        .bind(progress.id.as_bytes().as_slice())
+        .bind(integer(progress.from_offset)?)
+        .bind(integer(progress.offset)?)
+        .bind(progress.hash_state.as_slice())
+        .bind(progress.handle.as_str())
+        .bind(context.now)
+        .execute(&mut *context.connection)
+        .await?;
+        Ok(moved.rows_affected() > 0)
+    }
+}
+
+/// See [`MetadataStore::delete_upload`](crate::MetadataStore::delete_upload).
+pub(super) struct Delete {
+    pub(super) repository: RepositoryName,
+    pub(super) id: UploadId,
+}
+
+#[async_trait]
+impl Operation for Delete {
+    type Output = bool;
+    const RELAXED: bool = true;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
+        let deleted = sqlx::query("DELETE FROM uploads WHERE id = $1 AND repository = $2")
+            .bind(self.id.as_bytes().as_slice())
+            .bind(self.repository.as_str())
+            .execute(&mut *context.connection)
+            .await?;
+        Ok(deleted.rows_affected() > 0)
+    }
+}

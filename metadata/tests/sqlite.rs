@@ -1,0 +1,32 @@
+//! The suite over SQLite, in a file and in memory.
+#![allow(unreachable_pub)]
+
+mod suite;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use berth_metadata::{SqliteLocation, SqliteOptions, SqliteStore};
+use suite::fixtures::Opened;
+
+fn options(location: SqliteLocation) -> SqliteOptions {
+    SqliteOptions { record_links: true, ..SqliteOptions::new(location) }
+}
+
+fn file(directory: &Path) -> SqliteOptions {
+    options(SqliteLocation::File(directory.join("metadata.db")))
+}
+
+async fn open_file() -> Opened {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(file(directory.path())).await.unwrap();
+    Opened { store: Arc::new(store), _directory: Some(directory) }
+}
+
+async fn open_memory() -> Opened {
+    let store = SqliteStore::open(options(SqliteLocation::Memory)).await.unwrap();
+    Opened { store: Arc::new(store), _directory: None }
+}
+
+metadata_suite!(in_file, open_file);
+metadata_suite!(in_memory, open_memory);

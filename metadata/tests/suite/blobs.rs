@@ -1,0 +1,131 @@
+use berth_metadata::{BlobLocation, BlobRecord, MountSource};
+
+use super::fixtures::*;
+
+pub async fn a_finished_upload_is_linked_in_its_repository_alone(store: Store) {
+    let upload = new_upload("team/app");
+    store.create_upload(upload.clone()).await.unwrap();
+    let record = blob("layer");
+
+    assert!(
+        store.finish_upload(finished("team/app", Some(upload.id), record.clone())).await.unwrap()
+    );
+
+    let found = store.blob(&repository("team/app"), &record.digest).await.unwrap();
+    assert_eq!(found, Some(record.clone()));
+    assert_eq!(store.blob(&repository("team/app-extra"), &record.digest).await.unwrap(), None);
+    assert_eq!(store.upload(&repository("team/app"), upload.id).await.unwrap(), None);
+}
+
+pub async fn a_blob_without_a_session_is_linked(store: Store) {
+    let record = push_blob(&store, "app", "layer").await;
+
+    for _ in 0..2 {
+        let found = store.blob(&repository("app"), &record.digest).await.unwrap();
+        assert_eq!(found, Some(record.clone()));
+    }
+}
+
+pub async fn finishing_a_cancelled_session_changes_nothing(store: Store) {
+    let upload = new_upload("app");
+    store.create_upload(upload.clone()).await.unwrap();
+    assert!(store.delete_upload(&repository("app"), upload.id).await.unwrap());
+    let record = blob("layer");
+
+    assert!(!store.finish_upload(finished("app", Some(upload.id), record.clone())).await.unwrap());
+
+    assert_eq!(store.blob(&repository("app"), &record.digest).await.unwrap(), None);
+    assert!(!store.repository_exists(&repository("app")).await.unwrap());
+    assert!(changes(&store).await.is_empty());
+}
+
+pub async fn a_session_is_finished_in_its_own_repository_alone(store: Store) {
+    let upload = new_upload("app");
+    store.create_upload(upload.clone()).await.unwrap();
+
+    let elsewhere = finished("other", Some(upload.id), blob("layer"));
+    assert!(!store.finish_upload(elsewhere).await.unwrap());
+
+    assert!(store.upload_exists(upload.id).await.unwrap());
+    assert!(!store.repository_exists(&repository("other")).await.unwrap());
+}
+
+pub async fn a_push_again_corrects_size_and_location_everywhere(store: Store) {
+    let old = push_blob(&store, "one", "layer").await;
+    push_blob(&store, "two", "layer").await;
+    // Both repositories have been asked, so an answer may be kept for both.
+    for name in ["one", "two"] {
+        let found = store.blob(&repository(name), &old.digest).await.unwrap();
+        assert_eq!(found, Some(old.clone()));
+    }
+
+    let new = BlobRecord { size: 7, location: BlobLocation("elsewhere".to_owned()), ..old };
+    assert!(store.finish_upload(finished("one", None, new.clone())).await.unwrap());
+
+    for name in ["one", "two"] {
+        let found = store.blob(&repository(name), &new.digest).await.unwrap();
+        assert_eq!(found, Some(new.clone()), "{name}");
+    }
+}
+
+pub async fn a_mount_links_what_the_source_links(store: Store) {
+    let record = push_blob(&store, "source", "layer").await;
+    let (source, target) = (repository("source"), repository("target"));
+
+    for _ in 0..2 {
+        let mounted = store
+            .mount_blob(&target, MountSource::Repository(&source), &record.digest, LEASE)
+            .await
+            .unwrap();
+        assert_eq!(mounted, Some(record.clone()));
+    }
+
+    assert_eq!(store.blob(&target, &record.digest).await.unwrap(), Some(record));
+}
+
+pub async fn a_mount_from_a_repository_without_the_link_is_refused(store: Store) {
+    let record = push_blob(&store, "owner", "layer").await;
+    push_blob(&store, "source", "something else").await;
+    let target = repository("target");
+
+    for source in ["source", "unknown"] {
+        let source = repository(source);
+        let mounted = store
+            .mount_blob(&target, MountSource::Repository(&source), &record.digest, LEASE)
+            .await
+            .unwrap();
+        assert_eq!(mounted, None);
+    }
+
+    assert_eq!(store.blob(&target, &record.digest).await.unwrap(), None);
+    assert!(!store.repository_exists(&target).await.unwrap());
+}
+
+pub async fn a_mount_from_anywhere_needs_some_link(store: Store) {
+    let record = push_blob(&store, "owner", "layer").await;
+    let target = repository("target");
+    let unknown = digest("unknown");
+    assert_eq!(store.mount_blob(&target, MountSource::Any, &unknown, LEASE).await.unwrap(), None);
+
+    assert!(store.unlink_blob(&repository("owner"), &record.digest).await.unwrap());
+    let mounted = store.mount_blob(&target, MountSource::Any, &record.digest, LEASE).await;
+    assert_eq!(mounted.unwrap(), None, "no repository links it any longer");
+
+    push_blob(&store, "owner", "layer").await;
+    let mounted = store.mount_blob(&target, MountSource::Any, &record.digest, LEASE).await;
+    assert_eq!(mounted.unwrap(), Some(record));
+}
+
+pub async fn an_unlinked_blob_is_gone_from_its_repository_alone(store: Store) {
+    let record = push_blob(&store, "one", "layer").await;
+    push_blob(&store, "two", "layer").await;
+    let (one, two) = (repository("one"), repository("two"));
+    assert!(store.blob(&one, &record.digest).await.unwrap().is_some());
+
+    assert!(store.unlink_blob(&one, &record.digest).await.unwrap());
+
+    assert_eq!(store.blob(&one, &record.digest).await.unwrap(), None);
+    assert_eq!(store.blob(&two, &record.digest).await.unwrap(), Some(record.clone()));
+    assert!(!store.unlink_blob(&one, &record.digest).await.unwrap());
+    assert!(!store.unlink_blob(&repository("unknown"), &record.digest).await.unwrap());
+}

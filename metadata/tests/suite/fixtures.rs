@@ -1,0 +1,128 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_metadata::{
+    BlobLocation, BlobRecord, FinishedUpload, MetadataStore, NewManifest, NewUpload, OutboxEntry,
+    PutManifest,
+};
+use berth_oci::{
+    Algorithm, Digest, Hasher, LinkChange, Reference, RepositoryName, Tag, UploadId, media_type,
+};
+use bytes::Bytes;
+
+pub type Store = Arc<dyn MetadataStore>;
+
+/// A store for one test, with what has to live as long.
+pub struct Opened {
+    pub store: Store,
+    /// Deleted when the test ends.
+    pub _directory: Option<tempfile::TempDir>,
+}
+
+pub const LEASE: Duration = Duration::from_secs(3600);
+
+pub fn repository(name: &str) -> RepositoryName {
+    name.parse().unwrap()
+}
+
+pub fn tag(name: &str) -> Tag {
+    name.parse().unwrap()
+}
+
+pub fn by_tag(name: &str) -> Reference {
+    Reference::Tag(tag(name))
+}
+
+pub fn digest(content: impl AsRef<[u8]>) -> Digest {
+    Hasher::digest(Algorithm::Sha256, content.as_ref())
+}
+
+pub fn blob(content: &str) -> BlobRecord {
+    BlobRecord {
+        digest: digest(content),
+        size: content.len() as u64,
+        location: BlobLocation(format!("place/{content}")),
+    }
+}
+
+/// A manifest with these bytes and nothing else.
+pub fn manifest(name: &str, payload: &str) -> NewManifest {
+    NewManifest {
+        repository: repository(name),
+        digest: digest(payload),
+        media_type: media_type::OCI_IMAGE_MANIFEST.to_owned(),
+        payload: Bytes::from(payload.to_owned()),
+        blobs: Vec::new(),
+        manifests: Vec::new(),
+        subject: None,
+        artifact_type: None,
+        annotations: None,
+        tags: Vec::new(),
+    }
+}
+
+pub fn tagged(name: &str, payload: &str, tags: &[&str]) -> NewManifest {
+    NewManifest { tags: tags.iter().map(|name| tag(name)).collect(), ..manifest(name, payload) }
+}
+
+/// A manifest that is attached to the one with the bytes `subject`.
+pub fn attached(name: &str, payload: &str, subject: &str, artifact_type: &str) -> NewManifest {
+    NewManifest {
+        subject: Some(digest(subject)),
+        artifact_type: Some(artifact_type.to_owned()),
+        annotations: Some(BTreeMap::from([("of".to_owned(), subject.to_owned())])),
+        ..manifest(name, payload)
+    }
+}
+
+pub fn new_upload(name: &str) -> NewUpload {
+    NewUpload {
+        id: UploadId::random(),
+        repository: repository(name),
+        algorithm: Algorithm::Sha256,
+        hash_state: Hasher::new(Algorithm::Sha256).save(),
+        handle: "handle".to_owned(),
+    }
+}
+
+pub fn finished(name: &str, id: Option<UploadId>, blob: BlobRecord) -> FinishedUpload {
+    FinishedUpload { id, repository: repository(name), blob, lease: LEASE }
+}
+
+/// Pushes a blob in one go.
+pub async fn push_blob(store: &Store, name: &str, content: &str) -> BlobRecord {
+    let record = blob(content);
+    assert!(store.finish_upload(finished(name, None, record.clone())).await.unwrap());
+    record
+}
+
+/// Pushes a manifest that lacks nothing.
+pub async fn push_manifest(store: &Store, manifest: NewManifest) {
+    assert_eq!(store.put_manifest(manifest).await.unwrap(), PutManifest::Stored);
+}
+
+/// What the store answers for the reference: the payload as text.
+pub async fn payload(store: &Store, name: &str, reference: &Reference) -> Option<String> {
+    let record = store.manifest(&repository(name), reference).await.unwrap()?;
+    Some(String::from_utf8(record.payload.to_vec()).unwrap())
+}
+
+pub async fn all_tags(store: &Store, name: &str) -> Vec<String> {
+    let page = store.tags(&repository(name), None, 1000).await.unwrap().unwrap();
+    assert!(!page.more);
+    page.entries.iter().map(ToString::to_string).collect()
+}
+
+pub async fn all_repositories(store: &Store) -> Vec<String> {
+    let page = store.repositories(None, 1000).await.unwrap();
+    assert!(!page.more);
+    page.entries.iter().map(ToString::to_string).collect()
+}
+
+/// The changes in the outbox, without their places.
+pub async fn changes(store: &Store) -> Vec<LinkChange> {
+    let entries = store.outbox(1000).await.unwrap();
+    assert!(entries.is_sorted_by_key(|entry| entry.id));
+    entries.into_iter().map(|OutboxEntry { change, .. }| change).collect()
+}

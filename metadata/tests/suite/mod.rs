@@ -1,0 +1,99 @@
+//! What every metadata store promises, as tests over [`MetadataStore`] alone.
+//!
+//! [`metadata_suite!`] makes a module with one test for each of them. It is given an `async`
+//! function that opens an empty store with its outbox on.
+
+pub mod blobs;
+pub mod concurrency;
+pub mod fixtures;
+pub mod lifecycle;
+pub mod listings;
+pub mod manifests;
+pub mod model;
+pub mod outbox;
+pub mod referrers;
+pub mod uploads;
+
+/// Instantiates the suite: `metadata_suite!(file, open_file)`.
+#[macro_export]
+macro_rules! metadata_suite {
+    ($implementation:ident, $open:path) => {
+        mod $implementation {
+            use super::*;
+
+            $crate::metadata_suite! {
+                @tests $open;
+                blobs:
+                    a_finished_upload_is_linked_in_its_repository_alone,
+                    a_blob_without_a_session_is_linked,
+                    finishing_a_cancelled_session_changes_nothing,
+                    a_session_is_finished_in_its_own_repository_alone,
+                    a_push_again_corrects_size_and_location_everywhere,
+                    a_mount_links_what_the_source_links,
+                    a_mount_from_a_repository_without_the_link_is_refused,
+                    a_mount_from_anywhere_needs_some_link,
+                    an_unlinked_blob_is_gone_from_its_repository_alone;
+                uploads:
+                    an_opened_session_is_read_back,
+                    a_session_moves_only_from_where_it_stands,
+                    a_cancelled_session_is_gone,
+                    stale_sessions_are_listed_by_age;
+                manifests:
+                    a_manifest_is_read_by_tag_and_by_digest,
+                    missing_references_are_all_named_and_nothing_is_written,
+                    references_that_are_not_required_may_be_missing,
+                    a_manifest_of_another_repository_does_not_count,
+                    a_thousand_references_are_checked,
+                    a_moved_tag_points_to_the_new_manifest,
+                    a_deleted_manifest_takes_its_tags_along,
+                    a_deleted_tag_leaves_its_manifest,
+                    a_manifest_pushed_again_takes_the_new_media_type,
+                    sha512_manifests_are_stored_beside_sha256;
+                listings:
+                    repositories_are_ordered_by_bytes,
+                    tags_are_ordered_by_bytes,
+                    paging_ends_with_the_last_entry,
+                    a_page_may_begin_after_a_name_that_does_not_exist,
+                    tags_of_an_unknown_repository_are_none,
+                    a_repository_exists_from_its_first_link_on,
+                    an_upload_session_makes_no_repository;
+                referrers:
+                    referrers_are_listed_by_digest_and_paged,
+                    referrers_are_filtered_before_they_are_paged,
+                    a_subject_that_is_not_here_has_referrers,
+                    a_deleted_referrer_is_listed_no_longer,
+                    referrers_of_another_repository_are_not_listed;
+                outbox:
+                    changes_come_in_the_order_of_their_commits,
+                    what_changes_nothing_leaves_no_entry,
+                    entries_stay_until_they_are_done,
+                    a_manifest_deleted_since_is_left_out,
+                    a_listing_is_not_cut_short_by_entries_left_out,
+                    waiting_ends_when_an_entry_comes;
+                concurrency:
+                    pushes_of_many_clients_all_arrive,
+                    reads_see_what_was_acknowledged_before,
+                    one_of_many_finishers_wins,
+                    one_of_many_chunks_advances,
+                    a_dropped_request_leaves_no_half_state;
+                lifecycle:
+                    a_closed_store_says_so,
+                    closing_twice_is_harmless,
+                    what_was_queued_before_the_close_is_committed;
+                model:
+                    random_operations_agree_with_a_simple_model,
+            }
+        }
+    };
+    (@tests $open:path; $($subject:ident: $($test:ident),+ $(,)?);+ $(;)?) => {
+        $(mod $subject {
+            use super::*;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let opened = $open().await;
+                $crate::suite::$subject::$test(opened.store.clone()).await;
+            })+
+        })+
+    };
+}

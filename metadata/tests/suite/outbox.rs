@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use berth_metadata::MountSource;
+use berth_oci::LinkChange;
+use bytes::Bytes;
+
+use super::fixtures::*;
+
+pub async fn changes_come_in_the_order_of_their_commits(store: Store) {
+    let app = repository("app");
+    let other = repository("other");
+    let layer = push_blob(&store, "app", "layer").await.digest;
+    push_manifest(&store, tagged("app", "one", &["b", "a"])).await;
+    push_manifest(&store, tagged("app", "two", &["b"])).await;
+    let source = MountSource::Repository(&app);
+    assert!(store.mount_blob(&other, source, &layer, LEASE).await.unwrap().is_some());
+    assert!(store.delete_tag(&app, &tag("b")).await.unwrap());
+    push_manifest(&store, tagged("app", "one", &["c"])).await;
+    assert!(store.unlink_blob(&app, &layer).await.unwrap());
+    let before_the_end = changes(&store).await;
+    assert!(store.delete_manifest(&app, &digest("one")).await.unwrap());
+
+    let one = || (app.clone(), digest("one"));
+    let put = |payload: &'static str| LinkChange::PutManifest {
+        repository: app.clone(),
+        digest: digest(payload),
+        payload: Bytes::from_static(payload.as_bytes()),
+    };
+    let set = |name: &str, payload: &str| LinkChange::SetTag {
+        repository: app.clone(),
+        tag: tag(name),
+        digest: digest(payload),
+    };
+    let removed = |name: &str| LinkChange::DeleteTag { repository: app.clone(), tag: tag(name) };
+    let expected = [
+        LinkChange::LinkBlob { repository: app.clone(), digest: layer },
+        put("one"),
+        set("b", "one"),
+        set("a", "one"),
+        put("two"),
+        set("b", "two"),
+        LinkChange::LinkBlob { repository: other, digest: layer },
+        removed("b"),
+        set("c", "one"),
+        LinkChange::UnlinkBlob { repository: app.clone(), digest: layer },
+    ];
+    assert_eq!(before_the_end, expected);
+    let (repository, digest) = one();
+    let end = [removed("a"), removed("c"), LinkChange::DeleteManifest { repository, digest }];
+    assert_eq!(changes(&store).await[expected.len() - 1..], end);
+}
+
+pub async fn what_changes_nothing_leaves_no_entry(store: Store) {
+    let app = repository("app");
+    let layer = push_blob(&store, "app", "layer").await.digest;
+    push_manifest(&store, tagged("app", "one", &["a"])).await;
+    let entries = store.outbox(100).await.unwrap();
+
+    push_blob(&store, "app", "layer").await;
+    push_manifest(&store, tagged("app", "one", &["a"])).await;
+    let source = MountSource::Repository(&app);
+    assert!(store.mount_blob(&app, source, &layer, LEASE).await.unwrap().is_some());
+    assert!(!store.delete_tag(&app, &tag("b")).await.unwrap());
+    assert!(!store.delete_manifest(&app, &digest("two")).await.unwrap());
+    assert!(!store.unlink_blob(&app, &digest("two")).await.unwrap());
+    store.create_upload(new_upload("app")).await.unwrap();
+
+    assert_eq!(store.outbox(100).await.unwrap(), entries);
+}
+
+pub async fn entries_stay_until_they_are_done(store: Store) {
+    for n in 0..5 {
+        push_blob(&store, "app", &format!("layer {n}")).await;
+    }
+    let all = store.outbox(100).await.unwrap();
+    assert_eq!(all.len(), 5);
+    assert_eq!(store.outbox(2).await.unwrap(), all[..2]);
+    assert_eq!(store.outbox(100).await.unwrap(), all);
+
+    store.outbox_done(all[2].id).await.unwrap();
+    assert_eq!(store.outbox(100).await.unwrap(), all[3..]);
+    store.outbox_done(all[2].id).await.unwrap();
+    store.outbox_done(all[4].id).await.unwrap();
+    assert!(store.outbox(100).await.unwrap().is_empty());
+
+    push_blob(&store, "app", "another").await;
+    let next = store.outbox(100).await.unwrap();
+    assert!(next[0].id > all[4].id, "places are never used again");
+}
+
+pub async fn a_manifest_deleted_since_is_left_out(store: Store) {
+    push_manifest(&store, tagged("app", "one", &["a"])).await;
+    assert!(store.delete_manifest(&repository("app"), &digest("one")).await.unwrap());
+
+    let left = changes(&store).await;
+    assert!(!left.iter().any(|change| matches!(change, LinkChange::PutManifest { .. })));
+    assert!(matches!(left.last(), Some(LinkChange::DeleteManifest { .. })));
+
+    push_manifest(&store, tagged("app", "one", &["a"])).await;
+    let left = changes(&store).await;
+    assert!(matches!(left.last(), Some(LinkChange::SetTag { .. })));
+    assert!(matches!(left[left.len() - 2], LinkChange::PutManifest { .. }));
+}
+
+pub async fn a_listing_is_not_cut_short_by_entries_left_out(store: Store) {
+    for n in 0..3 {
+        let payload = format!("manifest {n}");
+        push_manifest(&store, manifest("app", &payload)).await;
+        assert!(store.delete_manifest(&repository("app"), &digest(&payload)).await.unwrap());
+    }
+
+    let first = store.outbox(1).await.unwrap();
+    assert!(matches!(first[0].change, LinkChange::DeleteManifest { .. }));
+}
+
+pub async fn waiting_ends_when_an_entry_comes(store: Store) {
+    let drained = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let mut seen = 0;
+            while seen < 3 {
+                store.outbox_filled().await;
+                let entries = store.outbox(100).await.unwrap();
+                seen += entries.len();
+                if let Some(last) = entries.last() {
+                    store.outbox_done(last.id).await.unwrap();
+                }
+            }
+        }
+    });
+    for n in 0..3 {
+        push_blob(&store, "app", &format!("layer {n}")).await;
+    }
+    tokio::time::timeout(Duration::from_secs(60), drained).await.unwrap().unwrap();
+    assert!(store.outbox(100).await.unwrap().is_empty());
+}
