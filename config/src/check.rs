@@ -14,12 +14,24 @@ pub(crate) fn keys(value: &Value, source: &Source<'_>) -> Result<(), ConfigError
     below(schema::tree(), value, &KeyPath::default(), source)
 }
 
-fn below(node: &Node, value: &Value, path: &KeyPath, source: &Source<'_>) -> Result<(), ConfigError> {
+fn below(
+    node: &Node,
+    value: &Value,
+    path: &KeyPath,
+    source: &Source<'_>,
+) -> Result<(), ConfigError> {
     if let Some(message) = &node.refused
         && !node.driver
         && !is_empty(value)
     {
-        return Err(ConfigError::NotInThisBuild { at: source.at(path), key: path.to_string(), message: message.clone() });
+        return Err(ConfigError::NotInThisBuild {
+            at: source.at(path),
+            key: path.to_string(),
+            message: message.clone(),
+        });
+    }
+    if let Err(message) = fits(node, value) {
+        return Err(source.invalid(path, &message));
     }
     match (&node.kind, value) {
         (Kind::Section(_), Value::Mapping(mapping)) => {
@@ -41,10 +53,35 @@ fn below(node: &Node, value: &Value, path: &KeyPath, source: &Source<'_>) -> Res
                 below(item, value, &path.key(key.as_str().unwrap_or_default()), source)?;
             }
         }
-        // Values that do not fit are found by the deserialisation.
         _ => {}
     }
     Ok(())
+}
+
+/// Whether a value is of the kind that is wanted, in words for people. Ranges and formats are left to the types.
+fn fits(node: &Node, value: &Value) -> Result<(), String> {
+    match (&node.kind, value) {
+        (Kind::Any, _) | (Kind::Bool, Value::Bool(_)) | (Kind::Integer, Value::Number(_)) => Ok(()),
+        (Kind::Section(_) | Kind::Map(_), Value::Mapping(_))
+        | (Kind::List(_), Value::Sequence(_)) => Ok(()),
+        (Kind::Text, Value::String(text)) => fits_choices(node, text),
+        (Kind::Text, _) => Err("it must be a single text".to_owned()),
+        (Kind::Bool, _) => Err("it must be `true` or `false`".to_owned()),
+        (Kind::Integer, _) => Err("it must be a whole number".to_owned()),
+        (Kind::Section(_) | Kind::Map(_), _) => {
+            Err("it must be a section with keys of its own".to_owned())
+        }
+        (Kind::List(_), _) => Err("it must be a list, for example `[a, b]`".to_owned()),
+    }
+}
+
+fn fits_choices(node: &Node, text: &str) -> Result<(), String> {
+    if node.choices.is_empty() || node.choices.iter().any(|choice| choice.value == text) {
+        return Ok(());
+    }
+    let choices =
+        node.choices.iter().map(|choice| format!("`{}`", choice.value)).collect::<Vec<_>>();
+    Err(format!("`{text}` is none of {}", choices.join(", ")))
 }
 
 /// A section of `registry:2` may be there without asking for anything: `tls: {}`, `proxy: {remoteurl: ""}`.
@@ -60,7 +97,9 @@ fn is_empty(value: &Value) -> bool {
 
 fn unknown(section: &Node, name: &str, path: &KeyPath, source: &Source<'_>) -> ConfigError {
     let siblings = section.children().iter().map(|(key, _)| key.as_str());
-    let hint = schema::nearest(name, siblings).and_then(|key| section.child(key)).map(|node| node.path.clone());
+    let hint = schema::nearest(name, siblings)
+        .and_then(|key| section.child(key))
+        .map(|node| node.path.clone());
     let hint = hint.or_else(|| elsewhere(name));
     ConfigError::UnknownKey { at: source.at(path), key: path.to_string(), hint }
 }
@@ -79,10 +118,11 @@ fn elsewhere(name: &str) -> Option<String> {
 /// Exactly one driver, and one that this build has.
 pub(crate) fn drivers(value: &Value, source: &Source<'_>) -> Result<(), ConfigError> {
     let chosen = driver::chosen(value);
-    if let [_, (second, _), ..] = chosen.as_slice() {
-        let names = chosen.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+    if chosen.len() > 1 {
+        let names =
+            chosen.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
         let message = format!(
-            "there can be one storage driver, and {names} are named: remove one, or choose with REGISTRY_STORAGE={second}"
+            "there can be one storage driver, and {names} are named: keep one, or set REGISTRY_STORAGE to the name of the one to use"
         );
         return Err(source.invalid(&driver::section(), &message));
     }
@@ -91,7 +131,11 @@ pub(crate) fn drivers(value: &Value, source: &Source<'_>) -> Result<(), ConfigEr
         None => Ok(()),
         Some(message) => {
             let path = driver::section().key(name);
-            Err(ConfigError::NotInThisBuild { at: source.at(&path), key: path.to_string(), message: message.clone() })
+            Err(ConfigError::NotInThisBuild {
+                at: source.at(&path),
+                key: path.to_string(),
+                message: message.clone(),
+            })
         }
     }
 }
@@ -100,7 +144,18 @@ pub(crate) fn drivers(value: &Value, source: &Source<'_>) -> Result<(), ConfigEr
 pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
     let invalid = |key: &str, message: String| Err(source.invalid(&KeyPath::of(key), &message));
     if config.version != VERSION {
-        return invalid("version", format!("there is no version `{}`: write `{VERSION}`", config.version));
+        return invalid(
+            "version",
+            format!("there is no version `{}`: write `{VERSION}`", config.version),
+        );
+    }
+    for (key, path) in [
+        ("storage.filesystem.rootdirectory", config.root_directory()),
+        ("metadata.sqlite.path", config.metadata.sqlite.path.as_deref()),
+    ] {
+        if path.is_some_and(|path| path.as_os_str().is_empty()) {
+            return invalid(key, "it must not be empty: remove the key, or name a path".to_owned());
+        }
     }
     if config.metadata.sqlite.path.is_some() && config.storage.inmemory.is_some() {
         return invalid(
@@ -154,20 +209,37 @@ fn http(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
         }
     }
     if let Some(host) = http.host.as_deref().filter(|host| !host.is_empty() && !is_url(host)) {
-        return invalid("http.host", format!("`{host}` is not a URL: write for example `https://registry.example.org`"));
+        return invalid(
+            "http.host",
+            format!("`{host}` is not a URL: write for example `https://registry.example.org`"),
+        );
     }
-    if let Some(prefix) = http.prefix.as_deref().filter(|prefix| !prefix.is_empty() && !is_path(prefix)) {
-        return invalid("http.prefix", format!("`{prefix}` is not a path: write for example `/registry/`"));
+    if let Some(prefix) =
+        http.prefix.as_deref().filter(|prefix| !prefix.is_empty() && !is_path(prefix))
+    {
+        return invalid(
+            "http.prefix",
+            format!("`{prefix}` is not a path: write for example `/registry/`"),
+        );
     }
     if !is_path(&http.debug.prometheus.path) {
         let path = &http.debug.prometheus.path;
-        return invalid("http.debug.prometheus.path", format!("`{path}` is not a path: write for example `/metrics`"));
+        return invalid(
+            "http.debug.prometheus.path",
+            format!("`{path}` is not a path: write for example `/metrics`"),
+        );
     }
     headers(config, invalid)
 }
 
 /// Secure by default: what others can reach is served without TLS and authentication only on demand.
-fn reachable(key: &str, addr: &str, listen: &Listen, allowed: bool, invalid: Invalid<'_>) -> Result<(), ConfigError> {
+fn reachable(
+    key: &str,
+    addr: &str,
+    listen: &Listen,
+    allowed: bool,
+    invalid: Invalid<'_>,
+) -> Result<(), ConfigError> {
     if allowed || listen.is_loopback() {
         return Ok(());
     }
@@ -181,11 +253,19 @@ fn reachable(key: &str, addr: &str, listen: &Listen, allowed: bool, invalid: Inv
 
 fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && is_printable(rest) && !rest.contains(['?', '#']))
+    rest.is_some_and(|rest| {
+        !rest.is_empty()
+            && !rest.starts_with('/')
+            && is_printable(rest)
+            && !rest.contains(['?', '#'])
+    })
 }
 
 fn is_path(text: &str) -> bool {
-    text.starts_with('/') && !text.contains("//") && is_printable(text) && !text.contains(['?', '#', '%'])
+    text.starts_with('/')
+        && !text.contains("//")
+        && is_printable(text)
+        && !text.contains(['?', '#', '%'])
 }
 
 /// Fit for a header or a URL: visible ASCII.
@@ -195,11 +275,21 @@ fn is_printable(text: &str) -> bool {
 
 fn headers(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
     for (name, values) in &config.http.headers {
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)) {
+        if name.is_empty()
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        {
             return invalid("http.headers", format!("`{name}` is not the name of a header"));
         }
-        if values.iter().any(|value| value.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)) {
-            return invalid("http.headers", format!("the value of `{name}` holds a control character"));
+        if values
+            .iter()
+            .any(|value| value.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f))
+        {
+            return invalid(
+                "http.headers",
+                format!("the value of `{name}` holds a control character"),
+            );
         }
     }
     Ok(())

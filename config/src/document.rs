@@ -3,9 +3,12 @@
 //! The schema is needed while reading: where a text is wanted, the characters in the file are taken as they stand, so
 //! that `0123`, `1.10` or `yes` is never turned into a number or a boolean and back.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use yaml_serde::{Mapping, Value};
 
 use crate::path::{KeyPath, Step};
@@ -36,13 +39,13 @@ pub(crate) fn parse(text: &str, node: &Node) -> Result<Value, SyntaxError> {
     Typed(node).deserialize(yaml_serde::Deserializer::from_str(text)).map_err(SyntaxError::from)
 }
 
-/// Where in a YAML document the key (or list item) at `path` stands, or the nearest parent that is in it.
+/// Where in a YAML document the key (or list item) at `path` stands.
 pub(crate) fn locate(text: &str, path: &KeyPath) -> Option<Position> {
-    (1..=path.0.len()).rev().find_map(|length| {
-        let seed = Locate(&path.0[..length]);
-        let error = seed.deserialize(yaml_serde::Deserializer::from_str(text)).err()?;
-        SyntaxError::from(error).position
-    })
+    if is_blank(text) {
+        return None;
+    }
+    let error = Locate(&path.0).deserialize(yaml_serde::Deserializer::from_str(text)).err()?;
+    SyntaxError::from(error).position
 }
 
 /// Nothing but white space and comments.
@@ -53,6 +56,8 @@ fn is_blank(text: &str) -> bool {
 fn nothing(node: &Node) -> Value {
     match node.kind {
         Kind::Section(_) | Kind::Map(_) => Value::Mapping(Mapping::new()),
+        // A driver is chosen by its name alone.
+        _ if node.driver => Value::Mapping(Mapping::new()),
         _ => Value::Null,
     }
 }
@@ -64,7 +69,7 @@ impl From<yaml_serde::Error> for SyntaxError {
         // The position is told apart, in the form that editors understand.
         let message = match position {
             Some(Position { line, column }) => {
-                text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned()
+                text.replacen(&format!(" at line {line} column {column}"), "", 1)
             }
             None => text,
         };
@@ -137,7 +142,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut mapping = Mapping::new();
-        let mut seen = Vec::new();
+        let mut seen = BTreeSet::new();
         while let Some(key) = access.next_key_seed(NewKey(&seen))? {
             let value = match &self.0.kind {
                 Kind::Map(item) => access.next_value_seed(Typed(item))?,
@@ -150,7 +155,7 @@ impl<'de> Visitor<'de> for Typed<'_> {
             if !value.is_null() {
                 mapping.insert(Value::String(key.clone()), value);
             }
-            seen.push(key);
+            seen.insert(key);
         }
         Ok(Value::Mapping(mapping))
     }
@@ -166,7 +171,7 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 /// A key that must not have been there before.
-struct NewKey<'s>(&'s [String]);
+struct NewKey<'s>(&'s BTreeSet<String>);
 
 impl<'de> DeserializeSeed<'de> for NewKey<'_> {
     type Value = String;
@@ -184,7 +189,7 @@ impl Visitor<'_> for NewKey<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
-        if self.0.iter().any(|seen| seen == key) {
+        if self.0.contains(key) {
             return Err(E::custom(format_args!("the key `{key}` is there twice: keep one")));
         }
         Ok(key.to_owned())

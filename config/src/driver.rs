@@ -42,7 +42,9 @@ pub(crate) fn expand(root: &mut Value) -> Result<(), String> {
 /// The drivers that the configuration names.
 pub(crate) fn chosen(root: &Value) -> Vec<(&'static str, &'static Node)> {
     let storage = section().find(root).and_then(Value::as_mapping);
-    drivers().filter(|(driver, _)| storage.is_some_and(|storage| storage.contains_key(*driver))).collect()
+    drivers()
+        .filter(|(driver, _)| storage.is_some_and(|storage| storage.contains_key(*driver)))
+        .collect()
 }
 
 fn drivers() -> impl Iterator<Item = (&'static str, &'static Node)> {
@@ -51,6 +53,7 @@ fn drivers() -> impl Iterator<Item = (&'static str, &'static Node)> {
 }
 
 fn usable() -> String {
-    let names = drivers().filter(|(_, node)| node.refused.is_none()).map(|(name, _)| format!("`{name}`"));
+    let names =
+        drivers().filter(|(_, node)| node.refused.is_none()).map(|(name, _)| format!("`{name}`"));
     names.collect::<Vec<_>>().join(" or ")
 }

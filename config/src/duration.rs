@@ -47,7 +47,9 @@ impl FromStr for GoDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse(text).map(Self).ok_or_else(|| format!("`{text}` is not a duration: write for example `30s`, `1m` or `1h30m`"))
+        parse(text).map(Self).ok_or_else(|| {
+            format!("`{text}` is not a duration: write for example `30s`, `1m` or `1h30m`")
+        })
     }
 }
 
@@ -174,16 +176,35 @@ mod tests {
 
     #[test]
     fn what_is_not_a_duration_is_refused() {
-        for text in ["", "+", "-1s", "60", "1", "s", ".s", "1.2.3s", "1d", "1 s", "1h ", "99999999999h", "\u{661}s", "h1"] {
+        for text in [
+            "",
+            "+",
+            "-1s",
+            "60",
+            "1",
+            "s",
+            ".s",
+            "1.2.3s",
+            "1d",
+            "1 s",
+            "1h ",
+            "99999999999h",
+            "\u{661}s",
+            "h1",
+        ] {
             assert!(text.parse::<GoDuration>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_printed_duration_parses_back() {
-        for (nanoseconds, text) in
-            [(0, "0s"), (604_800_000_000_000, "168h"), (90_000_000_000, "1m30s"), (250_000_000, "250ms"), (1_000_001, "1ms1ns")]
-        {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (604_800_000_000_000, "168h"),
+            (90_000_000_000, "1m30s"),
+            (250_000_000, "250ms"),
+            (1_000_001, "1ms1ns"),
+        ] {
             let duration = GoDuration::from(Duration::from_nanos(nanoseconds));
             assert_eq!(duration.to_string(), text);
             assert_eq!(text.parse(), Ok(duration));

@@ -21,7 +21,9 @@ pub(crate) const CONFIGURATION_PATH: &str = "REGISTRY_CONFIGURATION_PATH";
 /// Unlike `std::env::vars` it does not panic on a variable that is not UTF-8.
 pub fn variables() -> impl Iterator<Item = (String, String)> {
     let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    std::env::vars_os().map(move |(name, value)| (lossy(name), lossy(value))).filter(|(name, _)| suffix(name).is_some())
+    std::env::vars_os()
+        .map(move |(name, value)| (lossy(name), lossy(value)))
+        .filter(|(name, _)| suffix(name).is_some())
 }
 
 /// A variable that sets a key.
@@ -30,6 +32,18 @@ pub(crate) struct Setting {
     pub(crate) path: KeyPath,
     pub(crate) variable: String,
     pub(crate) value: Value,
+}
+
+impl Setting {
+    /// Whether this is what set the key at `path`.
+    pub(crate) fn covers(&self, path: &KeyPath) -> bool {
+        match &self.value {
+            Value::String(driver) if self.path == driver::section() => {
+                *path == self.path.key(driver)
+            }
+            _ => path.starts_with(&self.path),
+        }
+    }
 }
 
 /// The variables that were understood, parents first, and notices about those that were not.
@@ -51,7 +65,11 @@ pub(crate) fn read(variables: &[(String, String)]) -> Result<Settings, ConfigErr
             None => found.notices.push(unknown(variable, name)),
             Some(target) => {
                 let value = target.value(variable, text)?;
-                found.settings.push(Setting { path: target.path, variable: variable.clone(), value });
+                found.settings.push(Setting {
+                    path: target.path,
+                    variable: variable.clone(),
+                    value,
+                });
             }
         }
     }
@@ -62,7 +80,10 @@ pub(crate) fn read(variables: &[(String, String)]) -> Result<Settings, ConfigErr
         {
             return Err(ConfigError::Environment {
                 variable: second.variable.clone(),
-                message: format!("{} sets `{}` too: keep one of the two", first.variable, first.path),
+                message: format!(
+                    "{} sets `{}` too: keep one of the two",
+                    first.variable, first.path
+                ),
             });
         }
     }
@@ -76,7 +97,9 @@ pub(crate) fn apply(root: &mut Value, setting: &Setting) -> Result<(), ConfigErr
         message: format!("`{}`: {message}", setting.path),
     };
     match &setting.value {
-        Value::String(name) if setting.path == driver::section() => driver::choose(root, name).map_err(fail),
+        Value::String(name) if setting.path == driver::section() => {
+            driver::choose(root, name).map_err(fail)
+        }
         value => place(root, &setting.path.0, value.clone()).map_err(fail),
     }
 }
@@ -102,15 +125,23 @@ impl Target {
         self.parse(variable, line.strip_suffix('\r').unwrap_or(line))
     }
 
-    /// A text is taken verbatim; anything else is YAML.
+    /// A text is taken verbatim; anything else is YAML. Nothing at all is no value, which leaves the default.
     fn parse(&self, variable: &str, text: &str) -> Result<Value, ConfigError> {
         if let Kind::Text = self.node.kind {
+            if text.is_empty() && matches!(self.path.0.last(), Some(Step::Key(_))) {
+                return Ok(Value::Null);
+            }
             return Ok(Value::String(text.to_owned()));
         }
-        document::parse(text, self.node).map_err(|error| ConfigError::Environment {
-            variable: variable.to_owned(),
-            message: format!("`{}`: the value is not YAML: {}", self.path, error.message),
-        })
+        match document::parse(text, self.node) {
+            Ok(value) => Ok(value),
+            // Said better by the check of the whole: what it must be.
+            Err(_) if self.node.is_scalar() => Ok(Value::String(text.to_owned())),
+            Err(error) => Err(ConfigError::Environment {
+                variable: variable.to_owned(),
+                message: format!("`{}`: {}", self.path, error.message),
+            }),
+        }
     }
 }
 
@@ -123,8 +154,11 @@ fn suffix(variable: &str) -> Option<&str> {
 fn unknown(variable: &str, name: &str) -> String {
     let mut names = Vec::new();
     schema::tree().walk(&mut |node| names.push(node.path.replace('.', "_")));
-    let hint = schema::nearest(name, names.iter().map(String::as_str).filter(|name| !name.is_empty()));
-    let hint = hint.map(|name| format!("; did you mean {PREFIX}{}?", name.to_uppercase())).unwrap_or_default();
+    let hint =
+        schema::nearest(name, names.iter().map(String::as_str).filter(|name| !name.is_empty()));
+    let hint = hint
+        .map(|name| format!("; did you mean {PREFIX}{}?", name.to_uppercase()))
+        .unwrap_or_default();
     format!("the environment variable {variable} is no setting and was ignored{hint}")
 }
 
@@ -148,7 +182,11 @@ fn resolve(name: &str) -> Option<Target> {
     Some(Target { path, node, from_file: false })
 }
 
-fn descend(node: &'static Node, segments: &[&str], path: KeyPath) -> Option<(KeyPath, &'static Node)> {
+fn descend(
+    node: &'static Node,
+    segments: &[&str],
+    path: KeyPath,
+) -> Option<(KeyPath, &'static Node)> {
     let Some((first, rest)) = segments.split_first() else {
         return Some((path, node));
     };
@@ -158,7 +196,9 @@ fn descend(node: &'static Node, segments: &[&str], path: KeyPath) -> Option<(Key
             descend(child, rest, path.key(key))
         }
         // Nothing can follow the name, so underscores belong to it.
-        Kind::Map(item) if item.is_scalar() => Some((path.key(&map_key(&segments.join("_"))), item)),
+        Kind::Map(item) if item.is_scalar() => {
+            Some((path.key(&map_key(&segments.join("_"))), item))
+        }
         Kind::Map(item) => descend(item, rest, path.key(&map_key(first))),
         Kind::List(item) => descend(item, rest, path.with(Step::Index(list_index(first)?))),
         Kind::Any => descend(node, rest, path.key(&first.to_lowercase())),
@@ -168,7 +208,11 @@ fn descend(node: &'static Node, segments: &[&str], path: KeyPath) -> Option<(Key
 
 /// A name that an operator chooses: lower case, as in `registry:2`, unless it is in mixed case.
 fn map_key(segment: &str) -> String {
-    if segment.chars().any(char::is_lowercase) { segment.to_owned() } else { segment.to_lowercase() }
+    if segment.chars().any(char::is_lowercase) {
+        segment.to_owned()
+    } else {
+        segment.to_lowercase()
+    }
 }
 
 fn list_index(segment: &str) -> Option<usize> {
@@ -193,7 +237,10 @@ fn place(at: &mut Value, steps: &[Step], value: Value) -> Result<(), String> {
         Step::Index(index) => {
             let items = as_sequence(at)?;
             if *index > items.len() {
-                return Err(format!("item {index} cannot be set: the list has {} items, and they count from 0", items.len()));
+                return Err(format!(
+                    "item {index} cannot be set: the list has {} items, and they count from 0",
+                    items.len()
+                ));
             }
             if *index == items.len() {
                 items.push(Value::Null);
@@ -205,7 +252,8 @@ fn place(at: &mut Value, steps: &[Step], value: Value) -> Result<(), String> {
 
 /// The key as it is spelled already, or as given. Cases differ only between names that an operator chose.
 fn existing_key(mapping: &Mapping, key: &str) -> Value {
-    let same = |candidate: &&Value| candidate.as_str().is_some_and(|name| name.eq_ignore_ascii_case(key));
+    let same =
+        |candidate: &&Value| candidate.as_str().is_some_and(|name| name.eq_ignore_ascii_case(key));
     mapping.keys().find(same).cloned().unwrap_or_else(|| Value::String(key.to_owned()))
 }
 
@@ -213,12 +261,21 @@ fn as_mapping(value: &mut Value) -> Result<&mut Mapping, String> {
     if value.is_null() {
         *value = Value::Mapping(Mapping::new());
     }
-    value.as_mapping_mut().ok_or_else(|| "a parent of this key is set to a single value".to_owned())
+    // A name alone is short for a section of that name: `auth: htpasswd`.
+    if let Some(name) = value.as_str() {
+        let name = Value::from(name);
+        *value = Value::Mapping(Mapping::from_iter([(name, Value::Mapping(Mapping::new()))]));
+    }
+    value
+        .as_mapping_mut()
+        .ok_or_else(|| "a parent of this key is set to something that has no keys".to_owned())
 }
 
 fn as_sequence(value: &mut Value) -> Result<&mut Vec<Value>, String> {
     if value.is_null() {
         *value = Value::Sequence(Vec::new());
     }
-    value.as_sequence_mut().ok_or_else(|| "this key is set to something that is not a list".to_owned())
+    value
+        .as_sequence_mut()
+        .ok_or_else(|| "this key is set to something that is not a list".to_owned())
 }

@@ -38,7 +38,7 @@ pub struct Http {
     #[schemars(extend("x-berth-reload" = true))]
     pub limits: Limits,
     /// The listener for metrics and health.
-    pub debug: Debug,
+    pub debug: DebugListener,
     /// HTTP/2.
     pub http2: Http2,
     /// HTTP/2 without TLS.
@@ -65,7 +65,7 @@ impl Default for Http {
             allowinsecure: false,
             headers: BTreeMap::new(),
             limits: Limits::default(),
-            debug: Debug::default(),
+            debug: DebugListener::default(),
             http2: Http2::default(),
             h2c: H2c::default(),
             secret: None,
@@ -81,7 +81,9 @@ impl Http {
     /// Says what is wrong with `http.addr`.
     pub fn listen(&self) -> Result<Listen, String> {
         match self.net {
-            Network::Unix if self.addr.is_empty() => Err("`net: unix` needs the path of a socket".to_owned()),
+            Network::Unix if self.addr.is_empty() => {
+                Err("`net: unix` needs the path of a socket".to_owned())
+            }
             Network::Unix => Ok(Listen::Unix(PathBuf::from(&self.addr))),
             Network::Tcp => Listen::tcp(&self.addr),
         }
@@ -141,7 +143,8 @@ impl Listen {
             Self::Unix(_) => true,
             Self::Tcp { host: None, .. } => false,
             Self::Tcp { host: Some(host), .. } => {
-                host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+                host.eq_ignore_ascii_case("localhost")
+                    || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
             }
         }
     }
@@ -197,7 +200,7 @@ impl Default for Limits {
 /// The listener for metrics and health.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Debug {
+pub struct DebugListener {
     /// The address to listen on, `host:port`. Without it there is no such listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addr: Option<String>,

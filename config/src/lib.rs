@@ -49,7 +49,7 @@ pub use duration::GoDuration;
 pub use environment::variables;
 pub use error::ConfigError;
 pub use health::{Health, StorageDriverHealth};
-pub use http::{Debug, H2c, Http, Http2, Limits, Listen, Network, Prometheus};
+pub use http::{DebugListener, H2c, Http, Http2, Limits, Listen, Network, Prometheus};
 pub use load::{Loaded, Origin};
 pub use log::{AccessLog, Log, LogFormatter, LogLevel};
 pub use metadata::{Metadata, Sqlite};
@@ -60,6 +60,7 @@ pub use root::Config;
 pub use secret::Secret;
 pub use size::ByteSize;
 pub use storage::{
-    BlobDescriptorCache, Cache, Delete, Driver, Filesystem, InMemory, Maintenance, ReadOnly, Redirect, Storage, Tag, UploadPurging,
+    BlobDescriptorCache, Cache, Delete, Driver, Filesystem, InMemory, Maintenance, ReadOnly,
+    Redirect, Storage, Tag, UploadPurging,
 };
 pub use validation::{Indexes, Manifests, Platform, Platforms, Urls, Validation};

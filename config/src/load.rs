@@ -58,7 +58,10 @@ impl Config {
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Loaded, ConfigError> {
         let env: Vec<_> = env.into_iter().collect();
-        let named = env.iter().find(|(name, _)| name == environment::CONFIGURATION_PATH).map(|(_, path)| Path::new(path));
+        let named = env
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(environment::CONFIGURATION_PATH))
+            .map(|(_, path)| Path::new(path));
         let path = file.or(named.filter(|path| !path.as_os_str().is_empty()));
         let text = path.map(read).transpose()?;
         Source { path, text: text.as_deref(), settings: environment::read(&env)? }.load()
@@ -68,7 +71,10 @@ impl Config {
     ///
     /// # Errors
     /// As [`load`](Self::load); the file is called `config.yml`.
-    pub fn parse(yaml: &str, env: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, ConfigError> {
+    pub fn parse(
+        yaml: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Loaded, ConfigError> {
         let env: Vec<_> = env.into_iter().collect();
         let path = Some(Path::new("config.yml"));
         Source { path, text: Some(yaml), settings: environment::read(&env)? }.load()
@@ -76,7 +82,8 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+    fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 /// What a configuration is made of; knows where each key came from.
@@ -104,7 +111,8 @@ impl Source<'_> {
     }
 
     fn merged(&self) -> Result<Value, ConfigError> {
-        let mut value = document::parse(self.text.unwrap_or_default(), schema::tree()).map_err(|error| self.syntax(error))?;
+        let mut value = document::parse(self.text.unwrap_or_default(), schema::tree())
+            .map_err(|error| self.syntax(error))?;
         driver::expand(&mut value).map_err(|message| self.invalid(&driver::section(), &message))?;
         for setting in &self.settings.settings {
             environment::apply(&mut value, setting)?;
@@ -120,20 +128,35 @@ impl Source<'_> {
             return Ok(());
         }
         let root = if self.path.is_some() { ROOT_WITH_FILE } else { ROOT_WITHOUT_FILE };
-        environment::apply(value, &Setting { path, variable: String::new(), value: Value::from(root) })
+        environment::apply(
+            value,
+            &Setting { path, variable: String::new(), value: Value::from(root) },
+        )
     }
 
-    /// Where a key was set: a variable, or a place in the file.
+    /// Where a key was set: a variable, or a place in the file. For a key that was not set itself it is what set
+    /// something below it, or else the nearest parent.
     pub(crate) fn at(&self, path: &KeyPath) -> String {
-        let from_environment = self.settings.settings.iter().rev().find(|setting| path.starts_with(&setting.path));
-        match from_environment {
+        let mut settings = self.settings.settings.iter().rev();
+        if let Some(setting) = settings.clone().find(|setting| setting.covers(path)) {
+            return setting.variable.clone();
+        }
+        let locate = |path: &KeyPath| self.text.and_then(|text| document::locate(text, path));
+        if let Some(position) = locate(path) {
+            return self.position(Some(position));
+        }
+        match settings.find(|setting| setting.path.starts_with(path)) {
             Some(setting) => setting.variable.clone(),
-            None => self.position(self.text.and_then(|text| document::locate(text, path))),
+            None => self.position(path.parents().find_map(|parent| locate(&parent))),
         }
     }
 
     pub(crate) fn invalid(&self, path: &KeyPath, message: &str) -> ConfigError {
-        ConfigError::Invalid { at: self.at(path), key: path.to_string(), message: message.to_owned() }
+        ConfigError::Invalid {
+            at: self.at(path),
+            key: path.to_string(),
+            message: message.to_owned(),
+        }
     }
 
     fn syntax(&self, error: SyntaxError) -> ConfigError {
@@ -152,7 +175,12 @@ impl Source<'_> {
     fn origin(&self) -> Origin {
         Origin {
             file: self.path.map(Path::to_owned),
-            variables: self.settings.settings.iter().map(|setting| setting.variable.clone()).collect(),
+            variables: self
+                .settings
+                .settings
+                .iter()
+                .map(|setting| setting.variable.clone())
+                .collect(),
         }
     }
 }

@@ -31,6 +31,11 @@ impl KeyPath {
         Self(steps)
     }
 
+    /// The paths above this one, nearest first, without the root.
+    pub(crate) fn parents(&self) -> impl Iterator<Item = Self> {
+        (1..self.0.len()).rev().map(|length| Self(self.0[..length].to_vec()))
+    }
+
     pub(crate) fn starts_with(&self, prefix: &Self) -> bool {
         self.0.starts_with(&prefix.0)
     }

@@ -28,7 +28,9 @@ impl FromStr for Pattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Regex::new(text).map(Self).map_err(|error| format!("`{text}` is not a regular expression: {error}"))
+        Regex::new(text)
+            .map(Self)
+            .map_err(|error| format!("`{text}` is not a regular expression: {error}"))
     }
 }
 

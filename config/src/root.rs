@@ -22,6 +22,7 @@ pub(crate) const ROOT_WITHOUT_FILE: &str = "./berth-data";
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Version of the file format. There is only `0.1`.
+    #[schemars(extend("type" = ["string", "number"]))]
     pub version: String,
     /// What is logged, and how.
     pub log: Log,
@@ -110,7 +111,11 @@ impl Config {
     pub fn root_directory(&self) -> Option<&Path> {
         match self.storage.driver() {
             Driver::Filesystem => {
-                let named = self.storage.filesystem.as_ref().and_then(|filesystem| filesystem.rootdirectory.as_deref());
+                let named = self
+                    .storage
+                    .filesystem
+                    .as_ref()
+                    .and_then(|filesystem| filesystem.rootdirectory.as_deref());
                 Some(named.unwrap_or(Path::new(ROOT_WITHOUT_FILE)))
             }
             Driver::InMemory => None,

@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::Config;
 
 static JSON: LazyLock<Value> = LazyLock::new(|| {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<Config>().to_value()
 });
 
@@ -71,8 +72,12 @@ pub(crate) struct Choice {
 impl Node {
     fn read(schema: &Value, path: String) -> Self {
         let inner = without_null(schema);
-        let text = |name: &str| [schema, inner].iter().find_map(|part| Some(part.get(name)?.as_str()?.to_owned()));
-        let flag = |name: &str| [schema, inner].iter().any(|part| part.get(name) == Some(&Value::Bool(true)));
+        let text = |name: &str| {
+            [schema, inner].iter().find_map(|part| Some(part.get(name)?.as_str()?.to_owned()))
+        };
+        let flag = |name: &str| {
+            [schema, inner].iter().any(|part| part.get(name) == Some(&Value::Bool(true)))
+        };
         Self {
             kind: kind(inner, &path),
             path,
@@ -114,14 +119,19 @@ impl Node {
     /// This node and everything below it, parents first.
     pub(crate) fn walk<'n>(&'n self, visit: &mut dyn FnMut(&'n Node)) {
         visit(self);
-        for (_, child) in self.children() {
-            child.walk(visit);
+        match &self.kind {
+            Kind::Section(children) => children.iter().for_each(|(_, child)| child.walk(visit)),
+            Kind::List(item) | Kind::Map(item) if !item.is_scalar() => item.walk(visit),
+            _ => {}
         }
     }
 }
 
 /// The name of `candidates` that was probably meant by `name`.
-pub(crate) fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(
+    name: &str,
+    candidates: impl Iterator<Item = &'c str>,
+) -> Option<&'c str> {
     let name = name.to_lowercase();
     let tolerance = (name.chars().count() / 3).clamp(1, 3);
     candidates
@@ -140,8 +150,10 @@ fn without_null(schema: &Value) -> &Value {
 
 fn kind(schema: &Value, path: &str) -> Kind {
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-        let children = properties.iter().map(|(name, child)| (name.clone(), Node::read(child, below(name))));
+        let below =
+            |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let children =
+            properties.iter().map(|(name, child)| (name.clone(), Node::read(child, below(name))));
         return Kind::Section(children.collect());
     }
     if !choices(schema).is_empty() || has_type(schema, "string") {
@@ -157,7 +169,9 @@ fn kind(schema: &Value, path: &str) -> Kind {
         return Kind::List(Box::new(Node::read(items, format!("{path}[]"))));
     }
     match schema.get("additionalProperties") {
-        Some(items @ Value::Object(_)) => Kind::Map(Box::new(Node::read(items, format!("{path}.*")))),
+        Some(items @ Value::Object(_)) => {
+            Kind::Map(Box::new(Node::read(items, format!("{path}.*"))))
+        }
         // A struct without fields.
         Some(Value::Bool(false)) => Kind::Section(Vec::new()),
         _ => Kind::Any,
@@ -175,17 +189,22 @@ fn has_type(schema: &Value, name: &str) -> bool {
 /// The values of an enumeration: `oneOf` constants when they are documented, `enum` when they are not.
 fn choices(schema: &Value) -> Vec<Choice> {
     let text = |part: &Value, name: &str| part.get(name).and_then(Value::as_str).map(str::to_owned);
-    let documented = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten().filter_map(|part| {
-        let description = unwrap_lines(&text(part, "description").unwrap_or_default());
-        Some(Choice { value: text(part, "const")?, description })
-    });
+    let documented =
+        schema.get("oneOf").and_then(Value::as_array).into_iter().flatten().filter_map(|part| {
+            let description = unwrap_lines(&text(part, "description").unwrap_or_default());
+            Some(Choice { value: text(part, "const")?, description })
+        });
     let bare = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
-    let bare = bare.filter_map(|value| Some(Choice { value: value.as_str()?.to_owned(), description: String::new() }));
+    let bare = bare.filter_map(|value| {
+        Some(Choice { value: value.as_str()?.to_owned(), description: String::new() })
+    });
     documented.chain(bare).collect()
 }
 
 /// Doc comments are wrapped for the source; a paragraph is one line here.
 fn unwrap_lines(text: &str) -> String {
-    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+    let paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" "));
     paragraphs.collect::<Vec<_>>().join("\n\n")
 }

@@ -47,7 +47,11 @@ impl FromStr for ByteSize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse(text).map(Self).ok_or_else(|| format!("`{text}` is not a size: write for example `4MiB`, `32KiB` or a number of bytes"))
+        parse(text).map(Self).ok_or_else(|| {
+            format!(
+                "`{text}` is not a size: write for example `4MiB`, `32KiB` or a number of bytes"
+            )
+        })
     }
 }
 
@@ -65,7 +69,8 @@ fn parse(text: &str) -> Option<u64> {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let binary = UNITS.iter().take(4).find(|(_, bytes)| self.0 > 0 && self.0.is_multiple_of(*bytes));
+        let binary =
+            UNITS.iter().take(4).find(|(_, bytes)| self.0 > 0 && self.0.is_multiple_of(*bytes));
         match binary {
             Some((unit, bytes)) => write!(f, "{}{unit}", self.0 / bytes),
             None => write!(f, "{}", self.0),
@@ -145,14 +150,31 @@ mod tests {
 
     #[test]
     fn what_is_not_a_size_is_refused() {
-        for text in ["", "MiB", "-1", "1.5MiB", "4M", "4 XiB", "99999999999999999999", "16777216TiB", "4MiB "] {
+        for text in [
+            "",
+            "MiB",
+            "-1",
+            "1.5MiB",
+            "4M",
+            "4 XiB",
+            "99999999999999999999",
+            "16777216TiB",
+            "4MiB ",
+        ] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_printed_size_parses_back() {
-        for (bytes, text) in [(0, "0"), (1, "1"), (1000, "1000"), (1536, "1536"), (4 << 20, "4MiB"), (3 << 30, "3GiB")] {
+        for (bytes, text) in [
+            (0, "0"),
+            (1, "1"),
+            (1000, "1000"),
+            (1536, "1536"),
+            (4 << 20, "4MiB"),
+            (3 << 30, "3GiB"),
+        ] {
             assert_eq!(ByteSize(bytes).to_string(), text);
             assert_eq!(text.parse(), Ok(ByteSize(bytes)));
         }

@@ -61,7 +61,8 @@ pub struct Urls {
 impl Urls {
     fn permit(&self, url: &str) -> bool {
         let matches = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.is_match(url));
-        let allowed = if self.allow.is_empty() { !self.deny.is_empty() } else { matches(&self.allow) };
+        let allowed =
+            if self.allow.is_empty() { !self.deny.is_empty() } else { matches(&self.allow) };
         allowed && !matches(&self.deny)
     }
 }
@@ -81,7 +82,9 @@ impl Indexes {
         match self.platforms {
             Platforms::All => true,
             Platforms::None => false,
-            Platforms::List => platform.is_some_and(|platform| self.platformlist.iter().any(|listed| listed.covers(platform))),
+            Platforms::List => platform.is_some_and(|platform| {
+                self.platformlist.iter().any(|listed| listed.covers(platform))
+            }),
         }
     }
 }

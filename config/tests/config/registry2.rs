@@ -1,0 +1,195 @@
+//! Files and variables written for `registry:2`.
+
+use std::path::Path;
+
+use berth_config::{Config, LogLevel};
+
+use crate::{Variables, config, error, parse};
+
+/// The configuration in the official image.
+const OFFICIAL: &str = "\
+version: 0.1
+log:
+  fields:
+    service: registry
+storage:
+  cache:
+    blobdescriptor: inmemory
+  filesystem:
+    rootdirectory: /var/lib/registry
+http:
+  addr: :5000
+  headers:
+    X-Content-Type-Options: [nosniff]
+health:
+  storagedriver:
+    enabled: true
+    interval: 10s
+    threshold: 3
+";
+
+#[test]
+fn the_official_image_s_configuration_loads_once_insecure_service_is_allowed() {
+    let loaded = parse(OFFICIAL, &[("REGISTRY_HTTP_ALLOWINSECURE", "true")]).unwrap();
+    let config = &loaded.config;
+    assert_eq!(config.http.addr, ":5000");
+    assert_eq!(config.http.headers["X-Content-Type-Options"], ["nosniff"]);
+    assert_eq!(config.log.fields["service"], "registry");
+    assert_eq!(config.root_directory(), Some(Path::new("/var/lib/registry")));
+    assert_eq!(config.database_path().as_deref(), Some(Path::new("/var/lib/registry/berth.db")));
+    assert_eq!(loaded.notices.len(), 2, "{:?}", loaded.notices);
+    assert!(
+        loaded.notices[0].starts_with("`storage.cache.blobdescriptor` has no effect"),
+        "{:?}",
+        loaded.notices
+    );
+    assert!(loaded.notices[1].starts_with("`http.allowinsecure` is set"), "{:?}", loaded.notices);
+}
+
+#[test]
+fn the_official_image_s_configuration_alone_is_refused_with_the_key_and_the_variable_to_set() {
+    let message = error(OFFICIAL, &[]);
+    assert!(message.starts_with("config.yml:11:3: `http.addr`: "), "{message}");
+    assert!(
+        message.contains("`http.allowinsecure: true` (REGISTRY_HTTP_ALLOWINSECURE=true)"),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_official_image_s_driver_is_replaced_by_the_shorthand_variable() {
+    let env = [("REGISTRY_HTTP_ALLOWINSECURE", "true"), ("REGISTRY_STORAGE", "inmemory")];
+    let config = parse(OFFICIAL, &env).unwrap().config;
+    assert_eq!(config.root_directory(), None);
+    assert_eq!(config.database_path(), None);
+}
+
+#[test]
+fn an_s3_deployment_is_told_that_the_driver_is_missing() {
+    let env = [
+        ("REGISTRY_STORAGE", "s3"),
+        ("REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR", "inmemory"),
+        ("REGISTRY_STORAGE_S3_ACCESSKEY", "key"),
+        ("REGISTRY_STORAGE_S3_BUCKET", "bucket"),
+    ];
+    let message = error(OFFICIAL, &env);
+    assert!(
+        message.starts_with(
+            "REGISTRY_STORAGE: `storage.s3`: this build of berth does not have the s3 driver"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_wherever_it_is_asked_for() {
+    let cases: [(&str, Variables<'_>, &str); 12] = [
+        ("auth: {htpasswd: {realm: r, path: /p}}", &[], "config.yml:1:1: `auth`: "),
+        (
+            "",
+            &[("REGISTRY_AUTH", "htpasswd"), ("REGISTRY_AUTH_HTPASSWD_REALM", "r")],
+            "REGISTRY_AUTH: `auth`: ",
+        ),
+        ("", &[("REGISTRY_AUTH_HTPASSWD_PATH", "/p")], "REGISTRY_AUTH_HTPASSWD_PATH: `auth`: "),
+        ("proxy: {remoteurl: https://registry-1.docker.io}", &[], "config.yml:1:1: `proxy`: "),
+        ("", &[("REGISTRY_PROXY_REMOTEURL", "https://x")], "REGISTRY_PROXY_REMOTEURL: `proxy`: "),
+        (
+            "notifications: {endpoints: [{name: a, url: b}]}",
+            &[],
+            "config.yml:1:1: `notifications`: ",
+        ),
+        ("middleware: {storage: [{name: cloudfront}]}", &[], "config.yml:1:1: `middleware`: "),
+        ("http: {tls: {certificate: /c, key: /k}}", &[], "config.yml:1:8: `http.tls`: "),
+        ("storage: {s3: {bucket: b}}", &[], "config.yml:1:11: `storage.s3`: "),
+        ("storage: {azure: {}}", &[], "config.yml:1:11: `storage.azure`: "),
+        ("storage: gcs", &[], "config.yml:1:1: `storage.gcs`: "),
+        ("storage:\n  swift:\n", &[], "config.yml:2:3: `storage.swift`: "),
+    ];
+    for (yaml, env, start) in cases {
+        let message = error(yaml, env);
+        assert!(message.starts_with(start), "{yaml}: {message}");
+        assert!(message.contains("this build of berth"), "{yaml}: {message}");
+    }
+}
+
+#[test]
+fn empty_sections_ask_for_nothing() {
+    for yaml in [
+        "auth:",
+        "auth: {}",
+        "proxy: {remoteurl: ''}",
+        "notifications: {endpoints: []}",
+        "middleware:\n  registry:\n",
+        "http: {tls: {certificate: '', clientcas: []}}",
+        "redis: {}",
+        "log:\nstorage:\nhttp:\n",
+        "http: {addr: null, headers: null}",
+    ] {
+        let config = config(yaml);
+        assert_eq!(
+            Config { storage: Config::default().storage, ..config },
+            Config::default(),
+            "{yaml}"
+        );
+    }
+}
+
+#[test]
+fn keys_without_meaning_are_accepted_with_one_line_each() {
+    let cases = [
+        ("http: {secret: s}", "`http.secret` has no effect: "),
+        (
+            "storage: {filesystem: {maxthreads: 100}}",
+            "`storage.filesystem.maxthreads` has no effect: ",
+        ),
+        (
+            "storage: {cache: {blobdescriptor: redis}}",
+            "`storage.cache.blobdescriptor` has no effect: ",
+        ),
+        ("storage: {tag: {concurrencylimit: 8}}", "`storage.tag.concurrencylimit` has no effect: "),
+        ("redis: {addr: 'localhost:6379', pool: {maxidle: 16}}", "`redis` has no effect: "),
+        ("reporting: {bugsnag: {apikey: k}}", "`reporting` has no effect: "),
+        ("compatibility: {schema1: {enabled: true}}", "`compatibility` has no effect: "),
+        ("policy: {repository: {classes: [image]}}", "`policy` has no effect: "),
+        ("loglevel: debug", "`loglevel` has no effect: "),
+        ("log: {hooks: [{type: mail}]}", "`log.hooks` has no effect: "),
+        ("log: {formatter: logstash}", "`log.formatter: logstash` means `json`"),
+        ("health: {tcp: [{addr: 'a:1'}]}", "`health.tcp` has no effect: "),
+    ];
+    for (yaml, start) in cases {
+        let notices = parse(yaml, &[]).unwrap_or_else(|error| panic!("{yaml}: {error}")).notices;
+        assert_eq!(notices.len(), 1, "{yaml}: {notices:?}");
+        assert!(notices[0].starts_with(start), "{yaml}: {notices:?}");
+    }
+}
+
+#[test]
+fn both_spellings_of_a_driver_mean_the_same() {
+    assert_eq!(config("storage: inmemory"), config("storage:\n  inmemory:\n"));
+    assert_eq!(config("storage: inmemory"), config("storage: {inmemory: {}}"));
+    assert_eq!(config("storage: filesystem"), config(""));
+}
+
+#[test]
+fn booleans_are_understood_as_yaml_1_1_spells_them() {
+    for (word, expected) in [
+        ("true", true),
+        ("yes", true),
+        ("On", true),
+        ("FALSE", false),
+        ("no", false),
+        ("off", false),
+    ] {
+        assert_eq!(
+            config(&format!("storage: {{delete: {{enabled: {word}}}}}")).storage.delete.enabled,
+            expected,
+            "{word}"
+        );
+    }
+}
+
+#[test]
+fn anchors_work() {
+    let config = config("log: {level: &level debug, fields: {again: *level}}");
+    assert_eq!((config.log.level, config.log.fields["again"].as_str()), (LogLevel::Debug, "debug"));
+}
