@@ -1,2 +1,45 @@
-//! cli
-fn main() {}
+//! The `berth` binary: arguments, wiring, exit codes.
+
+mod args;
+mod commands;
+mod limits;
+mod logging;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command, ConfigCommand};
+
+/// musl and glibc both keep more memory, and lock more, than this allocator does under many
+/// threads.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Two arenas and a quick return of unused pages: a server that idles should look like it.
+#[allow(non_upper_case_globals, unsafe_code)]
+// SAFETY: the allocator reads this symbol, a C string, before it starts; nothing else has the name.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static malloc_conf: Option<&'static std::ffi::c_char> = {
+    let text = c"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0";
+    // SAFETY: a C string has a first byte.
+    Some(unsafe { &*text.as_ptr() })
+};
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Serve { config } => commands::serve::run(config),
+        Command::Config { command } => match command {
+            ConfigCommand::Check { config } => commands::config::check(config.as_deref()),
+            ConfigCommand::Show { config } => commands::config::show(config.as_deref()),
+            ConfigCommand::Schema => commands::config::schema(),
+        },
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("berth: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

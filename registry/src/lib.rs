@@ -1,1 +1,16 @@
-//! registry
+//! The Distribution API: HTTP on top, services under it.
+//!
+//! A request is parsed once into an [`http::Action`]; authorization, metrics and dispatch match on
+//! it. Handlers parse, call one service and render. Services know nothing of HTTP.
+
+mod error;
+pub mod http;
+mod observe;
+mod registry;
+pub mod server;
+mod services;
+
+pub use error::RegistryError;
+pub use observe::AccessLog;
+pub use registry::Registry;
+pub use services::BackgroundTasks;

@@ -1,0 +1,45 @@
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// An OCI image registry in one binary.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve images: docker push and docker pull go here.
+    ///
+    /// With no configuration at all it listens on 127.0.0.1:5000 and keeps everything in
+    /// ./berth-data. SIGTERM ends it in good order, SIGHUP makes it read its configuration again.
+    Serve {
+        /// The configuration file, in the format of registry:2. Any key can also be set by an
+        /// environment variable: http.addr is REGISTRY_HTTP_ADDR.
+        config: Option<PathBuf>,
+    },
+    /// Look at the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a configuration file, the environment, and that the storage can be used.
+    Check {
+        /// The configuration file.
+        config: Option<PathBuf>,
+    },
+    /// Print the configuration in force, defaults and environment included, secrets hidden.
+    Show {
+        /// The configuration file.
+        config: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of the configuration file.
+    Schema,
+}

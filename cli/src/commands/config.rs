@@ -1,0 +1,57 @@
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use berth_config::{Config, Loaded};
+
+use super::stores;
+
+/// `berth config check`: the configuration, and whether the storage it names can be used.
+pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
+    let Loaded { config, notices, origin } = load(file)?;
+    let mut out = std::io::stdout().lock();
+    for notice in &notices {
+        writeln!(out, "notice: {notice}")?;
+    }
+    if let Some(notice) = crate::limits::raise_open_files() {
+        writeln!(out, "notice: {notice}")?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stores = stores::open(&config).await?;
+        stores.blobs.check().await.context("the storage cannot be used")?;
+        stores.metadata.ping().await?;
+        stores.metadata.close().await;
+        anyhow::Ok(())
+    })?;
+    match config.root_directory() {
+        Some(root) => {
+            writeln!(out, "storage: files under {} can be written and read", root.display())?
+        }
+        None => writeln!(out, "storage: in memory; everything is gone when berth ends")?,
+    }
+    writeln!(out, "the configuration is good ({origin})")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `berth config show`: the configuration in force.
+pub(crate) fn show(file: Option<&Path>) -> Result<ExitCode> {
+    let loaded = load(file)?;
+    for notice in &loaded.notices {
+        eprintln!("notice: {notice}");
+    }
+    std::io::stdout().write_all(loaded.config.show().as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `berth config schema`: the JSON Schema.
+pub(crate) fn schema() -> Result<ExitCode> {
+    println!("{:#}", Config::schema());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the file, where there is one, and the environment.
+pub(crate) fn load(file: Option<&Path>) -> Result<Loaded> {
+    Ok(Config::load(file, berth_config::variables())?)
+}

@@ -1,0 +1,5 @@
+//! One file a command.
+
+pub(crate) mod config;
+pub(crate) mod serve;
+mod stores;

@@ -1,0 +1,133 @@
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use berth_config::{Config, Listen, Loaded, LogFormatter};
+use berth_registry::http::App;
+use berth_registry::server::{Listener, Server};
+use berth_registry::{AccessLog, BackgroundTasks, Registry};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+use super::config::load;
+use super::stores;
+use crate::{limits, logging};
+
+/// Threads for file operations. More of them wait for the same disk.
+const BLOCKING_THREADS: usize = 64;
+
+/// `berth serve`: runs until SIGTERM or SIGINT.
+pub(crate) fn run(file: Option<PathBuf>) -> Result<ExitCode> {
+    let loaded = load(file.as_deref())?;
+    let level = logging::start(&loaded.config)?;
+    for notice in &loaded.notices {
+        warn!("{notice}");
+    }
+    if let Some(notice) = limits::raise_open_files() {
+        warn!("{notice}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .context("the runtime cannot be started")?;
+    runtime.block_on(serve(file, loaded, level))
+}
+
+async fn serve(
+    file: Option<PathBuf>,
+    loaded: Loaded,
+    level: logging::LogLevel,
+) -> Result<ExitCode> {
+    let config = Arc::new(loaded.config);
+    let stores = stores::open(&config).await?;
+    let metadata = stores.metadata.clone();
+    let registry = Arc::new(Registry::new(config.clone(), stores.blobs, stores.metadata));
+
+    let access_log = AccessLog::new(std::io::stdout(), is_json(&config));
+    let listener = Listener::bind(&config.http.listen().map_err(|error| anyhow!(error))?).await?;
+    greet(&config, &listener.address())?;
+    let server = Server::new(config.http.limits.connections);
+    let debug_address = config.http.debug.addr.as_deref();
+    let metrics_on_main = debug_address.is_none().then_some("/metrics");
+    let app = Arc::new(App::new(registry.clone(), Some(access_log.clone()), metrics_on_main));
+    if let Some(address) = debug_address {
+        let listen = Listen::tcp(address).map_err(|error| anyhow!("http.debug.addr: {error}"))?;
+        let prometheus = &config.http.debug.prometheus;
+        let metrics_path = prometheus.enabled.then_some(prometheus.path.as_str());
+        let debug = Arc::new(App::new(registry.clone(), None, metrics_path));
+        tokio::spawn(server.listen(Listener::bind(&listen).await?, debug));
+    }
+    let background = BackgroundTasks::start(&registry);
+    tokio::spawn(server.listen(listener, app.clone()));
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(file.as_deref(), &registry, &level),
+        }
+    }
+    let limit = registry.config().http.draintimeout.get();
+    if !server.drain(&app, limit).await {
+        warn!(
+            "some requests did not end within http.draintimeout; their clients have to try again"
+        );
+    }
+    background.stop().await;
+    metadata.close().await;
+    access_log.close();
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the configuration again. A configuration with an error changes nothing.
+fn reload(file: Option<&std::path::Path>, registry: &Registry, level: &logging::LogLevel) {
+    let loaded = match load(file) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            error!("the configuration was not reloaded: {error:#}");
+            return;
+        }
+    };
+    for notice in &loaded.notices {
+        warn!("{notice}");
+    }
+    let needs_restart = Config::restart_needed(&registry.config(), &loaded.config);
+    for key in needs_restart {
+        warn!("a change of {key} takes effect at the next start");
+    }
+    if let Err(error) = level.reload(&loaded.config) {
+        warn!("{error:#}");
+    }
+    registry.reload(Arc::new(loaded.config));
+    info!("the configuration was reloaded");
+}
+
+/// Tells a person where everything is and what to try. In JSON it would be in the way.
+fn greet(config: &Config, address: &str) -> Result<()> {
+    let data = match config.root_directory() {
+        Some(root) => std::path::absolute(root)?.display().to_string(),
+        None => "memory; it is gone when berth ends".to_owned(),
+    };
+    info!(%address, data, "listening");
+    if is_json(config) {
+        return Ok(());
+    }
+    let host = address.replace("127.0.0.1", "localhost").replace("[::]", "localhost");
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "Berth {} listens on http://{address}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "  data     {data}")?;
+    writeln!(out, "  try it   docker tag busybox {host}/busybox")?;
+    writeln!(out, "           docker push {host}/busybox")?;
+    Ok(out.flush()?)
+}
+
+fn is_json(config: &Config) -> bool {
+    config.log.formatter != LogFormatter::Text
+}

@@ -1,0 +1,123 @@
+use berth_metadata::MetadataError;
+use berth_oci::{Digest, ManifestError, Reference, RepositoryName};
+use berth_storage_backends::StoreError;
+use thiserror::Error;
+
+/// How a service can fail, by outcome. [`crate::http`] gives each its status and code.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// No such repository.
+    #[error("the repository {0} does not exist")]
+    NameUnknown(RepositoryName),
+    /// The repository does not link the blob.
+    #[error("the blob {0} is not in this repository")]
+    BlobUnknown(Digest),
+    /// The repository has no such manifest.
+    #[error("the manifest {0} is not in this repository")]
+    ManifestUnknown(Reference),
+    /// A manifest references content that the repository does not hold.
+    #[error("the manifest references content that is not in this repository; push it first")]
+    ManifestBlobUnknown(Vec<Digest>),
+    /// The manifest is not acceptable.
+    #[error(transparent)]
+    ManifestInvalid(#[from] ManifestError),
+    /// A layer may not point to this address.
+    #[error("the configuration does not allow layers at {0}")]
+    UrlDenied(String),
+    /// The bytes are not what their digest says.
+    #[error("the content has the digest {actual}, not {expected}")]
+    DigestMismatch {
+        /// The digest that the client gave.
+        expected: Digest,
+        /// The digest of the bytes.
+        actual: Digest,
+    },
+    /// No such upload session in this repository.
+    #[error(
+        "there is no such upload session; it is finished, cancelled or expired: start a new one"
+    )]
+    UploadUnknown,
+    /// Another request is writing to the session.
+    #[error(
+        "another request is writing to this upload session; ask for its status with GET and go on from there"
+    )]
+    UploadBusy,
+    /// The chunk does not begin where the session stands.
+    #[error("the upload session stands at byte {offset}; go on from there")]
+    UploadOutOfOrder {
+        /// The number of bytes received.
+        offset: u64,
+    },
+    /// The announced length is not that of the body.
+    #[error("{announced} bytes were announced, but {received} were sent")]
+    SizeMismatch {
+        /// The length that the client announced.
+        announced: u64,
+        /// The bytes that came.
+        received: u64,
+    },
+    /// Nothing came for too long.
+    #[error("no byte of the body came within the time limit")]
+    BodyTimeout,
+    /// The connection broke within the body.
+    #[error("the body ended early: {0}")]
+    BodyBroken(String),
+    /// Deletion is switched off.
+    #[error(
+        "deletion is disabled; set storage.delete.enabled (REGISTRY_STORAGE_DELETE_ENABLED=true) to allow it"
+    )]
+    DeleteDisabled,
+    /// Writing is switched off.
+    #[error("the registry is in read-only mode (storage.maintenance.readonly); try again later")]
+    ReadOnlyMode,
+    /// The disk is full.
+    #[error("no space is left in the registry's storage; tell its operator, then try again")]
+    NoSpace,
+    /// Storage or database cannot serve the request now.
+    #[error("the registry's storage does not answer as it should; try again later")]
+    Unavailable {
+        /// What happened, for the log alone.
+        cause: String,
+    },
+    /// The stored bytes are damaged.
+    #[error("the stored content of {0} is damaged; push it again to repair it")]
+    Damaged(Digest),
+    /// Something that should not happen.
+    #[error("the registry met an unexpected error; the log has it under this request's id")]
+    Internal {
+        /// What happened, for the log alone.
+        cause: String,
+    },
+}
+
+impl RegistryError {
+    /// What only the operator should read, where there is more than the message.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Unavailable { cause } | Self::Internal { cause } => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl From<MetadataError> for RegistryError {
+    fn from(error: MetadataError) -> Self {
+        match error {
+            MetadataError::NoSpace => Self::NoSpace,
+            MetadataError::Malformed { .. } => Self::Internal { cause: error.to_string() },
+            error => Self::Unavailable { cause: error.to_string() },
+        }
+    }
+}
+
+impl From<StoreError> for RegistryError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::UploadBusy,
+            StoreError::UploadLost { .. } => Self::UploadUnknown,
+            StoreError::NoSpace => Self::NoSpace,
+            error => Self::Unavailable { cause: error.to_string() },
+        }
+    }
+}

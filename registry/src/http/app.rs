@@ -1,0 +1,267 @@
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use berth_config::Config;
+use futures_util::StreamExt;
+use http::header::{EXPECT, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+use tracing::{error, info, warn};
+
+use super::action::Action;
+use super::handlers::{Context, handle};
+use super::{ActionError, ApiError, operations, render};
+use crate::observe::AccessRecord;
+use crate::server::sendfile::SendfileConnection;
+use crate::services::BodyReader;
+use crate::{AccessLog, Registry, RegistryError};
+
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How much of a body is read and thrown away after an error, so that the client gets to read the
+/// answer instead of a broken connection.
+const DISCARD_LIMIT: u64 = 8 << 20;
+
+/// What is known of the connection that a request came over.
+#[derive(Debug)]
+pub struct ConnectionInfo {
+    /// The peer's address, for the log.
+    pub remote: String,
+    /// How to send files over it, where the kernel can.
+    pub(crate) sendfile: Option<SendfileConnection>,
+}
+
+/// The whole HTTP face: the Distribution API and, beside it, what operators ask.
+#[derive(Debug)]
+pub struct App {
+    registry: Arc<Registry>,
+    operations: Router,
+    access_log: Option<AccessLog>,
+    request_ids: RequestIds,
+}
+
+impl App {
+    /// The face of `registry`. Metrics are served at `metrics_path`, or not at all.
+    pub fn new(
+        registry: Arc<Registry>,
+        access_log: Option<AccessLog>,
+        metrics_path: Option<&str>,
+    ) -> Self {
+        let operations = operations::router(registry.clone(), metrics_path);
+        Self { registry, operations, access_log, request_ids: RequestIds::new() }
+    }
+
+    /// The registry that it shows.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Answers a request, and tells the metrics and the access log.
+    pub async fn answer(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+        connection: Arc<ConnectionInfo>,
+    ) -> Response<Body> {
+        let started = Instant::now();
+        let metrics = &self.registry.metrics;
+        metrics.in_flight.inc();
+        let config = self.registry.config();
+        let id = self.request_ids.of(request.headers());
+        let log = self.access_log.as_ref().filter(|_| !config.log.accesslog.disabled);
+        let logged = log.map(|log| (log, Logged::of(&request)));
+        let (label, mut response) =
+            self.route(request, config.clone(), connection.clone(), &id).await;
+        response.headers_mut().insert(REQUEST_ID, id.clone());
+        add_headers(response.headers_mut(), &config);
+        let took = started.elapsed();
+        let status = response.status().as_u16();
+        metrics.record(label, status, took);
+        metrics.in_flight.dec();
+        if let Some((log, logged)) = logged {
+            log.record(&AccessRecord {
+                id: id.to_str().unwrap_or_default(),
+                remote: &connection.remote,
+                method: &logged.method,
+                uri: &logged.uri,
+                version: logged.version,
+                status,
+                bytes: http_body::Body::size_hint(response.body()).exact().unwrap_or(0),
+                user_agent: &logged.user_agent,
+                took,
+            });
+        }
+        response
+    }
+
+    async fn route(
+        &self,
+        request: http::Request<Incoming>,
+        config: Arc<Config>,
+        connection: Arc<ConnectionInfo>,
+        id: &HeaderValue,
+    ) -> (&'static str, Response<Body>) {
+        let prefix = config.http.path_prefix();
+        let path = request.uri().path();
+        let Some(path) = path.strip_prefix(prefix) else {
+            return ("unknown", render::error(&ActionError::NotFound.into()));
+        };
+        if !is_distribution_path(path) {
+            let request: Request = request.map(Body::new);
+            let response = match self.operations.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            return ("operations", response);
+        }
+        let action = Action::parse(request.method(), path, request.uri().query());
+        let label = action.as_ref().map_or("malformed", Action::label);
+        let answered = match action {
+            Ok(action) => self.distribution(action, request, config, connection).await,
+            Err(error) => Err(error.into()),
+        };
+        let mut response = answered.unwrap_or_else(|error| {
+            log_error(label, id, &error);
+            render::error(&error)
+        });
+        response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        (label, response)
+    }
+
+    async fn distribution(
+        &self,
+        action: Action,
+        request: http::Request<Incoming>,
+        config: Arc<Config>,
+        connection: Arc<ConnectionInfo>,
+    ) -> Result<Response<Body>, ApiError> {
+        let (head, body) = request.into_parts();
+        let body = match action.is_write() {
+            true => self.body_reader(body, &config),
+            false => BodyReader::empty(),
+        };
+        let http = &config.http;
+        let base_url = format!("{}{}", http.external_url().unwrap_or_default(), http.path_prefix());
+        let mut context = Context {
+            registry: self.registry.clone(),
+            config,
+            method: head.method,
+            headers: head.headers,
+            body,
+            connection,
+            base_url,
+        };
+        if !action.is_write() {
+            return handle(action, &mut context).await;
+        }
+        // What a client began runs to its end, even when the client goes: a task of its own is
+        // not dropped with the connection.
+        let task = self.registry.writes.spawn(async move {
+            let result = handle(action, &mut context).await;
+            if result.is_err() && !context.headers.contains_key(EXPECT) {
+                context.body.discard(DISCARD_LIMIT).await;
+            }
+            result
+        });
+        task.await.unwrap_or_else(|error| {
+            Err(RegistryError::Internal { cause: error.to_string() }.into())
+        })
+    }
+
+    fn body_reader(&self, body: Incoming, config: &Config) -> BodyReader {
+        let received = self.registry.metrics.received_bytes.clone();
+        let frames = http_body_util::BodyDataStream::new(body).map(move |frame| match frame {
+            Ok(bytes) => {
+                received.inc_by(bytes.len() as u64);
+                Ok(bytes)
+            }
+            Err(error) => Err(error.to_string()),
+        });
+        BodyReader::new(frames, config.http.limits.bodytimeout.get())
+    }
+}
+
+/// What the access log says of a request, taken before the request is used up.
+struct Logged {
+    method: Method,
+    uri: String,
+    version: Version,
+    user_agent: String,
+}
+
+impl Logged {
+    fn of<B>(request: &http::Request<B>) -> Self {
+        let user_agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().to_string(),
+            version: request.version(),
+            user_agent: user_agent.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// The names of requests: the client's own where it gives one, else one that no other request of
+/// this process has.
+#[derive(Debug)]
+struct RequestIds {
+    process: u32,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        let (process, ..) = uuid::Uuid::new_v4().as_fields();
+        Self { process, next: AtomicU64::new(1) }
+    }
+
+    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        if let Some(id) = headers.get(REQUEST_ID)
+            && (1..=128).contains(&id.len())
+            && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        {
+            return id.clone();
+        }
+        let mut id = String::with_capacity(24);
+        // Writing to a string does not fail, and hexadecimal digits are a header value.
+        let _ = write!(id, "{:08x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed));
+        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
+    }
+}
+
+fn is_distribution_path(path: &str) -> bool {
+    path.strip_prefix("/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Adds the headers that the configuration wants on every answer.
+fn add_headers(headers: &mut HeaderMap, config: &Config) {
+    for (name, values) in &config.http.headers {
+        // The configuration was checked; what cannot be a header never got here.
+        let Ok(name) = HeaderName::try_from(name) else { continue };
+        for value in values.iter().filter_map(|value| HeaderValue::try_from(value).ok()) {
+            headers.append(name.clone(), value);
+        }
+    }
+}
+
+fn log_error(action: &'static str, id: &HeaderValue, error: &ApiError) {
+    let id = id.to_str().unwrap_or_default();
+    let first = error.body.errors.first();
+    let message = first.map_or("", |entry| entry.message.as_str());
+    let status = error.status.as_u16();
+    match (&error.cause, status) {
+        (cause, 500..) => {
+            error!(request.id = id, action, status, cause, "{message}");
+        }
+        (Some(cause), _) => warn!(request.id = id, action, status, cause, "{message}"),
+        // Clients ask for what is not there all the time.
+        (None, 404) => {}
+        (None, _) => info!(request.id = id, action, status, "{message}"),
+    }
+}

@@ -1,0 +1,119 @@
+use std::ops::Range;
+
+use axum::body::Body;
+use berth_oci::{Digest, RepositoryName};
+use berth_storage_backends::OpenBlob;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE,
+    RANGE,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+use super::Context;
+use crate::http::body::{BlobBody, Multipart};
+use crate::http::{ApiError, ResolvedRanges, render};
+
+/// Content never changes under its digest.
+const FOREVER: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+pub(super) async fn read(
+    context: &Context,
+    repository: RepositoryName,
+    digest: Digest,
+) -> Result<Response<Body>, ApiError> {
+    if context.method == Method::HEAD || render::is_not_modified(&context.headers, &digest) {
+        return head(context, &repository, &digest).await;
+    }
+    let blob = context.registry.open_blob(&repository, &digest).await?;
+    let mut response = match ranges(&context.headers, &digest, blob.size) {
+        ResolvedRanges::Whole => whole(context, blob, &digest)?,
+        ResolvedRanges::Parts(parts) => match &parts[..] {
+            [part] => single(context, blob, &digest, part.clone())?,
+            _ => multiple(context, blob, &digest, &parts)?,
+        },
+        ResolvedRanges::Unsatisfiable => return Err(ApiError::range_not_satisfiable(blob.size)),
+    };
+    blob_headers(response.headers_mut());
+    Ok(response)
+}
+
+async fn head(
+    context: &Context,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Response<Body>, ApiError> {
+    let blob = context.registry.stat_blob(repository, digest).await?;
+    let not_modified = render::is_not_modified(&context.headers, digest);
+    let status = if not_modified { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    let mut response = render::empty(status);
+    let headers = response.headers_mut();
+    render::content_headers(headers, digest, OCTET_STREAM, blob.size)?;
+    blob_headers(headers);
+    if not_modified {
+        headers.remove(CONTENT_LENGTH);
+    }
+    Ok(response)
+}
+
+fn blob_headers(headers: &mut HeaderMap) {
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CACHE_CONTROL, FOREVER);
+}
+
+/// The ranges wanted; all of it when `If-Range` names other content.
+fn ranges(headers: &HeaderMap, digest: &Digest, size: u64) -> ResolvedRanges {
+    if let Some(condition) = headers.get(IF_RANGE)
+        && condition.as_bytes() != format!("\"{digest}\"").as_bytes()
+    {
+        return ResolvedRanges::Whole;
+    }
+    // Several headers of this name would be one list; no client sends them.
+    ResolvedRanges::resolve(headers.get(RANGE).and_then(|range| range.to_str().ok()), size)
+}
+
+fn whole(context: &Context, blob: OpenBlob, digest: &Digest) -> Result<Response<Body>, ApiError> {
+    let size = blob.size;
+    let body = BlobBody::range(blob.content, 0..size, context.connection.sendfile.clone());
+    let mut response = Response::new(Body::new(body));
+    render::content_headers(response.headers_mut(), digest, OCTET_STREAM, size)?;
+    Ok(response)
+}
+
+fn single(
+    context: &Context,
+    blob: OpenBlob,
+    digest: &Digest,
+    part: Range<u64>,
+) -> Result<Response<Body>, ApiError> {
+    let content_range = format!("bytes {}-{}/{}", part.start, part.end - 1, blob.size);
+    let len = part.end - part.start;
+    let body = BlobBody::range(blob.content, part, context.connection.sendfile.clone());
+    let mut response = Response::new(Body::new(body));
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    let headers = response.headers_mut();
+    render::content_headers(headers, digest, OCTET_STREAM, len)?;
+    headers.insert(CONTENT_RANGE, render::value(content_range)?);
+    Ok(response)
+}
+
+fn multiple(
+    context: &Context,
+    blob: OpenBlob,
+    digest: &Digest,
+    parts: &[Range<u64>],
+) -> Result<Response<Body>, ApiError> {
+    // The digest of the content cannot stand in the content by chance, so it separates its parts.
+    let multipart = Multipart::new(&digest.hex()[..32], blob.size, parts);
+    let content_type = render::value(multipart.content_type())?;
+    let len = multipart.len();
+    let body = BlobBody::multipart(blob.content, multipart, context.connection.sendfile.clone());
+    let mut response = Response::new(Body::new(body));
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CONTENT_LENGTH, len.into());
+    headers.insert(ETAG, render::value(format!("\"{digest}\""))?);
+    headers.insert(render::CONTENT_DIGEST, render::value(digest.to_string())?);
+    Ok(response)
+}

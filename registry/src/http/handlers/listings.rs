@@ -1,0 +1,104 @@
+use axum::body::Body;
+use berth_metadata::{Page, Referrer};
+use berth_oci::{Descriptor, Digest, RepositoryName, media_type};
+use http::header::LINK;
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+use super::Context;
+use crate::http::page::{PageRequest, next_link};
+use crate::http::{ApiError, render};
+
+/// The most tags in one answer; a `Link` leads to the rest.
+const MAX_TAGS: u32 = 10_000;
+
+pub(super) async fn catalog(
+    context: &Context,
+    request: PageRequest,
+) -> Result<Response<Body>, ApiError> {
+    let limit = request.limit(context.config.catalog.maxentries);
+    let page = match limit {
+        0 => nothing(),
+        limit => context.registry.catalog(request.last.as_deref(), limit).await?,
+    };
+    let body = json!({ "repositories": page.entries });
+    let mut response = render::json(StatusCode::OK, "application/json", &body)?;
+    add_link(context, &mut response, "/v2/_catalog", limit, &page)?;
+    Ok(response)
+}
+
+pub(super) async fn tags(
+    context: &Context,
+    repository: RepositoryName,
+    request: PageRequest,
+) -> Result<Response<Body>, ApiError> {
+    let limit = request.limit(MAX_TAGS);
+    // A page of nothing still tells whether the repository exists.
+    let page = context.registry.tags(&repository, request.last.as_deref(), limit.max(1)).await?;
+    let page = if limit == 0 { nothing() } else { page };
+    let body = json!({ "name": repository, "tags": page.entries });
+    let mut response = render::json(StatusCode::OK, "application/json", &body)?;
+    add_link(context, &mut response, &format!("/v2/{repository}/tags/list"), limit, &page)?;
+    Ok(response)
+}
+
+pub(super) async fn referrers(
+    context: &Context,
+    repository: RepositoryName,
+    subject: Digest,
+    artifact_type: Option<String>,
+    after: Option<Digest>,
+) -> Result<Response<Body>, ApiError> {
+    let wanted = artifact_type.as_deref();
+    let page = context.registry.referrers(&repository, &subject, wanted, after.as_ref()).await?;
+    let last = page.entries.last().map(|referrer| referrer.digest.to_string());
+    let manifests: Vec<_> = page.entries.into_iter().map(descriptor).collect();
+    let body = json!({
+        "schemaVersion": 2,
+        "mediaType": media_type::OCI_IMAGE_INDEX,
+        "manifests": manifests,
+    });
+    let mut response = render::json(StatusCode::OK, media_type::OCI_IMAGE_INDEX, &body)?;
+    if artifact_type.is_some() {
+        let applied = HeaderValue::from_static("artifactType");
+        response.headers_mut().insert(render::OCI_FILTERS, applied);
+    }
+    if let Some(last) = last.filter(|_| page.more) {
+        let path = format!("{}/v2/{repository}/referrers/{subject}", &context.base_url);
+        let filter = artifact_type.iter().map(|wanted| ("artifactType", wanted.as_str()));
+        let parameters: Vec<_> = filter.chain([("last", last.as_str())]).collect();
+        response.headers_mut().insert(LINK, render::value(next_link(&path, &parameters))?);
+    }
+    Ok(response)
+}
+
+fn descriptor(referrer: Referrer) -> Descriptor {
+    Descriptor {
+        media_type: referrer.media_type,
+        digest: referrer.digest,
+        size: referrer.size,
+        urls: Vec::new(),
+        artifact_type: referrer.artifact_type,
+        annotations: referrer.annotations,
+        platform: None,
+    }
+}
+
+fn nothing<T>() -> Page<T> {
+    Page { entries: Vec::new(), more: false }
+}
+
+fn add_link<T: AsRef<str>>(
+    context: &Context,
+    response: &mut Response<Body>,
+    path: &str,
+    limit: u32,
+    page: &Page<T>,
+) -> Result<(), ApiError> {
+    if let Some(last) = page.entries.last().filter(|_| page.more) {
+        let path = format!("{}{path}", &context.base_url);
+        let link = next_link(&path, &[("n", &limit.to_string()), ("last", last.as_ref())]);
+        response.headers_mut().insert(LINK, render::value(link)?);
+    }
+    Ok(())
+}

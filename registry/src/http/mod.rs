@@ -1,0 +1,27 @@
+//! The HTTP face of the registry.
+//!
+//! [`Action`] is what a request asks for, parsed once. [`App`] answers it: checks, one handler,
+//! then metrics and the access log. Every error leaves through [`ApiError`] in the
+//! specification's JSON.
+
+mod action;
+mod app;
+mod body;
+mod content_range;
+mod error;
+mod handlers;
+mod operations;
+mod page;
+mod query;
+mod range;
+mod render;
+
+pub use action::{Action, ActionError, StartUpload, UploadWrite};
+pub use app::{App, ConnectionInfo};
+pub use body::BlobBody;
+pub use content_range::ContentRange;
+pub use error::ApiError;
+pub use range::{ByteRange, ResolvedRanges};
+
+#[cfg(test)]
+mod action_tests;

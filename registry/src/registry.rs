@@ -1,0 +1,82 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use berth_config::Config;
+use berth_metadata::MetadataStore;
+use berth_storage_backends::BlobStore;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::RegistryError;
+use crate::observe::Metrics;
+
+/// The registry: two stores, the configuration, and the services over them.
+///
+/// Services are `impl` blocks of this type, one file a subject under `services/`.
+#[derive(Debug)]
+pub struct Registry {
+    config: ArcSwap<Config>,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) metadata: Arc<dyn MetadataStore>,
+    /// Memory for upload bodies that are on their way to the store, in KiB.
+    pub(crate) upload_memory: Semaphore,
+    pub(crate) metrics: Metrics,
+    /// Requests that change something, each a task that outlives its connection.
+    pub(crate) writes: TaskTracker,
+}
+
+impl Registry {
+    /// A registry over two stores.
+    pub fn new(
+        config: Arc<Config>,
+        blobs: Arc<dyn BlobStore>,
+        metadata: Arc<dyn MetadataStore>,
+    ) -> Self {
+        let upload_memory = config.http.limits.uploadmemory.bytes() / 1024;
+        // Never less than two batches, or no upload could overlap reading and writing.
+        let upload_memory = usize::try_from(upload_memory).unwrap_or(usize::MAX).max(512);
+        Self {
+            config: ArcSwap::new(config),
+            blobs,
+            metadata,
+            upload_memory: Semaphore::new(upload_memory.min(Semaphore::MAX_PERMITS)),
+            metrics: Metrics::new(),
+            writes: TaskTracker::new(),
+        }
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Puts another configuration in force for the requests that begin from now on. What needs a
+    /// restart keeps its old value.
+    pub fn reload(&self, config: Arc<Config>) {
+        self.config.store(config);
+    }
+
+    /// Whether both stores answer.
+    ///
+    /// # Errors
+    /// What the store or the database said.
+    pub async fn ready(&self) -> Result<(), RegistryError> {
+        self.metadata.ping().await?;
+        Ok(self.blobs.check().await?)
+    }
+
+    pub(crate) fn refuse_when_read_only(&self) -> Result<(), RegistryError> {
+        match self.config.load().storage.maintenance.readonly.enabled {
+            true => Err(RegistryError::ReadOnlyMode),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn refuse_when_delete_disabled(&self) -> Result<(), RegistryError> {
+        self.refuse_when_read_only()?;
+        match self.config.load().storage.delete.enabled {
+            true => Ok(()),
+            false => Err(RegistryError::DeleteDisabled),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Connections: listening, timeouts, limits, draining, and sending files.
+
+mod connection;
+mod listener;
+pub(crate) mod sendfile;
+
+pub use listener::{Listener, Server};

@@ -1,0 +1,135 @@
+use std::sync::Arc;
+
+use berth_metadata::{ManifestRecord, NewManifest, PutManifest};
+use berth_oci::{
+    Algorithm, Child, Descriptor, Digest, Hasher, Manifest, ManifestKind, Reference,
+    RepositoryName, Tag,
+};
+use bytes::Bytes;
+
+use crate::{Registry, RegistryError};
+
+/// A manifest as it comes from a client.
+#[derive(Debug)]
+pub(crate) struct PushManifest {
+    pub(crate) repository: RepositoryName,
+    pub(crate) reference: Reference,
+    /// Tags beside the reference, for a push by digest.
+    pub(crate) tags: Vec<Tag>,
+    /// The announced media type, without parameters.
+    pub(crate) content_type: Option<String>,
+    pub(crate) payload: Bytes,
+}
+
+/// What a client is told of a manifest that was stored.
+#[derive(Debug)]
+pub(crate) struct PushedManifest {
+    pub(crate) digest: Digest,
+    pub(crate) media_type: String,
+    pub(crate) subject: Option<Digest>,
+}
+
+impl Registry {
+    /// The manifest that the reference names.
+    pub(crate) async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Arc<ManifestRecord>, RegistryError> {
+        let manifest = self.metadata.manifest(repository, reference).await?;
+        manifest.ok_or_else(|| RegistryError::ManifestUnknown(reference.clone()))
+    }
+
+    /// Stores a manifest and points its tags to it.
+    pub(crate) async fn push_manifest(
+        &self,
+        push: PushManifest,
+    ) -> Result<PushedManifest, RegistryError> {
+        self.refuse_when_read_only()?;
+        let digest = match &push.reference {
+            Reference::Digest(digest) => {
+                let actual = Hasher::digest(digest.algorithm(), &push.payload);
+                super::ingest::verify(digest, actual)?;
+                actual
+            }
+            Reference::Tag(_) => Hasher::digest(Algorithm::Sha256, &push.payload),
+        };
+        let manifest = Manifest::parse(push.content_type.as_deref(), &push.payload)?;
+        self.check_urls(&manifest)?;
+        let (blobs, manifests) = self.references(&manifest);
+        let mut tags = push.tags;
+        if let Reference::Tag(tag) = push.reference {
+            tags.push(tag);
+        }
+        let subject = manifest.subject.map(|subject| subject.digest);
+        let put = self.metadata.put_manifest(NewManifest {
+            repository: push.repository,
+            digest,
+            media_type: manifest.media_type.clone(),
+            payload: push.payload,
+            blobs,
+            manifests,
+            subject,
+            artifact_type: manifest.artifact_type,
+            annotations: manifest.annotations,
+            tags,
+        });
+        match put.await? {
+            PutManifest::Stored => {
+                Ok(PushedManifest { digest, media_type: manifest.media_type, subject })
+            }
+            PutManifest::Missing(missing) => Err(RegistryError::ManifestBlobUnknown(missing)),
+        }
+    }
+
+    /// Deletes a tag alone, or a manifest with all its tags.
+    pub(crate) async fn delete_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<(), RegistryError> {
+        self.refuse_when_delete_disabled()?;
+        let deleted = match reference {
+            Reference::Tag(tag) => self.metadata.delete_tag(repository, tag).await?,
+            Reference::Digest(digest) => self.metadata.delete_manifest(repository, digest).await?,
+        };
+        match deleted {
+            true => Ok(()),
+            false => Err(RegistryError::ManifestUnknown(reference.clone())),
+        }
+    }
+
+    fn check_urls(&self, manifest: &Manifest) -> Result<(), RegistryError> {
+        let ManifestKind::Image { blobs, foreign } = &manifest.kind else { return Ok(()) };
+        let validation = &self.config().validation;
+        let mut urls = blobs.iter().chain(foreign).flat_map(|layer| &layer.urls);
+        match urls.find(|url| !validation.permits_url(url)) {
+            Some(url) => Err(RegistryError::UrlDenied(url.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// The content that the manifest references, each with whether it must be there.
+    fn references(&self, manifest: &Manifest) -> (Vec<(Digest, bool)>, Vec<(Digest, bool)>) {
+        let config = self.config();
+        let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
+        for child in manifest.children() {
+            match child {
+                Child::Blob(blob) => blobs.push((blob.digest, true)),
+                Child::Manifest(child) => {
+                    manifests.push((child.digest, is_required(&config.validation, child)));
+                }
+            }
+        }
+        (blobs, manifests)
+    }
+}
+
+fn is_required(validation: &berth_config::Validation, child: &Descriptor) -> bool {
+    let platform = child.platform.as_ref().map(|platform| berth_config::Platform {
+        architecture: platform.architecture.clone(),
+        os: platform.os.clone(),
+        variant: platform.variant.clone(),
+    });
+    validation.requires_child(platform.as_ref())
+}

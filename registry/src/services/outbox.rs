@@ -1,0 +1,54 @@
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::{Registry, RegistryError};
+
+/// How many changes one round applies.
+const ROUND: u32 = 4096;
+
+/// How long to wait between two rounds, so that a busy registry syncs its tree once for many
+/// changes.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long to wait after a failure.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+impl Registry {
+    /// Keeps the storage tree's link files in step with the database until `stop`, and then
+    /// applies what is left.
+    pub(super) async fn follow_outbox(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = self.metadata.outbox_filled() => {}
+                () = stop.cancelled() => break,
+            }
+            let pause = match self.drain_outbox().await {
+                Ok(()) => PAUSE,
+                Err(error) => {
+                    warn!(%error, cause = error.cause(), "the storage tree's links lag behind");
+                    PAUSE_AFTER_FAILURE
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        if let Err(error) = self.drain_outbox().await {
+            warn!(%error, cause = error.cause(), "the storage tree's links were left behind; the next start catches up");
+        }
+    }
+
+    async fn drain_outbox(&self) -> Result<(), RegistryError> {
+        let Some(tree) = self.blobs.link_tree() else { return Ok(()) };
+        loop {
+            let entries = self.metadata.outbox(ROUND).await?;
+            let Some(last) = entries.last().map(|entry| entry.id) else { return Ok(()) };
+            debug!(changes = entries.len(), "updating the storage tree's links");
+            tree.apply(entries.into_iter().map(|entry| entry.change).collect()).await?;
+            self.metadata.outbox_done(last).await?;
+        }
+    }
+}
