@@ -52,6 +52,7 @@ impl Home {
             home.set(name, path);
         }
         let auth_file = home.path("home/auth.json");
+        fs::write(&auth_file, "{}")?;
         home.set("REGISTRY_AUTH_FILE", auth_file);
         home.set("LC_ALL", "C.UTF-8");
         home.set("PATH", search_path()?);
@@ -93,6 +94,13 @@ impl Home {
         Ok(finished.stdout + &finished.stderr)
     }
 
+    /// Runs a command line in `directory` and says whether it succeeded, whatever it printed.
+    pub fn succeeds_in(&self, directory: &Path, line: &str) -> Result<bool> {
+        let mut command = self.command(line)?;
+        command.current_dir(directory);
+        Ok(self.wait(line, command, None)?.status.success())
+    }
+
     /// Starts a long-running program; its log is `<name>.log` in this home.
     pub fn daemon(&self, name: &str, line: &str) -> Result<Daemon> {
         println!("$ {line} &");
@@ -119,6 +127,11 @@ impl Home {
 
     fn finish(&self, line: &str, input: Option<&[u8]>) -> Result<Finished> {
         println!("$ {line}");
+        self.wait(line, self.command(line)?, input)
+    }
+
+    /// Runs `command`, called `name` in errors, for as long as is reasonable.
+    fn wait(&self, name: &str, mut command: Command, input: Option<&[u8]>) -> Result<Finished> {
         let output = tempfile::tempdir_in(self.path("tmp"))?;
         let (stdin, stdout, stderr) = (
             output.path().join("stdin"),
@@ -126,13 +139,12 @@ impl Home {
             output.path().join("stderr"),
         );
         fs::write(&stdin, input.unwrap_or_default())?;
-        let mut child = self
-            .command(line)?
+        let mut child = command
             .stdin(Stdio::from(File::open(&stdin)?))
             .stdout(File::create(&stdout)?)
             .stderr(File::create(&stderr)?)
             .spawn()
-            .with_context(|| format!("cannot start `{line}`"))?;
+            .with_context(|| format!("cannot start `{name}`"))?;
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = child.try_wait()? {
@@ -142,7 +154,7 @@ impl Home {
                 child.kill()?;
                 child.wait()?;
                 bail!(
-                    "`{line}` did not end within {PATIENCE:?}:\n{}{}",
+                    "`{name}` did not end within {PATIENCE:?}:\n{}{}",
                     text(&stdout)?,
                     text(&stderr)?
                 );

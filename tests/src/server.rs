@@ -47,11 +47,17 @@ pub struct Launch {
 
 #[derive(Clone, Debug)]
 enum Storage {
+    Temporary,
     Filesystem(PathBuf),
     InMemory,
 }
 
 impl Launch {
+    /// A registry on an empty tree that vanishes with it.
+    pub fn temporary() -> Result<Self> {
+        Self::on(Storage::Temporary)
+    }
+
     /// A registry that keeps its tree under `root`.
     pub fn filesystem(root: impl Into<PathBuf>) -> Result<Self> {
         Self::on(Storage::Filesystem(root.into()))
@@ -106,9 +112,15 @@ impl Launch {
     fn try_start(&self) -> Result<Server> {
         let directory = tempfile::tempdir()?;
         let address = self.address.map_or_else(free_address, Ok)?;
+        let root = match &self.storage {
+            Storage::Temporary => Some(directory.path().join("tree")),
+            Storage::Filesystem(root) => Some(root.clone()),
+            Storage::InMemory => None,
+        };
+        let root = root.as_deref();
         let command = match self.target {
-            Target::Berth => self.berth(address, directory.path())?,
-            Target::DockerRegistry => self.docker_registry(address, directory.path())?,
+            Target::Berth => self.berth(address, root, directory.path())?,
+            Target::DockerRegistry => docker_registry(address, root, directory.path())?,
         };
         let log = directory.path().join("log");
         let mut daemon = Daemon::start("the registry", command, &log)?;
@@ -117,7 +129,7 @@ impl Launch {
         Ok(Server { target: self.target, daemon, address, registry, _directory: directory })
     }
 
-    fn berth(&self, address: SocketAddr, directory: &Path) -> Result<Command> {
+    fn berth(&self, address: SocketAddr, root: Option<&Path>, directory: &Path) -> Result<Command> {
         let mut command = Command::new(berth_binary()?);
         command.arg("serve").current_dir(directory);
         for (name, _) in env::vars_os() {
@@ -128,30 +140,11 @@ impl Launch {
         command
             .env("REGISTRY_HTTP_ADDR", address.to_string())
             .env("REGISTRY_STORAGE_DELETE_ENABLED", "true");
-        match &self.storage {
-            Storage::Filesystem(root) => {
-                command.env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root)
-            }
-            Storage::InMemory => command.env("REGISTRY_STORAGE", "inmemory"),
+        match root {
+            Some(root) => command.env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root),
+            None => command.env("REGISTRY_STORAGE", "inmemory"),
         };
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        Ok(command)
-    }
-
-    fn docker_registry(&self, address: SocketAddr, directory: &Path) -> Result<Command> {
-        let storage = match &self.storage {
-            Storage::Filesystem(root) => {
-                format!("filesystem: {{rootdirectory: \"{}\"}}", root.display())
-            }
-            Storage::InMemory => "inmemory: {}".to_owned(),
-        };
-        let config = format!(
-            "version: 0.1\nstorage:\n  {storage}\n  delete: {{enabled: true}}\nhttp: {{addr: \"{address}\"}}\n"
-        );
-        let path = directory.join("config.yml");
-        fs::write(&path, config)?;
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(path).current_dir(directory);
         Ok(command)
     }
 }
@@ -167,6 +160,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// Starts the registry under test on an empty tree that vanishes with it.
+    pub fn start() -> Result<Self> {
+        Launch::temporary()?.start()
+    }
+
     /// `127.0.0.1:PORT`, as clients write it before a repository's name.
     #[must_use]
     pub fn host(&self) -> String {
@@ -220,12 +218,28 @@ fn berth_binary() -> Result<PathBuf> {
     path.canonicalize().with_context(|| format!("cannot resolve {}", path.display()))
 }
 
+fn docker_registry(address: SocketAddr, root: Option<&Path>, directory: &Path) -> Result<Command> {
+    let storage = match root {
+        Some(root) => format!("filesystem: {{rootdirectory: \"{}\"}}", root.display()),
+        None => "inmemory: {}".to_owned(),
+    };
+    let config = format!(
+        "version: 0.1\nstorage:\n  {storage}\n  delete: {{enabled: true}}\nhttp: {{addr: \"{address}\"}}\n"
+    );
+    let path = directory.join("config.yml");
+    fs::write(&path, config)?;
+    let mut command = Command::new("docker-registry");
+    command.arg("serve").arg(path).current_dir(directory);
+    Ok(command)
+}
+
 fn target_directory() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target))
 }
 
-fn free_address() -> Result<SocketAddr> {
+/// A loopback address with a port that is free now.
+pub fn free_address() -> Result<SocketAddr> {
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot bind to a loopback port")?;
     Ok(listener.local_addr()?)

@@ -1,0 +1,141 @@
+//! The redesigned suite of 2026, on the state of the specification that comes after 1.1.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use berth_tests::{Home, Launch};
+use yaml_serde::{Mapping, Value};
+
+use crate::junit::Report;
+use crate::{results, storages};
+
+/// Every switch of the suite's configuration, whatever its default.
+const SWITCHES: [&str; 31] = [
+    "OCI_API_PING",
+    "OCI_API_PULL",
+    "OCI_API_PUSH",
+    "OCI_API_BLOBS_ATOMIC",
+    "OCI_API_BLOBS_DELETE",
+    "OCI_API_BLOBS_DIGEST_HEADER",
+    "OCI_API_BLOBS_MOUNT_ANONYMOUS",
+    "OCI_API_BLOBS_UPLOAD_CANCEL",
+    "OCI_API_MANIFESTS_ATOMIC",
+    "OCI_API_MANIFESTS_DELETE",
+    "OCI_API_MANIFESTS_DIGEST_HEADER",
+    "OCI_API_MANIFESTS_TAG_PARAM",
+    "OCI_API_TAGS_ATOMIC",
+    "OCI_API_TAGS_DELETE",
+    "OCI_API_TAGS_LIST",
+    "OCI_API_REFERRER",
+    "OCI_DATA_IMAGE",
+    "OCI_DATA_INDEX",
+    "OCI_DATA_INDEX_LIST",
+    "OCI_DATA_SPARSE",
+    "OCI_DATA_ARTIFACT",
+    "OCI_DATA_SUBJECT",
+    "OCI_DATA_SUBJECT_MISSING",
+    "OCI_DATA_ARTIFACT_LIST",
+    "OCI_DATA_SUBJECT_LIST",
+    "OCI_DATA_DATA_FIELD",
+    "OCI_DATA_NONDISTRIBUTABLE",
+    "OCI_DATA_CUSTOM_FIELDS",
+    "OCI_DATA_NO_LAYERS",
+    "OCI_DATA_EMPTY_BLOB",
+    "OCI_DATA_SHA512",
+];
+/// The groups that the suite has today; fewer in its report means that it did not run whole.
+const API_GROUPS: usize = 28;
+const DATA_GROUPS: usize = 24;
+
+#[test]
+#[ignore = "run by cargo xtask conformance"]
+fn the_current_suite_passes_whole_on_the_filesystem_and_in_memory() -> Result<()> {
+    let mut complaints = Vec::new();
+    for (storage, launch) in storages()? {
+        complaints.extend(run(storage, &launch)?);
+    }
+    ensure!(
+        complaints.is_empty(),
+        "the current suite does not pass whole:\n{}",
+        complaints.join("\n")
+    );
+    Ok(())
+}
+
+/// Runs the suite, prints what ran, and returns what was not as it should be.
+fn run(storage: &str, launch: &Launch) -> Result<Vec<String>> {
+    let mut home = Home::new()?;
+    let server = launch.start()?;
+    let results = results("current", storage)?;
+    home.set("OCI_REGISTRY", server.host());
+    home.set("OCI_TLS", "disabled");
+    home.set("OCI_VERSION", "dev");
+    home.set("OCI_LOG", "error");
+    home.set("OCI_RESULTS_DIR", &results);
+    for switch in SWITCHES {
+        home.set(switch, "true");
+    }
+    let succeeded = home.succeeds_in(&results, "oci-conformance-current")?;
+    server.stop()?;
+
+    let outcome: Value = yaml_serde::from_str(&fs::read_to_string(results.join("results.yaml"))?)?;
+    let cases = Report::read(&results.join("junit.xml"))?;
+    let mut complaints = Vec::new();
+    complaints.extend(off_switches(&outcome["config"], "config"));
+    println!("\nThe current conformance suite on {storage}: full report in {}", results.display());
+    complaints.extend(show_groups("API", &outcome["apis"], API_GROUPS)?);
+    complaints.extend(show_groups("data", &outcome["data"], DATA_GROUPS)?);
+    println!(
+        "  tests: {} passed, {} failed, {} skipped",
+        cases.passed,
+        cases.failed.len(),
+        cases.skipped.len()
+    );
+    for case in cases.failed.iter().chain(&cases.skipped) {
+        complaints.push(format!("{}: {}", case.name, case.message));
+    }
+    if !succeeded && complaints.is_empty() {
+        complaints.push("the suite failed without saying why".to_owned());
+    }
+    Ok(complaints.into_iter().map(|complaint| format!("{storage}: {complaint}")).collect())
+}
+
+/// The switches that the suite itself says were off.
+fn off_switches(value: &Value, path: &str) -> Vec<String> {
+    match value {
+        Value::Bool(false) => vec![format!("{path} was off")],
+        Value::Mapping(entries) => entries
+            .iter()
+            .flat_map(|(key, value)| {
+                off_switches(value, &format!("{path}.{}", key.as_str().unwrap_or("?")))
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn show_groups(kind: &str, groups: &Value, expected: usize) -> Result<Vec<String>> {
+    let groups: &Mapping =
+        groups.as_mapping().with_context(|| format!("no {kind} groups in the report"))?;
+    let mut complaints = Vec::new();
+    println!("  {kind} groups:");
+    for (name, status) in groups {
+        let (name, status) = (name.as_str().unwrap_or("?"), status.as_str().unwrap_or("?"));
+        println!("    {name:.<40} {status}");
+        if status != "Pass" {
+            complaints.push(format!("{kind} group {name}: {status}"));
+        }
+    }
+    if groups.len() != expected {
+        complaints.push(format!("{} {kind} groups were reported, not {expected}", groups.len()));
+    }
+    Ok(complaints)
+}
+
+#[test]
+fn a_switch_that_is_off_is_noticed() -> Result<()> {
+    let config: Value =
+        yaml_serde::from_str("apis: {push: true, tags: {list: false}}\ntls: disabled")?;
+    assert_eq!(off_switches(&config, "config"), ["config.apis.tags.list was off"]);
+    Ok(())
+}

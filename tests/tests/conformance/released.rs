@@ -1,0 +1,91 @@
+//! The suites of the specification's releases, which registries have been measured by for years.
+
+use anyhow::{Result, ensure};
+use berth_tests::{Home, Launch};
+
+use crate::junit::Report;
+use crate::{results, storages};
+
+/// Tests that exclude one another or the rest of the suite, by the end of their names, and why they cannot run.
+const EXPECTED_SKIPS: [(&str, &str); 4] = [
+    ("Get tag name from environment", "only where the suite may not push"),
+    ("Populate registry with test tags (no push)", "only where the suite may not push"),
+    (
+        "Cross-mounting of nonexistent blob should yield session id",
+        "only where a mount that should succeed is refused",
+    ),
+    (
+        "Cross-mounting without from, and automatic content discovery disabled should return a 202",
+        "its opposite, with content discovery, is tested",
+    ),
+];
+
+#[test]
+#[ignore = "run by cargo xtask conformance"]
+fn the_suite_of_release_1_1_1_passes() -> Result<()> {
+    passes("v1.1.1")
+}
+
+#[test]
+#[ignore = "run by cargo xtask conformance"]
+fn the_suite_of_release_1_0_1_passes() -> Result<()> {
+    passes("v1.0.1")
+}
+
+fn passes(version: &str) -> Result<()> {
+    let mut complaints = Vec::new();
+    for (storage, launch) in storages()? {
+        complaints.extend(run(version, storage, &launch)?);
+    }
+    ensure!(
+        complaints.is_empty(),
+        "the suite of {version} does not pass:\n{}",
+        complaints.join("\n")
+    );
+    Ok(())
+}
+
+fn run(version: &str, storage: &str, launch: &Launch) -> Result<Vec<String>> {
+    let mut home = Home::new()?;
+    let server = launch.start()?;
+    let results = results(version, storage)?;
+    home.set("OCI_ROOT_URL", format!("http://{}", server.host()));
+    home.set("OCI_NAMESPACE", "conformance/first");
+    home.set("OCI_CROSSMOUNT_NAMESPACE", "conformance/second");
+    home.set("OCI_REPORT_DIR", &results);
+    for switch in [
+        "OCI_TEST_PULL",
+        "OCI_TEST_PUSH",
+        "OCI_TEST_CONTENT_DISCOVERY",
+        "OCI_TEST_CONTENT_MANAGEMENT",
+        "OCI_AUTOMATIC_CROSSMOUNT",
+    ] {
+        home.set(switch, "1");
+    }
+    home.set("OCI_HIDE_SKIPPED_WORKFLOWS", "0");
+    // v1.0.1 knows no report directory and writes where it stands.
+    let program = format!("oci-conformance-{version}");
+    let succeeded = home.succeeds_in(&results, &program)?;
+    server.stop()?;
+
+    let report = Report::read(&results.join("junit.xml"))?;
+    println!(
+        "\nThe conformance suite of {version} on {storage}: {} passed, {} failed, {} skipped; full report in {}",
+        report.passed,
+        report.failed.len(),
+        report.skipped.len(),
+        results.display()
+    );
+    let mut complaints: Vec<String> =
+        report.failed.iter().map(|case| format!("{}: {}", case.name, case.message)).collect();
+    for case in &report.skipped {
+        match EXPECTED_SKIPS.iter().find(|(end, _)| case.name.ends_with(end)) {
+            Some((_, reason)) => println!("  skipped: {} ({reason})", case.name),
+            None => complaints.push(format!("{} was skipped: {}", case.name, case.message)),
+        }
+    }
+    if !succeeded && complaints.is_empty() {
+        complaints.push("the suite failed without saying why".to_owned());
+    }
+    Ok(complaints.into_iter().map(|complaint| format!("{storage}: {complaint}")).collect())
+}
