@@ -63,4 +63,4 @@ pub use storage::{
     BlobDescriptorCache, Cache, Delete, Driver, Filesystem, InMemory, Maintenance, ReadOnly,
     Redirect, Storage, Tag, UploadPurging,
 };
-pub use validation::{Indexes, Manifests, Platform, Platforms, Urls, Validation};
+pub use validation::{Blobs, Indexes, Manifests, Platform, Platforms, Urls, Validation};

@@ -27,7 +27,15 @@ impl Validation {
 
     /// Whether a manifest may name this URL as a source of a layer.
     pub fn permits_url(&self, url: &str) -> bool {
-        !self.is_enabled() || self.manifests.urls.permit(url)
+        let urls = &self.manifests.urls;
+        // As in registry:2, a section that is switched on and names no URL allows none.
+        let says_nothing = urls.allow.is_empty() && urls.deny.is_empty();
+        !self.is_enabled() || (says_nothing && self.enabled.is_none()) || urls.permit(url)
+    }
+
+    /// Whether the configs and layers that an image names must be present.
+    pub fn requires_blobs(&self) -> bool {
+        self.is_enabled() && self.manifests.blobs == Blobs::Required
     }
 
     /// Whether the child of an index for this platform must be present.
@@ -42,8 +50,11 @@ impl Validation {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Manifests {
-    /// URLs in the descriptors of foreign layers. With neither list, no URL is allowed.
+    /// URLs in the descriptors of foreign layers. With neither list every URL is allowed, unless `validation.enabled`
+    /// is set to true, which then allows none.
     pub urls: Urls,
+    /// Whether the configs and layers that an image names must be in the repository when it is pushed.
+    pub blobs: Blobs,
     /// The children of an index (a multi-platform image).
     pub indexes: Indexes,
 }
@@ -65,6 +76,17 @@ impl Urls {
             if self.allow.is_empty() { !self.deny.is_empty() } else { matches(&self.allow) };
         allowed && !matches(&self.deny)
     }
+}
+
+/// Whether what an image is made of must be present.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Blobs {
+    /// Every one; a push that misses some is refused and told which.
+    #[default]
+    Required,
+    /// None: images may be sparse. Pulling one fails where its content is missing.
+    Optional,
 }
 
 /// The children of an index.

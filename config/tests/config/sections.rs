@@ -87,7 +87,8 @@ fn a_prefix_has_no_slash_at_its_end() {
 #[test]
 fn foreign_urls_follow_the_lists() {
     let cases = [
-        ("", "https://a", false),
+        ("", "https://a", true),
+        ("validation: {enabled: true}", "https://a", false),
         ("validation: {disabled: true}", "https://a", true),
         ("validation: {enabled: false}", "https://a", true),
         ("validation: {enabled: true, disabled: true}", "https://a", false),

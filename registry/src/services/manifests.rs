@@ -115,7 +115,9 @@ impl Registry {
         let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
         for child in manifest.children() {
             match child {
-                Child::Blob(blob) => blobs.push((blob.digest, true)),
+                Child::Blob(blob) => {
+                    blobs.push((blob.digest, config.validation.requires_blobs()));
+                }
                 Child::Manifest(child) => {
                     manifests.push((child.digest, is_required(&config.validation, child)));
                 }
