@@ -1,2 +1,71 @@
-//! xtask
-fn main() {}
+//! The development commands of Berth: `cargo xtask test` proves everything, the others prove a part of it.
+//!
+//! A command is a file here and a line in [`Command`], with its arm in [`main`].
+
+mod clients;
+mod conformance;
+mod context;
+mod deny;
+mod lint;
+mod part;
+mod process;
+mod setup;
+mod test;
+mod tools;
+mod unit;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::context::Context;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Development commands of Berth")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything: set up, lint, deny, unit, conformance, clients
+    Test,
+    /// Install what the tests need: Debian packages, Go tools, cargo tools
+    Setup,
+    /// Formatting, clippy and documentation, with warnings as errors
+    Lint,
+    /// Licences, bans, sources and advisories of the dependencies
+    Deny,
+    /// Unit and integration tests of the workspace
+    Unit,
+    /// The OCI's conformance suites against `berth serve`
+    Conformance,
+    /// Real clients against `berth serve`
+    Clients,
+}
+
+#[derive(Args, Debug)]
+struct Options {
+    /// Do not fail because a part could not run on this machine; it is still reported
+    #[arg(long, global = true)]
+    allow_missing: bool,
+}
+
+fn main() -> Result<ExitCode> {
+    let Arguments { command, options } = Arguments::parse();
+    let context = Context::new(options.allow_missing)?;
+    let parts = match command {
+        Command::Test => test::parts(),
+        Command::Setup => setup::parts(),
+        Command::Lint => lint::parts(),
+        Command::Deny => deny::parts(),
+        Command::Unit => unit::parts(),
+        Command::Conformance => conformance::parts(),
+        Command::Clients => clients::parts(),
+    };
+    part::run_all(&context, &parts)
+}

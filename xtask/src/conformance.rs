@@ -1,0 +1,60 @@
+//! `cargo xtask conformance`: the OCI's own suites against the release build.
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::part::{Outcome, Part};
+use crate::process::{cargo, check, tests};
+use crate::tools::go;
+
+pub(crate) fn parts() -> Vec<Part> {
+    vec![
+        build(),
+        Part {
+            name: "conformance",
+            what: "the OCI's current suite with every switch on, filesystem and memory",
+            run: |context| suite(context, "oci-conformance-current", "current::"),
+        },
+        Part {
+            name: "release 1.1.1",
+            what: "the suite of that release, filesystem and memory",
+            run: |context| {
+                suite(context, "oci-conformance-v1.1.1", "released::the_suite_of_release_1_1_1")
+            },
+        },
+        Part {
+            name: "release 1.0.1",
+            what: "the suite of that release, filesystem and memory",
+            run: |context| {
+                suite(context, "oci-conformance-v1.0.1", "released::the_suite_of_release_1_0_1")
+            },
+        },
+    ]
+}
+
+/// The release build of the server, removed first so that no test can meet an older one.
+pub(crate) fn build() -> Part {
+    Part {
+        name: "build",
+        what: "the release build of berth",
+        run: |context| {
+            let _ = std::fs::remove_file(context.berth());
+            check(&mut cargo(context, "build --release --locked --bin berth"))
+        },
+    }
+}
+
+fn suite(context: &Context, program: &str, filter: &str) -> Result<Outcome> {
+    if let Some(reason) = go::why_missing(context, program) {
+        return Outcome::not_run(reason);
+    }
+    if !context.berth().is_file() {
+        return Outcome::not_run("berth is not built");
+    }
+    tests(
+        cargo(context, "test --package berth-tests --locked --test conformance --")
+            .args(["--ignored", "--nocapture", "--test-threads=1", filter])
+            .env("BERTH_BIN", context.berth())
+            .env("BERTH_CACHE", &context.cache),
+    )
+}

@@ -1,0 +1,15 @@
+//! `cargo xtask test`: everything, cheapest first.
+
+use crate::part::Part;
+use crate::{clients, conformance, deny, lint, setup, unit};
+
+pub(crate) fn parts() -> Vec<Part> {
+    let mut parts = setup::parts();
+    parts.extend(lint::parts());
+    parts.extend(deny::parts());
+    parts.extend(unit::parts());
+    parts.extend(conformance::parts());
+    // The server is built once.
+    parts.extend(clients::parts().into_iter().skip(1));
+    parts
+}
