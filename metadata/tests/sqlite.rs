@@ -1,5 +1,5 @@
 //! The suite over SQLite, in a file and in memory.
-#![allow(unreachable_pub)]
+#![allow(clippy::expect_used, clippy::unwrap_used, unreachable_pub)]
 
 mod suite;
 

@@ -57,26 +57,21 @@ impl Operation for Finish {
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<Finished, Fault> {
         let Self(FinishedUpload { id, repository, blob, lease }) = self;
-        if let Some(id) = id {
-            let ended = sqlx::query("DELETE FROM uploads WHERE id = $1 AND repository = $2")
-                .bind(id.as_bytes().as_slice())
-                .bind(repository.as_str())
-                .execute(&mut *context.connection)
-                .await?;
-            if ended.rows_affected() == 0 {
-                return Ok(Finished::SessionGone);
-            }
-        }
-        let digest = digest_bytes(&blob.digest);
-        let repaired: Vec<(bool,)> = sqlx::query_as(RECORD_BLOB)
-            .bind(digest.as_slice())
+        let rows: Vec<(bool, bool)> = sqlx::query_as(FINISH)
+            .bind(repository.as_str())
+            .bind(digest_bytes(&blob.digest))
+            .bind(context.now)
+            .bind(lease_end(context.now, *lease))
+            .bind(context.record_links)
+            .bind(id.as_ref().map(|id| id.as_bytes().as_slice()))
             .bind(integer(blob.size)?)
             .bind(blob.location.0.as_str())
-            .bind(context.now)
             .fetch_all(&mut *context.connection)
             .await?;
-        link(context, repository, digest, *lease).await?;
-        Ok(Finished::Linked { repaired: repaired.iter().any(|row| row.0) })
+        match rows.first() {
+            Some(&(true, repaired)) => Ok(Finished::Linked { repaired }),
+            _ => Ok(Finished::SessionGone),
+        }
     }
 
     fn invalidate(&self, output: &Finished, cache: &Cache) {
@@ -86,46 +81,55 @@ impl Operation for Finish {
     }
 }
 
-/// Several statements in one text go to the connection's thread together.
-const RECORD_BLOB: &str = "
-    SELECT EXISTS (
-        SELECT 1 FROM blobs WHERE digest = $1 AND (size <> $2 OR location <> $3)
-    );
-    INSERT INTO blobs (digest, size, location, created_at) VALUES ($1, $2, $3, $4)
-    ON CONFLICT (digest) DO UPDATE SET size = excluded.size, location = excluded.location
-    WHERE size <> excluded.size OR location <> excluded.location";
-
-/// Links a known blob into the repository, or renews the lease of the link.
-async fn link(
-    context: &mut Context<'_>,
-    repository: &RepositoryName,
-    digest: Vec<u8>,
-    lease: Duration,
-) -> Result<(), Fault> {
-    sqlx::query(LINK)
-        .bind(repository.as_str())
-        .bind(digest)
-        .bind(context.now)
-        .bind(lease_end(context.now, lease))
-        .bind(context.record_links)
-        .execute(&mut *context.connection)
-        .await?;
-    Ok(())
+/// Whether there is no session to look for, or it is still open.
+macro_rules! session_stands {
+    () => {
+        "($6 IS NULL OR EXISTS (SELECT 1 FROM uploads WHERE id = $6 AND repository = $1))"
+    };
 }
 
-const LINK: &str = "
-    INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING;
-    INSERT INTO outbox (kind, repository, digest)
-    SELECT 'link_blob', $1, $2
-    WHERE $5 AND NOT EXISTS (
-        SELECT 1 FROM repository_blobs
-        WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
-            AND blob_id = (SELECT id FROM blobs WHERE digest = $2)
-    );
-    INSERT INTO repository_blobs (repository_id, blob_id, linked_at, leased_until)
-    SELECT r.id, b.id, $3, $4 FROM repositories r, blobs b WHERE r.name = $1 AND b.digest = $2
-    ON CONFLICT (repository_id, blob_id)
-    DO UPDATE SET leased_until = max(leased_until, excluded.leased_until)";
+/// Links a known blob into the repository, or renews the lease of the link.
+macro_rules! link {
+    () => {
+        concat!(
+            "INSERT INTO repositories (name) SELECT $1 WHERE ",
+            session_stands!(),
+            " ON CONFLICT (name) DO NOTHING;
+            INSERT INTO outbox (kind, repository, digest)
+            SELECT 'link_blob', $1, $2
+            WHERE $5 AND NOT EXISTS (
+                SELECT 1 FROM repository_blobs
+                WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
+                    AND blob_id = (SELECT id FROM blobs WHERE digest = $2)
+            ) AND ",
+            session_stands!(),
+            ";
+            INSERT INTO repository_blobs (repository_id, blob_id, linked_at, leased_until)
+            SELECT r.id, b.id, $3, $4 FROM repositories r, blobs b
+            WHERE r.name = $1 AND b.digest = $2 AND ",
+            session_stands!(),
+            " ON CONFLICT (repository_id, blob_id)
+            DO UPDATE SET leased_until = max(leased_until, excluded.leased_until);"
+        )
+    };
+}
+
+/// One text for all, because each text is a trip to the connection's thread and back: that, and
+/// not the work of SQLite, is what a small push costs.
+pub(super) const FINISH: &str = concat!(
+    "SELECT ",
+    session_stands!(),
+    ", EXISTS (SELECT 1 FROM blobs WHERE digest = $2 AND (size <> $7 OR location <> $8));
+    INSERT INTO blobs (digest, size, location, created_at)
+    SELECT $2, $7, $8, $3 WHERE ",
+    session_stands!(),
+    " ON CONFLICT (digest) DO UPDATE SET size = excluded.size, location = excluded.location
+    WHERE size <> excluded.size OR location <> excluded.location;",
+    link!(),
+    "DELETE FROM uploads WHERE id = $6 AND repository = $1"
+);
+
+pub(super) const LINK: &str = link!();
 
 /// See [`MetadataStore::mount_blob`](crate::MetadataStore::mount_blob).
 pub(super) struct Mount {
@@ -141,13 +145,20 @@ impl Operation for Mount {
     type Output = Option<BlobRecord>;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<Option<BlobRecord>, Fault> {
-        let digest = digest_bytes(&self.digest);
         let blob = match &self.source {
             Some(source) => find(context.connection, source, &self.digest).await?,
             None => find_anywhere(context.connection, &self.digest).await?,
         };
         if blob.is_some() {
-            link(context, &self.target, digest, self.lease).await?;
+            sqlx::query(LINK)
+                .bind(self.target.as_str())
+                .bind(digest_bytes(&self.digest))
+                .bind(context.now)
+                .bind(lease_end(context.now, self.lease))
+                .bind(context.record_links)
+                .bind(None::<&[u8]>)
+                .execute(&mut *context.connection)
+                .await?;
         }
         Ok(blob)
     }

@@ -65,6 +65,11 @@ impl Connections {
         }
     }
 
+    /// Whether `close` has come so far that nothing can be acquired.
+    pub(super) fn is_closed(&self) -> bool {
+        self.permits.is_closed()
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<SqliteConnection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -49,28 +49,44 @@ pub(super) const FIND_BY_DIGEST: &str = "
 /// See [`MetadataStore::put_manifest`](crate::MetadataStore::put_manifest).
 pub(super) struct Put(pub(super) NewManifest);
 
+/// How a push of a manifest ended.
+pub(super) enum Outcome {
+    Missing(Vec<Digest>),
+    Stored {
+        /// Tags that pointed to the manifest when it had another media type.
+        retyped: Vec<Tag>,
+    },
+}
+
+impl From<Outcome> for PutManifest {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Missing(missing) => Self::Missing(missing),
+            Outcome::Stored { .. } => Self::Stored,
+        }
+    }
+}
+
 #[async_trait]
 impl Operation for Put {
-    type Output = PutManifest;
+    type Output = Outcome;
 
-    async fn apply(&self, context: &mut Context<'_>) -> Result<PutManifest, Fault> {
+    async fn apply(&self, context: &mut Context<'_>) -> Result<Outcome, Fault> {
         let missing = self.missing(context.connection).await?;
         if !missing.is_empty() {
-            return Ok(PutManifest::Missing(missing));
+            return Ok(Outcome::Missing(missing));
         }
-        let id = self.store(context).await?;
+        let (id, retyped) = self.store(context).await?;
         self.refer_and_tag(context, id).await?;
-        Ok(PutManifest::Stored)
+        Ok(Outcome::Stored { retyped })
     }
 
-    fn invalidate(&self, output: &PutManifest, cache: &Cache) {
-        if matches!(output, PutManifest::Missing(_)) {
-            return;
-        }
+    fn invalidate(&self, outcome: &Outcome, cache: &Cache) {
+        let Outcome::Stored { retyped } = outcome else { return };
         let Self(manifest) = self;
         let digest = Reference::Digest(manifest.digest);
         cache.manifest_changed(&manifest.repository, &digest);
-        for tag in &manifest.tags {
+        for tag in manifest.tags.iter().chain(retyped) {
             cache.manifest_changed(&manifest.repository, &Reference::Tag(tag.clone()));
         }
     }
@@ -93,11 +109,12 @@ impl Put {
         missing.filter(|digest| digest.as_ref().map_or(true, |d| seen.insert(*d))).collect()
     }
 
-    /// Writes the manifest itself and answers its id.
-    async fn store(&self, context: &mut Context<'_>) -> Result<i64, Fault> {
+    /// Writes the manifest itself. Answers its id, and the tags whose answers change because the
+    /// manifest was known under another media type.
+    async fn store(&self, context: &mut Context<'_>) -> Result<(i64, Vec<Tag>), Fault> {
         let Self(manifest) = self;
         let annotations = manifest.annotations.as_ref().map(serde_json::to_string).transpose();
-        let (id,) = sqlx::query_as(STORE)
+        let rows: Vec<(Option<i64>, Option<String>)> = sqlx::query_as(STORE)
             .bind(manifest.repository.as_str())
             .bind(digest_bytes(&manifest.digest))
             .bind(manifest.media_type.as_str())
@@ -108,10 +125,10 @@ impl Put {
             .bind(manifest.payload.as_ref())
             .bind(context.record_links)
             .fetch_all(&mut *context.connection)
-            .await?
-            .pop()
-            .ok_or(Fault::Malformed("manifest"))?;
-        Ok(id)
+            .await?;
+        let id = rows.iter().find_map(|(id, _)| *id).ok_or(Fault::Malformed("manifest"))?;
+        let retyped = rows.into_iter().filter_map(|(_, tag)| tag);
+        Ok((id, parse_tags(retyped)?))
     }
 
     /// Writes what the manifest references, and points its tags to it.
@@ -152,7 +169,12 @@ pub(super) const MISSING: &str = "
     ORDER BY required.key";
 
 /// The same bytes pushed again with another media type take on that type and what follows from it.
-const STORE: &str = "
+pub(super) const STORE: &str = "
+    SELECT NULL, t.name
+    FROM repositories r
+    JOIN manifests m ON m.repository_id = r.id AND m.digest = $2 AND m.media_type <> $3
+    JOIN tags t ON t.manifest_id = m.id
+    WHERE r.name = $1;
     INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING;
     INSERT INTO outbox (kind, repository, digest)
     SELECT 'put_manifest', $1, $2
@@ -170,10 +192,10 @@ const STORE: &str = "
         subject = excluded.subject,
         annotations = excluded.annotations
     WHERE media_type <> excluded.media_type;
-    SELECT id FROM manifests
+    SELECT id, NULL FROM manifests
     WHERE repository_id = (SELECT id FROM repositories WHERE name = $1) AND digest = $2";
 
-const REFER_AND_TAG: &str = "
+pub(super) const REFER_AND_TAG: &str = "
     INSERT INTO manifest_blobs (manifest_id, digest)
     SELECT $1, unhex(value) FROM json_each($2) WHERE true
     ON CONFLICT (manifest_id, digest) DO NOTHING;
@@ -222,9 +244,7 @@ impl Operation for Delete {
             .bind(context.record_links)
             .execute(&mut *context.connection)
             .await?;
-        let tags = rows.into_iter().filter_map(|(_, tag)| tag);
-        let parsed = tags.map(|tag| tag.parse().map_err(|_| Fault::Malformed("tag")));
-        parsed.collect::<Result<_, _>>().map(Some)
+        parse_tags(rows.into_iter().filter_map(|(_, tag)| tag)).map(Some)
     }
 
     fn invalidate(&self, output: &DeletedTags, cache: &Cache) {
@@ -236,6 +256,10 @@ impl Operation for Delete {
     }
 }
 
+fn parse_tags(names: impl Iterator<Item = String>) -> Result<Vec<Tag>, Fault> {
+    names.map(|name| name.parse().map_err(|_| Fault::Malformed("tag"))).collect()
+}
+
 pub(super) const FIND_WITH_TAGS: &str = "
     SELECT m.id, t.name
     FROM repositories r
@@ -244,9 +268,10 @@ pub(super) const FIND_WITH_TAGS: &str = "
     WHERE r.name = $1";
 
 /// The references go with the manifest by their foreign keys.
-const DELETE: &str = "
+pub(super) const DELETE: &str = "
     INSERT INTO outbox (kind, repository, tag)
-    SELECT 'delete_tag', $2, name FROM tags WHERE $4 AND manifest_id = $1 ORDER BY name;
+    SELECT 'delete_tag', $2, name FROM tags WHERE $4 AND manifest_id = $1
+    ORDER BY repository_id, name;
     INSERT INTO outbox (kind, repository, digest) SELECT 'delete_manifest', $2, $3 WHERE $4;
     DELETE FROM tags WHERE manifest_id = $1;
     DELETE FROM manifests WHERE id = $1";

@@ -19,6 +19,8 @@ mod referrers;
 mod repositories;
 mod store;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod uploads;
 mod writer;
 

@@ -114,10 +114,9 @@ impl Operation for Done {
     const RELAXED: bool = true;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
-        sqlx::query("DELETE FROM outbox WHERE id <= $1")
-            .bind(self.0.0)
-            .execute(&mut *context.connection)
-            .await?;
+        sqlx::query(DONE).bind(self.0.0).execute(&mut *context.connection).await?;
         Ok(())
     }
 }
+
+pub(super) const DONE: &str = "DELETE FROM outbox WHERE id <= $1";

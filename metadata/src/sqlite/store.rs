@@ -82,12 +82,14 @@ impl SqliteStore {
         let outbox_filled = Arc::new(Notify::new());
         let writer = Writer::start(WriterState {
             connections: writer,
+            readers: Arc::clone(&readers),
             cache: Arc::clone(&cache),
             outbox_filled: Arc::clone(&outbox_filled),
             record_links: options.record_links,
             path: path.clone(),
             lock,
-        });
+        })
+        .map_err(|error| MetadataError::Open { path: path.clone(), reason: error.to_string() })?;
         let store = Self { path, readers, writer, cache, outbox_filled };
         let nothing_left = match store.reader().await {
             Ok(mut connection) => outbox::is_empty(&mut connection).await,
@@ -99,11 +101,14 @@ impl SqliteStore {
         Ok(store)
     }
 
-    async fn reader(&self) -> Result<Lease<'_>, Fault> {
+    pub(super) async fn reader(&self) -> Result<Lease<'_>, Fault> {
         self.readers.acquire().await
     }
 
-    async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, MetadataError> {
+    pub(super) async fn write<O: Operation>(
+        &self,
+        operation: O,
+    ) -> Result<O::Output, MetadataError> {
         self.writer.submit(operation).await
     }
 
@@ -143,6 +148,9 @@ impl MetadataStore for SqliteStore {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<BlobRecord>, MetadataError> {
+        if self.readers.is_closed() {
+            return Err(MetadataError::Closed);
+        }
         let epoch = match self.cache.blob(repository, digest) {
             Ok(record) => return Ok(Some(record)),
             Err(epoch) => epoch,
@@ -222,6 +230,9 @@ impl MetadataStore for SqliteStore {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<Arc<ManifestRecord>>, MetadataError> {
+        if self.readers.is_closed() {
+            return Err(MetadataError::Closed);
+        }
         let epoch = match self.cache.manifest(repository, reference) {
             Ok(record) => return Ok(Some(record)),
             Err(epoch) => epoch,
@@ -234,7 +245,7 @@ impl MetadataStore for SqliteStore {
     }
 
     async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError> {
-        self.write(manifests::Put(manifest)).await
+        Ok(self.write(manifests::Put(manifest)).await?.into())
     }
 
     async fn delete_manifest(
@@ -293,6 +304,5 @@ impl MetadataStore for SqliteStore {
 
     async fn close(&self) {
         self.writer.close().await;
-        self.readers.close().await;
     }
 }

@@ -108,22 +108,23 @@ impl Operation for Advance {
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
         let Self(progress) = self;
-        let moved = sqlx::query(
-            "UPDATE uploads
-            SET received = $3, hash_state = $4, handle = $5, updated_at = $6
-            WHERE id = $1 AND received = $2",
-        )
-        .bind(progress.id.as_bytes().as_slice())
-        .bind(integer(progress.from_offset)?)
-        .bind(integer(progress.offset)?)
-        .bind(progress.hash_state.as_slice())
-        .bind(progress.handle.as_str())
-        .bind(context.now)
-        .execute(&mut *context.connection)
-        .await?;
+        let moved = sqlx::query(ADVANCE)
+            .bind(progress.id.as_bytes().as_slice())
+            .bind(integer(progress.from_offset)?)
+            .bind(integer(progress.offset)?)
+            .bind(progress.hash_state.as_slice())
+            .bind(progress.handle.as_str())
+            .bind(context.now)
+            .execute(&mut *context.connection)
+            .await?;
         Ok(moved.rows_affected() > 0)
     }
 }
+
+pub(super) const ADVANCE: &str = "
+    UPDATE uploads
+    SET received = $3, hash_state = $4, handle = $5, updated_at = $6
+    WHERE id = $1 AND received = $2";
 
 /// See [`MetadataStore::delete_upload`](crate::MetadataStore::delete_upload).
 pub(super) struct Delete {
@@ -137,7 +138,7 @@ impl Operation for Delete {
     const RELAXED: bool = true;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
-        let deleted = sqlx::query("DELETE FROM uploads WHERE id = $1 AND repository = $2")
+        let deleted = sqlx::query(DELETE)
             .bind(self.id.as_bytes().as_slice())
             .bind(self.repository.as_str())
             .execute(&mut *context.connection)
@@ -145,3 +146,5 @@ impl Operation for Delete {
         Ok(deleted.rows_affected() > 0)
     }
 }
+
+pub(super) const DELETE: &str = "DELETE FROM uploads WHERE id = $1 AND repository = $2";

@@ -1,12 +1,12 @@
 use std::path::PathBuf;
-use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
+use std::{io, slice, thread};
 
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::cache::Cache;
 use super::connections::Connections;
@@ -56,12 +56,14 @@ pub(super) struct Context<'a> {
 pub(super) struct Writer {
     /// `None` once the store is closed.
     queue: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
-    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// Ends with the thread.
+    running: watch::Receiver<()>,
 }
 
-/// What the writing task needs, and keeps alive until the last change is committed.
+/// What the writing thread needs, and keeps alive until the last change is committed.
 pub(super) struct WriterState {
     pub(super) connections: Arc<Connections>,
+    pub(super) readers: Arc<Connections>,
     pub(super) cache: Arc<Cache>,
     pub(super) outbox_filled: Arc<Notify>,
     pub(super) record_links: bool,
@@ -70,11 +72,21 @@ pub(super) struct WriterState {
 }
 
 impl Writer {
-    pub(super) fn start(state: WriterState) -> Self {
+    /// Starts the thread that writes. It ends when the writer is closed or dropped, with what is
+    /// queued by then committed.
+    ///
+    /// It is a thread of its own because it talks to the connection's thread all the time: waking
+    /// a parked thread costs half of what waking a task on the shared runtime does.
+    pub(super) fn start(state: WriterState) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let task = WriterTask { state, durability: Durability::Full };
-        let task = tokio::spawn(task.run(receiver));
-        Self { queue: Mutex::new(Some(sender)), task: tokio::sync::Mutex::new(Some(task)) }
+        let (ended, running) = watch::channel(());
+        let runtime = Handle::current();
+        let writer = WriterLoop { state, durability: Durability::Full };
+        thread::Builder::new().name("metadata-queue".to_owned()).spawn(move || {
+            runtime.block_on(writer.run(receiver));
+            drop(ended);
+        })?;
+        Ok(Self { queue: Mutex::new(Some(sender)), running })
     }
 
     /// Queues the operation and waits until it is committed. Once queued it is carried out even
@@ -92,16 +104,11 @@ impl Writer {
         answered.await.map_err(|_| MetadataError::Closed)?
     }
 
-    /// Commits what is queued and ends the task. Waits for another call that is at it.
+    /// Commits what is queued and closes all connections.
     pub(super) async fn close(&self) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut task = self.task.lock().await;
-        if let Some(handle) = task.as_mut() {
-            if let Err(error) = handle.await {
-                tracing::error!(%error, "the task that writes the database failed");
-            }
-            *task = None;
-        }
+        let mut running = self.running.clone();
+        while running.changed().await.is_ok() {}
     }
 }
 
@@ -154,18 +161,20 @@ enum Durability {
     Relaxed,
 }
 
-struct WriterTask {
+struct WriterLoop {
     state: WriterState,
     /// What the connection is set to.
     durability: Durability,
 }
 
-impl WriterTask {
+impl WriterLoop {
     async fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
         let mut jobs = Vec::with_capacity(BATCH);
         while queue.recv_many(&mut jobs, BATCH).await > 0 {
             self.carry_out(&mut jobs).await;
         }
+        // The last connection to close copies the log into the database, which a reader cannot.
+        self.state.readers.close().await;
         self.state.connections.close().await;
         drop(self.state.lock);
     }

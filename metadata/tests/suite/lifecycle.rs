@@ -7,6 +7,9 @@ pub async fn a_closed_store_says_so(store: Store) {
     let record = push_blob(&store, "app", "layer").await;
     let app = repository("app");
     store.ping().await.unwrap();
+    // Asked before: no answer that is kept in memory outlives the store.
+    assert!(payload(&store, "app", &by_tag("a")).await.is_some());
+    assert!(store.blob(&app, &record.digest).await.unwrap().is_some());
     store.close().await;
 
     assert!(matches!(store.ping().await, Err(MetadataError::Closed)));

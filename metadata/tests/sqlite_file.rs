@@ -1,0 +1,254 @@
+//! What only a file can do: be held by another process, be damaged, survive a crash.
+#![allow(clippy::expect_used, clippy::unwrap_used, dead_code, unreachable_pub)]
+
+#[path = "suite/fixtures.rs"]
+mod fixtures;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth_metadata::{MetadataError, SqliteLocation, SqliteOptions, SqliteStore};
+use berth_oci::LinkChange;
+use fixtures::*;
+use sqlx::{Connection, SqliteConnection};
+use tempfile::tempdir;
+
+fn database(directory: &Path) -> PathBuf {
+    directory.join("metadata.db")
+}
+
+async fn open(path: &Path) -> Result<Store, MetadataError> {
+    let options = SqliteOptions {
+        record_links: true,
+        ..SqliteOptions::new(SqliteLocation::File(path.to_owned()))
+    };
+    Ok(Arc::new(SqliteStore::open(options).await?))
+}
+
+async fn push_some(store: &Store) {
+    push_blob(store, "app", "layer").await;
+    push_manifest(store, tagged("app", "one", &["latest"])).await;
+}
+
+async fn assert_some(store: &Store) {
+    assert!(store.blob(&repository("app"), &digest("layer")).await.unwrap().is_some());
+    assert_eq!(payload(store, "app", &by_tag("latest")).await.unwrap(), "one");
+    assert_eq!(all_tags(store, "app").await, ["latest"]);
+}
+
+/// The file as a crash leaves it: with its log, without a checkpoint.
+fn copy_as_is(from: &Path, to: &Path) {
+    for suffix in ["", "-wal"] {
+        let name = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        fs::copy(name(from), name(to)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_close() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let store = open(&path).await.unwrap();
+    let upload = new_upload("app");
+    store.create_upload(upload.clone()).await.unwrap();
+    push_some(&store).await;
+    store.close().await;
+    let log = format!("{}-wal", path.display());
+    assert!(!fs::exists(&log).unwrap(), "a closed store is one file");
+
+    let store = open(&path).await.unwrap();
+
+    assert_some(&store).await;
+    let session = store.upload(&upload.repository, upload.id).await.unwrap().unwrap();
+    assert_eq!(session.hash_state, upload.hash_state);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_crash() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let store = open(&path).await.unwrap();
+    for n in 0..20 {
+        push_manifest(&store, tagged("app", &format!("image {n}"), &[&format!("t{n}")])).await;
+        let crashed = directory.path().join(format!("crashed-{n}.db"));
+        copy_as_is(&path, &crashed);
+        let survived = open(&crashed).await.unwrap();
+        assert_eq!(all_tags(&survived, "app").await.len(), n + 1);
+        survived.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_torn_end_of_the_log_loses_only_what_it_tears() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let store = open(&path).await.unwrap();
+    push_some(&store).await;
+    let log = PathBuf::from(format!("{}-wal", path.display()));
+    let acknowledged = fs::metadata(&log).unwrap().len();
+    push_manifest(&store, tagged("app", "two", &["late"])).await;
+    let whole = fs::metadata(&log).unwrap().len();
+    assert!(whole > acknowledged);
+
+    for length in [acknowledged, acknowledged + 1, acknowledged + 4000, whole - 1] {
+        let crashed = directory.path().join(format!("crashed-{length}.db"));
+        copy_as_is(&path, &crashed);
+        let torn =
+            fs::File::options().write(true).open(format!("{}-wal", crashed.display())).unwrap();
+        torn.set_len(length).unwrap();
+        let survived = open(&crashed).await.unwrap();
+        assert_some(&survived).await;
+        assert_eq!(payload(&survived, "app", &by_tag("late")).await, None);
+        survived.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_that_the_file_is_in_use() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let store = open(&path).await.unwrap();
+
+    let second = open(&path).await;
+
+    assert!(matches!(second, Err(MetadataError::InUse { path: told }) if told == path));
+    push_some(&store).await;
+    store.close().await;
+    assert_some(&open(&path).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn garbage_is_called_damaged_and_left_alone() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let garbage: Vec<u8> = (0..20_000u32).map(|n| (n * 31 % 251) as u8).collect();
+    fs::write(&path, &garbage).unwrap();
+
+    let error = open(&path).await.unwrap_err();
+
+    assert!(matches!(&error, MetadataError::Damaged { path: told, .. } if *told == path));
+    assert!(error.to_string().contains("backup"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), garbage);
+}
+
+#[tokio::test]
+async fn a_truncated_file_is_called_damaged() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let store = open(&path).await.unwrap();
+    push_some(&store).await;
+    store.close().await;
+    let whole = fs::metadata(&path).unwrap().len();
+
+    for length in [whole - 4096, whole / 2, 5000, 50] {
+        let cut = directory.path().join(format!("cut-{length}.db"));
+        fs::copy(&path, &cut).unwrap();
+        fs::File::options().write(true).open(&cut).unwrap().set_len(length).unwrap();
+        let Err(error) = open(&cut).await else { panic!("{length} of {whole} bytes opened") };
+        assert!(matches!(error, MetadataError::Damaged { .. }), "{length}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn the_database_of_another_program_is_refused() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let url = format!("sqlite://{}?mode=rwc", path.display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE songs (title TEXT)").execute(&mut other).await.unwrap();
+    other.close().await.unwrap();
+
+    let error = open(&path).await.unwrap_err();
+
+    assert!(matches!(error, MetadataError::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    open(&path).await.unwrap().close().await;
+    let url = format!("sqlite://{}", path.display());
+    let mut newer = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 999").execute(&mut newer).await.unwrap();
+    newer.close().await.unwrap();
+
+    let error = open(&path).await.unwrap_err();
+
+    assert!(matches!(error, MetadataError::TooNew { found: 999, known: 1, .. }), "{error}");
+}
+
+/// Neither of these lets even root make a file.
+#[tokio::test]
+async fn a_directory_that_takes_no_file_is_told() {
+    let read_only = open(Path::new("/sys/metadata.db")).await.unwrap_err();
+    assert!(matches!(read_only, MetadataError::ReadOnly { .. }), "{read_only}");
+
+    let directory = tempdir().unwrap();
+    let missing = directory.path().join("missing").join("metadata.db");
+    let error = open(&missing).await.unwrap_err();
+    assert!(matches!(error, MetadataError::Open { .. }), "{error}");
+
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = open(&file.join("metadata.db")).await.unwrap_err();
+    assert!(matches!(error, MetadataError::Open { .. }), "{error}");
+
+    let folder = directory.path().join("folder.db");
+    fs::create_dir(&folder).unwrap();
+    let error = open(&folder).await.unwrap_err();
+    assert!(matches!(error, MetadataError::Open { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_file_becomes_a_database() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    fs::write(&path, "").unwrap();
+
+    let store = open(&path).await.unwrap();
+
+    push_some(&store).await;
+    assert_some(&store).await;
+}
+
+#[tokio::test]
+async fn entries_left_in_the_outbox_are_announced_at_the_start() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let store = open(&path).await.unwrap();
+    push_some(&store).await;
+    store.close().await;
+
+    let store = open(&path).await.unwrap();
+
+    tokio::time::timeout(Duration::from_secs(60), store.outbox_filled()).await.unwrap();
+    assert!(matches!(changes(&store).await[0], LinkChange::LinkBlob { .. }));
+}
+
+#[tokio::test]
+async fn without_a_record_of_links_the_outbox_stays_empty() {
+    let directory = tempdir().unwrap();
+    let location = SqliteLocation::File(database(directory.path()));
+    let store: Store = Arc::new(SqliteStore::open(SqliteOptions::new(location)).await.unwrap());
+    push_some(&store).await;
+    assert!(store.delete_tag(&repository("app"), &tag("latest")).await.unwrap());
+    assert!(store.delete_manifest(&repository("app"), &digest("one")).await.unwrap());
+    assert!(store.unlink_blob(&repository("app"), &digest("layer")).await.unwrap());
+
+    assert!(changes(&store).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_cache_every_read_is_of_the_file() {
+    let directory = tempdir().unwrap();
+    let location = SqliteLocation::File(database(directory.path()));
+    let options = SqliteOptions { cache_bytes: 0, readers: 1, ..SqliteOptions::new(location) };
+    let store: Store = Arc::new(SqliteStore::open(options).await.unwrap());
+    push_some(&store).await;
+    for _ in 0..3 {
+        assert_some(&store).await;
+    }
+}
