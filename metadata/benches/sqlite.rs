@@ -20,6 +20,9 @@ const CALLERS: usize = 32;
 async fn main() {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let wanted = |name: &str| filter.as_deref().is_none_or(|part| name.contains(part));
+    if wanted("idle") {
+        idle().await;
+    }
     if wanted("pushes") {
         for callers in [1, CALLERS, 128] {
             pushes(callers).await;
@@ -64,6 +67,20 @@ fn manifest(repository: RepositoryName, number: usize) -> NewManifest {
         annotations: None,
         tags: vec![format!("tag-{number:07}").parse().unwrap()],
     }
+}
+
+/// What an open store takes of memory before it is used.
+async fn idle() {
+    let resident = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4
+    };
+    let before = resident();
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(options(&directory)).await.unwrap();
+    println!("idle store: {} KiB", resident() - before);
+    store.close().await;
 }
 
 /// Opens a session and finishes it.

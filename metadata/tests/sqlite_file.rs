@@ -119,6 +119,23 @@ async fn a_second_process_is_told_that_the_file_is_in_use() {
     assert_some(&open(&path).await.unwrap()).await;
 }
 
+/// A shell that has the file open holds none of our locks, but SQLite's own.
+#[tokio::test]
+async fn a_file_that_a_hand_has_locked_is_in_use() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    open(&path).await.unwrap().close().await;
+    let url = format!("sqlite://{}", path.display());
+    let mut shell = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut shell).await.unwrap();
+
+    let error = open(&path).await.unwrap_err();
+
+    assert!(matches!(error, MetadataError::InUse { .. }), "{error}");
+    sqlx::raw_sql("ROLLBACK").execute(&mut shell).await.unwrap();
+    push_some(&open(&path).await.unwrap()).await;
+}
+
 #[tokio::test]
 async fn garbage_is_called_damaged_and_left_alone() {
     let directory = tempdir().unwrap();

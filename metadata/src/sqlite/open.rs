@@ -105,6 +105,9 @@ pub(super) async fn connect(
         }
         MigrationError::Fault(fault) => explain(fault),
     })?;
+    // SQLite opens a file that it may not write for reading alone, and says so at the first write.
+    let writable = sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK").execute(&mut connection).await;
+    writable.map_err(|error| explain(error.into()))?;
     Ok(connection)
 }
 
