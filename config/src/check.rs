@@ -172,7 +172,7 @@ pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigE
 }
 
 /// Values that would stop the service when they are zero.
-fn zeros(config: &Config) -> [(&'static str, bool); 11] {
+fn zeros(config: &Config) -> [(&'static str, bool); 12] {
     let limits = &config.http.limits;
     let purging = &config.storage.maintenance.uploadpurging;
     let health = &config.health.storagedriver;
@@ -180,6 +180,7 @@ fn zeros(config: &Config) -> [(&'static str, bool); 11] {
         ("http.limits.manifestsize", limits.manifestsize.bytes() == 0),
         ("http.limits.headertimeout", limits.headertimeout.is_zero()),
         ("http.limits.bodytimeout", limits.bodytimeout.is_zero()),
+        ("http.limits.idletimeout", limits.idletimeout.is_zero()),
         ("http.limits.connections", limits.connections == 0),
         ("http.limits.uploadmemory", limits.uploadmemory.bytes() == 0),
         ("storage.maintenance.uploadpurging.age", purging.age.is_zero()),

@@ -179,6 +179,9 @@ pub struct Limits {
     pub headertimeout: GoDuration,
     /// How long a request body may rest without a single byte.
     pub bodytimeout: GoDuration,
+    /// How long a connection may stay open between two requests. Longer than clients keep theirs, so that it is they
+    /// who close.
+    pub idletimeout: GoDuration,
     /// Connections served at a time; more wait to be accepted.
     pub connections: u32,
     /// Memory for the bytes of all uploads in flight; uploads slow down when it is used up.
@@ -191,6 +194,7 @@ impl Default for Limits {
             manifestsize: ByteSize::from_mib(4),
             headertimeout: GoDuration::from_secs(30),
             bodytimeout: GoDuration::from_secs(60),
+            idletimeout: GoDuration::from_secs(180),
             connections: 16384,
             uploadmemory: ByteSize::from_mib(24),
         }

@@ -26,13 +26,8 @@ pub enum RegistryError {
     #[error("the configuration does not allow layers at {0}")]
     UrlDenied(String),
     /// The bytes are not what their digest says.
-    #[error("the content has the digest {actual}, not {expected}")]
-    DigestMismatch {
-        /// The digest that the client gave.
-        expected: Digest,
-        /// The digest of the bytes.
-        actual: Digest,
-    },
+    #[error(transparent)]
+    DigestMismatch(#[from] Box<DigestMismatch>),
     /// No such upload session in this repository.
     #[error(
         "there is no such upload session; it is finished, cancelled or expired: start a new one"
@@ -89,6 +84,16 @@ pub enum RegistryError {
         /// What happened, for the log alone.
         cause: String,
     },
+}
+
+/// The bytes are not what their digest says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the content has the digest {actual}, not {expected}")]
+pub struct DigestMismatch {
+    /// The digest that the client gave.
+    pub expected: Digest,
+    /// The digest of the bytes.
+    pub actual: Digest,
 }
 
 impl RegistryError {

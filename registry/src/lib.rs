@@ -10,7 +10,7 @@ mod registry;
 pub mod server;
 mod services;
 
-pub use error::RegistryError;
+pub use error::{DigestMismatch, RegistryError};
 pub use observe::AccessLog;
 pub use registry::Registry;
 pub use services::BackgroundTasks;

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::RegistryError;
 use crate::observe::Metrics;
+use crate::services::StorageHealth;
 
 /// The registry: two stores, the configuration, and the services over them.
 ///
@@ -21,6 +22,7 @@ pub struct Registry {
     /// Memory for upload bodies that are on their way to the store, in KiB.
     pub(crate) upload_memory: Semaphore,
     pub(crate) metrics: Metrics,
+    pub(crate) health: StorageHealth,
     /// Requests that change something, each a task that outlives its connection.
     pub(crate) writes: TaskTracker,
 }
@@ -41,6 +43,7 @@ impl Registry {
             metadata,
             upload_memory: Semaphore::new(upload_memory.min(Semaphore::MAX_PERMITS)),
             metrics: Metrics::new(),
+            health: StorageHealth::default(),
             writes: TaskTracker::new(),
         }
     }
@@ -54,15 +57,6 @@ impl Registry {
     /// restart keeps its old value.
     pub fn reload(&self, config: Arc<Config>) {
         self.config.store(config);
-    }
-
-    /// Whether both stores answer.
-    ///
-    /// # Errors
-    /// What the store or the database said.
-    pub async fn ready(&self) -> Result<(), RegistryError> {
-        self.metadata.ping().await?;
-        Ok(self.blobs.check().await?)
     }
 
     pub(crate) fn refuse_when_read_only(&self) -> Result<(), RegistryError> {

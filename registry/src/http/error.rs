@@ -80,7 +80,7 @@ impl From<RegistryError> for ApiError {
             E::ManifestInvalid(_) | E::UrlDenied(_) => {
                 (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
             }
-            E::DigestMismatch { .. } => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
+            E::DigestMismatch(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
             E::UploadUnknown => (StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
             E::UploadBusy => (StatusCode::CONFLICT, ErrorCode::BlobUploadInvalid),
             E::UploadOutOfOrder { .. } => {
@@ -121,8 +121,8 @@ impl From<RegistryError> for ApiError {
                     .collect();
                 api
             }
-            E::DigestMismatch { expected, actual } => {
-                api.with_detail(json!({ "expected": expected, "actual": actual }))
+            E::DigestMismatch(mismatch) => {
+                api.with_detail(json!({ "expected": mismatch.expected, "actual": mismatch.actual }))
             }
             E::UploadOutOfOrder { offset } => api.with_detail(json!({ "offset": offset })),
             E::SizeMismatch { announced, received } => {

@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -9,6 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::deadline::{Deadlines, Phase, Watched};
 use super::sendfile::{SendfileConnection, SendfileStream};
 use crate::http::{App, ConnectionInfo};
 
@@ -19,6 +21,9 @@ const READ_BUFFER: usize = 64 * 1024;
 /// The flow-control windows of HTTP/2: one upload may have this much under way, whatever the
 /// distance.
 const H2_WINDOW: u32 = 8 << 20;
+
+/// How often a quiet HTTP/2 peer is asked whether it is still there.
+const H2_PING: Duration = Duration::from_secs(30);
 
 /// Whoever connected.
 pub(super) enum Peer {
@@ -56,15 +61,27 @@ async fn serve(
     if config.http.h2c.enabled && !config.http.http2.disabled {
         return serve_h2c(stream, info, app, stop).await;
     }
+    let phase = Arc::new(Phase::default());
     let service = service_fn(|request| {
-        let (app, info) = (app.clone(), info.clone());
-        async move { Ok::<_, Infallible>(app.answer(request, info).await) }
+        let (app, info, phase) = (app.clone(), info.clone(), phase.clone());
+        async move {
+            phase.request_begins();
+            let response = app.answer(request, info).await;
+            phase.request_ends();
+            Ok::<_, Infallible>(response)
+        }
     });
+    let limits = &config.http.limits;
+    let deadlines = Deadlines {
+        head: limits.headertimeout.get(),
+        write: limits.bodytimeout.get(),
+        idle: limits.idletimeout.get(),
+    };
+    let stream = Watched::new(stream, deadlines, phase.clone());
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.http.limits.headertimeout.get())
-        .max_buf_size(READ_BUFFER);
+    // The deadlines are the stream's: hyper's own for the head runs between requests too, and
+    // would cut off clients that keep a connection for their next layer.
+    builder.max_buf_size(READ_BUFFER).header_read_timeout(None);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let result = tokio::select! {
@@ -102,7 +119,8 @@ async fn serve_h2c(
         .http2()
         .timer(TokioTimer::new())
         .initial_stream_window_size(H2_WINDOW)
-        .initial_connection_window_size(H2_WINDOW);
+        .initial_connection_window_size(H2_WINDOW)
+        .keep_alive_interval(Some(H2_PING));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let result = tokio::select! {

@@ -1,6 +1,7 @@
 //! Connections: listening, timeouts, limits, draining, and sending files.
 
 mod connection;
+mod deadline;
 mod listener;
 pub(crate) mod sendfile;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::body::{Batch, BodyError, BodyReader, Next};
-use crate::RegistryError;
+use crate::{DigestMismatch, RegistryError};
 
 /// Up to this many bytes are hashed where they are: another thread would cost more than the hash.
 const HASH_INLINE: usize = 32 * 1024;
@@ -96,6 +96,6 @@ pub(super) async fn rehash(
 pub(super) fn verify(expected: &Digest, actual: Digest) -> Result<(), RegistryError> {
     match *expected == actual {
         true => Ok(()),
-        false => Err(RegistryError::DigestMismatch { expected: *expected, actual }),
+        false => Err(Box::new(DigestMismatch { expected: *expected, actual }).into()),
     }
 }

@@ -21,6 +21,13 @@ pub(crate) struct PushManifest {
     pub(crate) payload: Bytes,
 }
 
+/// The content that a manifest references, each with whether it must be in the repository.
+#[derive(Debug, Default)]
+struct References {
+    blobs: Vec<(Digest, bool)>,
+    manifests: Vec<(Digest, bool)>,
+}
+
 /// What a client is told of a manifest that was stored.
 #[derive(Debug)]
 pub(crate) struct PushedManifest {
@@ -56,7 +63,7 @@ impl Registry {
         };
         let manifest = Manifest::parse(push.content_type.as_deref(), &push.payload)?;
         self.check_urls(&manifest)?;
-        let (blobs, manifests) = self.references(&manifest);
+        let References { blobs, manifests } = self.references(&manifest);
         let mut tags = push.tags;
         if let Reference::Tag(tag) = push.reference {
             tags.push(tag);
@@ -109,10 +116,10 @@ impl Registry {
         }
     }
 
-    /// The content that the manifest references, each with whether it must be there.
-    fn references(&self, manifest: &Manifest) -> (Vec<(Digest, bool)>, Vec<(Digest, bool)>) {
+    /// The content that the manifest references.
+    fn references(&self, manifest: &Manifest) -> References {
         let config = self.config();
-        let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
+        let References { mut blobs, mut manifests } = References::default();
         for child in manifest.children() {
             match child {
                 Child::Blob(blob) => {
@@ -123,7 +130,7 @@ impl Registry {
                 }
             }
         }
-        (blobs, manifests)
+        References { blobs, manifests }
     }
 }
 

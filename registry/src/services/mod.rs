@@ -4,6 +4,7 @@
 mod blobs;
 mod body;
 mod catalog;
+mod health;
 mod housekeeping;
 mod ingest;
 mod manifests;
@@ -16,6 +17,7 @@ mod uploads;
 use std::time::Duration;
 
 pub(crate) use body::BodyReader;
+pub(crate) use health::StorageHealth;
 pub(crate) use manifests::PushManifest;
 pub use tasks::BackgroundTasks;
 pub(crate) use uploads::ChunkPlace;

@@ -5,8 +5,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Registry;
 
-/// The work that goes on beside requests: the link files of the storage tree, and the purging of
-/// abandoned uploads.
+/// The work that goes on beside requests: the link files of the storage tree, the purging of
+/// abandoned uploads, and a regular look at the storage's health.
 #[derive(Debug)]
 pub struct BackgroundTasks {
     stop: CancellationToken,
@@ -18,10 +18,11 @@ impl BackgroundTasks {
     pub fn start(registry: &Arc<Registry>) -> Self {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let (outbox, house) = (registry.clone(), registry.clone());
-        let (stop_outbox, stop_house) = (stop.clone(), stop.clone());
-        tasks.spawn(async move { outbox.follow_outbox(stop_outbox).await });
-        tasks.spawn(async move { house.keep_house(stop_house).await });
+        let (followed, kept, watched) = (registry.clone(), registry.clone(), registry.clone());
+        let stops = (stop.clone(), stop.clone(), stop.clone());
+        tasks.spawn(async move { followed.follow_outbox(stops.0).await });
+        tasks.spawn(async move { kept.keep_house(stops.1).await });
+        tasks.spawn(async move { watched.watch_storage(stops.2).await });
         Self { stop, tasks }
     }
 
