@@ -54,7 +54,10 @@ fn clients(context: &Context) -> Result<Outcome> {
             absent.insert(format!("{client}: no {}", lacking.join(", ")));
         }
     }
-    command.env("BERTH_BIN", context.berth()).env("BERTH_CACHE", &context.cache);
+    command
+        .env("BERTH_BIN", context.berth())
+        .env("BERTH_CACHE", &context.cache)
+        .env("RUST_BACKTRACE", "0");
     match tests(&mut command)? {
         Outcome::Passed { tests, note } if !absent.is_empty() => {
             let absent: Vec<String> = absent.into_iter().collect();

@@ -55,6 +55,7 @@ fn suite(context: &Context, program: &str, filter: &str) -> Result<Outcome> {
         cargo(context, "test --package berth-tests --locked --test conformance --")
             .args(["--ignored", "--nocapture", "--test-threads=1", filter])
             .env("BERTH_BIN", context.berth())
-            .env("BERTH_CACHE", &context.cache),
+            .env("BERTH_CACHE", &context.cache)
+            .env("RUST_BACKTRACE", "0"),
     )
 }

@@ -1,9 +1,8 @@
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use berth_tests::fixtures;
-use berth_tests::process::Daemon;
+use berth_tests::process::{Daemon, wait_for};
 use berth_tests::{Home, Launch, Server};
 
 use crate::{arrived, first_digest, publish, same};
@@ -60,11 +59,7 @@ impl Docker {
     }
 
     pub(crate) fn remove_all_images(&self) -> Result<()> {
-        let ids = self.run("images --all --quiet --no-trunc")?;
-        let ids: std::collections::BTreeSet<&str> = ids.lines().collect();
-        for id in ids {
-            self.run(&format!("rmi --force {id}"))?;
-        }
+        self.run("image prune --all --force")?;
         same("what docker still has", &self.run("images --all --quiet")?.as_str(), &"")
     }
 
@@ -191,11 +186,7 @@ fn follows_the_walk_through_of_a_local_registry() -> Result<()> {
     let repository =
         registry_storage.path().join("docker/registry/v2/repositories/local-ubuntu-image");
     // Link files are written just after the answer.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !repository.is_dir() {
-        ensure!(Instant::now() < deadline, "{} did not appear", repository.display());
-        std::thread::yield_now();
-    }
+    wait_for("the repository's folder", || repository.is_dir())?;
 
     docker.remove_all_images()?;
     let pulled = docker.pull(&format!("{registry}/local-ubuntu-image"))?;

@@ -113,9 +113,9 @@ fn uploads_continue_at_a_location_that_a_client_of_the_proxy_can_reach() -> Resu
     ensure!(answer.starts_with("HTTP/1.1 202"), "the upload was not started:\n{answer}");
     let location = answer
         .lines()
-        .find_map(|line| line.strip_prefix("Location: "))
-        .context("no Location")?
-        .trim();
+        .filter_map(|line| line.split_once(": "))
+        .find_map(|(name, value)| name.eq_ignore_ascii_case("location").then_some(value.trim()))
+        .context("no Location")?;
     let secure = format!("https://{host}/v2/app/blobs/uploads/");
     ensure!(
         location.starts_with("/v2/app/blobs/uploads/") || location.starts_with(&secure),
