@@ -225,7 +225,7 @@ mod tests {
     async fn a_request_that_is_being_answered_has_no_deadline_and_the_next_one_has() {
         let (mut ours, mut theirs, phase) = watched();
         theirs.write_all(b"x").await.unwrap();
-        ours.read(&mut [0; 16]).await.unwrap();
+        ours.read_exact(&mut [0; 1]).await.unwrap();
         phase.request_begins();
         let mut buffer = [0; 16];
         let waited = tokio::time::timeout(Duration::from_secs(1000), ours.read(&mut buffer));
