@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
@@ -83,17 +84,7 @@ async fn serve(
     // would cut off clients that keep a connection for their next layer.
     builder.max_buf_size(READ_BUFFER).header_read_timeout(None);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let result = tokio::select! {
-        result = &mut connection => result,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
-        debug!(remote = %info.remote, %error, "connection ended");
-    }
+    until_stopped(connection, &info, stop).await;
 }
 
 /// HTTP/2 without TLS, for proxies that speak it, beside HTTP/1.
@@ -122,6 +113,14 @@ async fn serve_h2c(
         .initial_connection_window_size(H2_WINDOW)
         .keep_alive_interval(Some(H2_PING));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
+    until_stopped(connection, &info, stop).await;
+}
+
+/// Drives a connection to its end; after `stop`, to the end of the request that it is at.
+async fn until_stopped<C>(connection: C, info: &ConnectionInfo, stop: CancellationToken)
+where
+    C: GracefulConnection<Error: std::fmt::Display>,
+{
     tokio::pin!(connection);
     let result = tokio::select! {
         result = &mut connection => result,

@@ -2,7 +2,7 @@ use berth_metadata::{BlobLocation, BlobRecord, FinishedUpload, NewUpload, Upload
 use berth_oci::{Algorithm, Digest, Hasher, RepositoryName, UploadId};
 
 use super::LEASE;
-use super::body::BodyReader;
+use super::body::{BodyError, BodyReader};
 use super::ingest::{Ingest, rehash, verify};
 use crate::{Registry, RegistryError};
 
@@ -57,7 +57,11 @@ impl Registry {
         repository: &RepositoryName,
         id: UploadId,
     ) -> Result<u64, RegistryError> {
-        Ok(self.session(repository, id).await?.offset)
+        let session = self.session(repository, id).await?;
+        // A crash between making the bytes a blob and recording it leaves a session without
+        // bytes. It cannot go on, so it must not look as if it could.
+        self.blobs.open_upload(&session.handle, session.offset).await?;
+        Ok(session.offset)
     }
 
     /// Appends a chunk and gives the new offset. When the body breaks off, what came is kept and
@@ -72,14 +76,14 @@ impl Registry {
         self.refuse_when_read_only()?;
         let session = self.session(repository, id).await?;
         place.check_first(session.offset)?;
-        let mut ingest = self.continue_session(&session).await?;
+        let ingest = self.continue_session(&session).await?;
         // Between reading the session and taking hold of the upload, another request may have
         // moved it. Nothing has been changed yet.
         let now = self.session(repository, id).await?;
         if now.offset != session.offset {
             return Err(RegistryError::UploadOutOfOrder { offset: now.offset });
         }
-        let broken = ingest.take(body, &self.upload_memory).await?;
+        let (ingest, broken) = self.receive(&session, ingest, body).await?;
         if broken.is_none() {
             place.check_len(ingest.offset - session.offset)?;
         }
@@ -91,8 +95,8 @@ impl Registry {
         }
     }
 
-    /// Ends a session with the blob `digest`, the body being its last chunk. On a wrong digest the
-    /// session stands where it stood before.
+    /// Ends a session with the blob `digest`, the body being its last chunk. When the body breaks
+    /// off, what came is kept; on a wrong digest the session stands where it stood before.
     pub(crate) async fn finish_upload(
         &self,
         repository: &RepositoryName,
@@ -104,21 +108,16 @@ impl Registry {
         self.refuse_when_read_only()?;
         let session = self.session(repository, id).await?;
         place.check_first(session.offset)?;
-        let mut ingest = match self.continue_session(&session).await {
-            // The bytes are gone: a crash came between making them a blob and recording it.
-            Err(RegistryError::UploadUnknown) => {
-                self.metadata.delete_upload(repository, id).await?;
-                return Err(RegistryError::UploadUnknown);
-            }
-            other => other?,
-        };
+        let ingest = self.continue_session(&session).await?;
         if session.offset > 0 {
             let now = self.session(repository, id).await?;
             if now.offset != session.offset {
                 return Err(RegistryError::UploadOutOfOrder { offset: now.offset });
             }
         }
-        if let Some(error) = ingest.take(body, &self.upload_memory).await? {
+        let (ingest, broken) = self.receive(&session, ingest, body).await?;
+        if let Some(error) = broken {
+            self.record_progress(&session, ingest).await?;
             return Err(error.into());
         }
         place.check_len(ingest.offset - session.offset)?;
@@ -165,6 +164,33 @@ impl Registry {
             return Err(RegistryError::UploadUnknown);
         }
         Ok(self.blobs.abort_upload(&session.handle).await?)
+    }
+
+    /// Takes a body into the session's upload, and tells how it broke off, if it did. When the
+    /// store fails, the session stays where it is.
+    async fn receive(
+        &self,
+        session: &Upload,
+        mut ingest: Ingest,
+        body: &mut BodyReader,
+    ) -> Result<(Ingest, Option<BodyError>), RegistryError> {
+        match ingest.take(body, &self.upload_memory).await {
+            Ok(broken) => Ok((ingest, broken)),
+            Err(error) => {
+                drop(ingest);
+                self.give_back(session).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Drops the bytes of a chunk that could not be stored, so that a full disk gets them back
+    /// although the session stays.
+    async fn give_back(&self, session: &Upload) {
+        if let Ok(mut writer) = self.blobs.continue_upload(&session.handle, session.offset).await {
+            // What cannot be given back now is overwritten or purged later.
+            let _ = writer.sync().await;
+        }
     }
 
     async fn session(
