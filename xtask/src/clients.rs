@@ -1,7 +1,5 @@
 //! `cargo xtask clients`: real clients against the release build.
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 
 use crate::conformance;
@@ -44,14 +42,14 @@ fn clients(context: &Context) -> Result<Outcome> {
     if let Some(program) = FIXTURES.iter().find(|program| missing(program)) {
         return Outcome::not_run(format!("{program} is not installed: run `cargo xtask setup`"));
     }
-    let mut absent = BTreeSet::new();
+    let mut absent = Vec::new();
     let mut command =
         cargo(context, "test --package berth-tests --locked --test clients -- --ignored");
     for (client, programs) in CLIENTS {
         let lacking: Vec<&str> = programs.iter().copied().filter(missing).collect();
         if !lacking.is_empty() {
             command.args(["--skip", &format!("{client}::")]);
-            absent.insert(format!("{client}: no {}", lacking.join(", ")));
+            absent.push(format!("{client}: no {}", lacking.join(", ")));
         }
     }
     command
@@ -60,7 +58,6 @@ fn clients(context: &Context) -> Result<Outcome> {
         .env("RUST_BACKTRACE", "0");
     match tests(&mut command)? {
         Outcome::Passed { tests, note } if !absent.is_empty() => {
-            let absent: Vec<String> = absent.into_iter().collect();
             let reason = format!("{}; of the others, {note} passed", absent.join("; "));
             Ok(Outcome::NotRun { tests, reason, accepted: false })
         }
