@@ -95,7 +95,8 @@ impl Http {
         (!self.relativeurls).then(|| host.trim_end_matches('/'))
     }
 
-    /// The prefix of every path, without a slash at the end; empty when there is none.
+    /// The prefix of every path of the API, without a slash at the end; empty when there is none. `/healthz` and the
+    /// like stay where they are.
     pub fn path_prefix(&self) -> &str {
         self.prefix.as_deref().unwrap_or_default().trim_end_matches('/')
     }

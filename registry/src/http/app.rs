@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use super::action::Action;
 use super::handlers::{Context, handle};
-use super::{ActionError, ApiError, operations, render};
+use super::{ApiError, operations, render};
 use crate::observe::AccessRecord;
 use crate::server::sendfile::SendfileConnection;
 use crate::services::BodyReader;
@@ -108,18 +108,16 @@ impl App {
         id: &HeaderValue,
     ) -> (&'static str, Response<Body>) {
         let prefix = config.http.path_prefix();
-        let path = request.uri().path();
-        let Some(path) = path.strip_prefix(prefix) else {
-            return ("unknown", render::error(&ActionError::NotFound.into()));
-        };
-        if !is_distribution_path(path) {
+        let path = request.uri().path().strip_prefix(prefix);
+        // The prefix is that of the API. Operators ask this process, not the world through a proxy.
+        let Some(path) = path.filter(|path| is_distribution_path(path)) else {
             let request: Request = request.map(Body::new);
             let response = match self.operations.clone().oneshot(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
             return ("operations", response);
-        }
+        };
         let action = Action::parse(request.method(), path, request.uri().query());
         let label = action.as_ref().map_or("malformed", Action::label);
         let answered = match action {
@@ -200,7 +198,7 @@ impl Logged {
         let user_agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         Self {
             method: request.method().clone(),
-            uri: request.uri().to_string(),
+            uri: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
             version: request.version(),
             user_agent: user_agent.unwrap_or_default().to_owned(),
         }
