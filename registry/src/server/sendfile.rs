@@ -137,9 +137,8 @@ impl SendfileStream {
         &self,
         cx: &mut Context<'_>,
         head: &[IoSlice<'_>],
-        file: &File,
-        offset: u64,
-        len: usize,
+        content: &[u8],
+        (file, mut offset): (Arc<File>, u64),
     ) -> Poll<io::Result<usize>> {
         let head_len: usize = head.iter().map(|slice| slice.len()).sum();
         let mut sent = 0;
@@ -150,9 +149,13 @@ impl SendfileStream {
                 return Poll::Ready(Ok(sent));
             }
         }
-        let mut offset = offset;
+        let content = &content[..content.len().min(SEND_LIMIT)];
         match self.poll_io(cx, || {
-            Ok(rustix::fs::sendfile(&self.stream, file, Some(&mut offset), len.min(SEND_LIMIT))?)
+            match rustix::fs::sendfile(&self.stream, &*file, Some(&mut offset), content.len()) {
+                // A filesystem that cannot do this; the mapping has the same bytes.
+                Err(Errno::INVAL | Errno::NOSYS) => self.stream.try_write(content),
+                sent => Ok(sent?),
+            }
         }) {
             // The file is shorter than it was when it was mapped.
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
@@ -193,7 +196,7 @@ impl AsyncWrite for SendfileStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.connection.find(bytes.as_ptr() as usize) {
-            Some((file, offset)) => self.poll_send(cx, &[], &file, offset, bytes.len()),
+            Some(place) => self.poll_send(cx, &[], bytes, place),
             None => Pin::new(&mut self.stream).poll_write(cx, bytes),
         }
     }
@@ -207,8 +210,8 @@ impl AsyncWrite for SendfileStream {
             if slice.is_empty() {
                 continue;
             }
-            if let Some((file, offset)) = self.connection.find(slice.as_ptr() as usize) {
-                return self.poll_send(cx, &slices[..index], &file, offset, slice.len());
+            if let Some(place) = self.connection.find(slice.as_ptr() as usize) {
+                return self.poll_send(cx, &slices[..index], slice, place);
             }
         }
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
@@ -253,5 +256,84 @@ pub(crate) fn is_cached(file: &File, start: u64, len: u64) -> bool {
             return true;
         }
         offset = (offset + PROBE_STEP).min(last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn connected() -> (SendfileStream, SendfileConnection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (ours, _) = listener.accept().await.unwrap();
+        let connection = SendfileConnection::default();
+        (SendfileStream::new(ours, connection.clone()), connection, theirs)
+    }
+
+    fn file_of(bytes: &[u8]) -> Arc<File> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        Arc::new(file)
+    }
+
+    #[tokio::test]
+    async fn regions_and_plain_bytes_arrive_in_order() {
+        let bytes: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
+        let (mut ours, connection, mut theirs) = connected().await;
+        let region = connection.register(file_of(&bytes), bytes.len() as u64).unwrap();
+        let parts = [region.bytes(1_000, 2_000_000).unwrap(), region.bytes(5, 7).unwrap()];
+        let expected =
+            [b"head".as_slice(), &bytes[1_000..2_001_000], b"middle", &bytes[5..12], b"end"]
+                .concat();
+        let send = async move {
+            let slices: [&[u8]; 5] = [b"head", &parts[0], b"middle", &parts[1], b"end"];
+            let mut slices = slices.map(IoSlice::new);
+            let mut rest = &mut slices[..];
+            while !rest.is_empty() {
+                let written = ours.write_vectored(rest).await.unwrap();
+                IoSlice::advance_slices(&mut rest, written);
+            }
+            ours.shutdown().await.unwrap();
+        };
+        let mut received = Vec::new();
+        let (_, read) = tokio::join!(send, theirs.read_to_end(&mut received));
+        read.unwrap();
+        assert!(received == expected);
+    }
+
+    #[tokio::test]
+    async fn a_region_can_be_read_and_ends_with_its_last_slice() {
+        let (_ours, connection, _theirs) = connected().await;
+        let region = connection.register(file_of(b"hello"), 5).unwrap();
+        let slice = region.bytes(1, 3).unwrap();
+        assert!(region.bytes(3, 3).is_err());
+        drop(region);
+        assert_eq!(&slice[..], b"ell");
+        assert!(connection.find(slice.as_ptr() as usize).is_some());
+        drop(slice);
+        assert!(connection.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_cut_is_an_error_and_not_short_content() {
+        let (mut ours, connection, _theirs) = connected().await;
+        let file = file_of(&[7; 100_000]);
+        let region = connection.register(file.clone(), 100_000).unwrap();
+        file.set_len(10).unwrap();
+        let result = ours.write_all(&region.bytes(0, 100_000).unwrap()).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn what_was_just_written_is_cached() {
+        let file = file_of(&[1; 1_000_000]);
+        assert!(is_cached(&file, 10, 999_990));
+        assert!(!is_cached(&file, 0, 1_000_001));
     }
 }
