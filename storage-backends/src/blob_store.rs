@@ -48,9 +48,9 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// Gives back what an upload holds; nothing when it holds nothing.
     async fn abort_upload(&self, handle: &str) -> Result<(), StoreError>;
 
-    /// Uploads that hold something, each with its handle and the time of its last write, however
-    /// they came to be: those of a process that died before it recorded them too.
-    async fn uploads(&self) -> Result<Vec<(String, SystemTime)>, StoreError>;
+    /// Uploads that hold something and were last written before `before`, however they came to
+    /// be: those of a process that died before it recorded them too.
+    async fn stale_uploads(&self, before: SystemTime) -> Result<Vec<StaleUpload>, StoreError>;
 
     /// Opens a blob for reading.
     async fn open(&self, digest: &Digest, location: &str) -> Result<OpenBlob, StoreError>;
@@ -63,6 +63,15 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
 
     /// Proves that the store can be written and read now, in a place of its own.
     async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// An upload that nobody has written to for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleUpload {
+    /// The identifier that it was begun with.
+    pub id: UploadId,
+    /// Its handle.
+    pub handle: String,
 }
 
 /// What a store can do.

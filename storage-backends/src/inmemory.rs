@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
 use bytes::{Bytes, BytesMut};
 
-use crate::{BlobContent, BlobStore, Capabilities, OpenBlob, StoreError, UploadWriter};
+use crate::{
+    BlobContent, BlobStore, Capabilities, OpenBlob, StaleUpload, StoreError, UploadWriter,
+};
 
 /// The in-memory driver. Everything is gone with the process; its use of memory is bounded only
 /// by what clients push. Cheap to clone.
@@ -100,9 +102,14 @@ impl BlobStore for InMemoryStore {
         Ok(())
     }
 
-    async fn uploads(&self) -> Result<Vec<(String, SystemTime)>, StoreError> {
+    async fn stale_uploads(&self, before: SystemTime) -> Result<Vec<StaleUpload>, StoreError> {
         let state = self.state();
-        Ok(state.uploads.iter().map(|(handle, u)| (handle.clone(), u.written_at)).collect())
+        let stale = state.uploads.iter().filter(|(_, upload)| upload.written_at < before);
+        Ok(stale
+            .filter_map(|(handle, _)| {
+                Some(StaleUpload { id: handle.parse().ok()?, handle: handle.clone() })
+            })
+            .collect())
     }
 
     async fn open(&self, digest: &Digest, _location: &str) -> Result<OpenBlob, StoreError> {

@@ -9,7 +9,9 @@ mod error;
 mod filesystem;
 mod inmemory;
 
-pub use blob_store::{BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, UploadWriter};
+pub use blob_store::{
+    BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, StaleUpload, UploadWriter,
+};
 pub use error::StoreError;
 pub use filesystem::FilesystemStore;
 pub use inmemory::InMemoryStore;

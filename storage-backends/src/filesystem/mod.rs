@@ -15,7 +15,9 @@ use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
-use crate::{BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, StoreError, UploadWriter};
+use crate::{
+    BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, StaleUpload, StoreError, UploadWriter,
+};
 use layout::Layout;
 use links::FilesystemLinks;
 use upload::FilesystemUpload;
@@ -95,21 +97,21 @@ impl BlobStore for FilesystemStore {
         blocking(move || none_if_missing(fs::remove_file(path)).map(|_| ())).await
     }
 
-    async fn uploads(&self) -> Result<Vec<(String, SystemTime)>, StoreError> {
+    async fn stale_uploads(&self, before: SystemTime) -> Result<Vec<StaleUpload>, StoreError> {
         let folder = self.layout.uploads().to_owned();
         blocking(move || {
-            let mut uploads = Vec::new();
+            let mut stale = Vec::new();
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
+                let Ok(handle) = entry.file_name().into_string() else { continue };
+                let Ok(id) = handle.parse() else { continue };
                 // An entry that goes while we look is no upload any more.
                 let Some(metadata) = none_if_missing(entry.metadata())? else { continue };
-                if let Ok(handle) = entry.file_name().into_string()
-                    && handle.parse::<UploadId>().is_ok()
-                {
-                    uploads.push((handle, metadata.modified()?));
+                if metadata.modified()? < before {
+                    stale.push(StaleUpload { id, handle });
                 }
             }
-            Ok(uploads)
+            Ok(stale)
         })
         .await
     }

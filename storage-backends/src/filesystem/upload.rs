@@ -9,8 +9,8 @@ use berth_oci::Digest;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
+use super::blocking;
 use super::layout::Layout;
-use super::{blocking, durable};
 use crate::{StoreError, UploadWriter};
 
 /// How many bytes go to the page cache before a sync of them is started behind the writer, so
