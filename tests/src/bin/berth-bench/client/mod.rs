@@ -1,0 +1,14 @@
+//! Clients that cost little, so that the server gets the processor. Plain HTTP/1.1 over raw sockets.
+
+mod connection;
+mod head;
+mod paced;
+mod pull;
+mod push;
+mod swarm;
+
+pub(crate) use connection::{Connection, Response};
+pub(crate) use paced::push_paced;
+pub(crate) use pull::{Limit, Pulled, pull};
+pub(crate) use push::{push_blob, push_content, with_digest};
+pub(crate) use swarm::swarm;

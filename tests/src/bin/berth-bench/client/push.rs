@@ -1,0 +1,63 @@
+//! Pushing over one connection.
+
+use std::io::IoSlice;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use berth_oci::Digest;
+
+use super::Connection;
+use crate::content::{Blob, Content};
+
+/// The chunks that Docker's client sends.
+const CHUNK: usize = 32 * 1024;
+const CHUNK_HEAD: &[u8] = b"8000\r\n";
+
+/// Pushes as Docker does (POST, a PATCH of unknown length, PUT) and tells how long it took.
+pub(crate) fn push_content(
+    connection: &mut Connection,
+    repository: &str,
+    content: &mut Content,
+) -> Result<Duration> {
+    let start = Instant::now();
+    let location = begin(connection, repository)?;
+    let headers = [("Transfer-Encoding", "chunked"), ("Content-Type", "application/octet-stream")];
+    connection.send_head("PATCH", &location, &headers)?;
+    content.blocks(|block| send_chunks(connection, block))?;
+    connection.send(b"0\r\n\r\n")?;
+    let appended = connection.response()?.expect(202)?;
+    let path = with_digest(appended.head.location()?, &content.digest);
+    connection.exchange("PUT", &path, &[], &[])?.expect(201)?;
+    Ok(start.elapsed())
+}
+
+/// Pushes with POST and PUT.
+pub(crate) fn push_blob(connection: &mut Connection, repository: &str, blob: &Blob) -> Result<()> {
+    let location = begin(connection, repository)?;
+    let headers = [("Content-Type", "application/octet-stream")];
+    let path = with_digest(&location, &blob.digest);
+    connection.exchange("PUT", &path, &headers, &blob.bytes)?.expect(201)?;
+    Ok(())
+}
+
+/// The location of a session, asked to end with this digest.
+pub(crate) fn with_digest(location: &str, digest: &Digest) -> String {
+    let separator = if location.contains('?') { '&' } else { '?' };
+    format!("{location}{separator}digest={digest}")
+}
+
+fn begin(connection: &mut Connection, repository: &str) -> Result<String> {
+    let path = format!("/v2/{repository}/blobs/uploads/");
+    let begun = connection.exchange("POST", &path, &[], &[])?.expect(202)?;
+    Ok(begun.head.location()?.to_owned())
+}
+
+fn send_chunks(connection: &mut Connection, block: &[u8]) -> Result<()> {
+    let last_head = format!("{:x}\r\n", block.len() % CHUNK);
+    let mut slices = Vec::with_capacity(3 * block.len().div_ceil(CHUNK));
+    for chunk in block.chunks(CHUNK) {
+        let head = if chunk.len() == CHUNK { CHUNK_HEAD } else { last_head.as_bytes() };
+        slices.extend([IoSlice::new(head), IoSlice::new(chunk), IoSlice::new(b"\r\n")]);
+    }
+    connection.send_slices(&mut slices)
+}

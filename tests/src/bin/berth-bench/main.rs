@@ -1,0 +1,102 @@
+//! The benchmark of Berth, which `cargo xtask bench` starts: the same work against Berth and against every peer that
+//! is here, in turn, and a page with what came of it.
+//!
+//! It is a benchmark and no test: no number makes it fail. It fails when the work itself could not be done.
+
+mod arguments;
+mod client;
+mod content;
+mod load;
+mod machine;
+mod million;
+mod peers;
+mod procfs;
+mod report;
+mod results;
+mod rows;
+mod settings;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use crate::arguments::Arguments;
+use crate::machine::Machine;
+use crate::peers::Peer;
+use crate::results::{Results, RowRun};
+use crate::rows::Row;
+use crate::settings::Settings;
+
+/// What every row needs to know.
+pub(crate) struct Bench {
+    pub(crate) settings: Settings,
+    /// Whoever was found, Berth first.
+    pub(crate) peers: Vec<Peer>,
+    /// For what lives as long as a row, on the disk that is measured.
+    pub(crate) work: PathBuf,
+    /// For what is worth keeping between runs.
+    pub(crate) cache: PathBuf,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let out = std::path::absolute(&arguments.out)?;
+    fs::create_dir_all(&out)?;
+    let mut results = Results::load(&out)?;
+    if !arguments.render {
+        measure(&arguments, &mut results, &out)?;
+    }
+    report::write(&results, &out)?;
+    println!("\n{}", report::summary(&results));
+    println!("Written to {}", out.display());
+    Ok(())
+}
+
+fn measure(arguments: &Arguments, results: &mut Results, out: &Path) -> Result<()> {
+    let peers = peers::find(arguments)?;
+    fs::create_dir_all(&arguments.work)?;
+    fs::create_dir_all(&arguments.cache)?;
+    // On the disk that is measured, whatever the system uses for temporary files.
+    let directory = tempfile::tempdir_in(&arguments.work)?;
+    let bench = Bench {
+        settings: if arguments.quick { Settings::quick() } else { Settings::full() },
+        peers,
+        work: directory.path().to_owned(),
+        cache: std::path::absolute(&arguments.cache)?,
+    };
+    results.machine = Machine::look(directory.path());
+    results.quick = arguments.quick;
+    for peer in &bench.peers {
+        println!("{:<24} {}", peer.name, peer.version);
+        results.peers.insert(peer.name.clone(), peer.version.clone());
+    }
+    for row in arguments.rows() {
+        println!("\n=== {}", row.title());
+        let start = Instant::now();
+        let mut run = RowRun::begin();
+        row.run(&bench, &mut run).with_context(|| format!("the row {}", row.name()))?;
+        run.seconds = start.elapsed().as_secs_f64();
+        println!("=== {} took {:.0} s", row.name(), run.seconds);
+        results.rows.insert(row.name().to_owned(), run);
+        // What is measured is kept, whatever becomes of the rows behind it.
+        results.save(out)?;
+    }
+    Ok(())
+}
+
+impl Bench {
+    /// An empty folder for one server of one row.
+    pub(crate) fn folder(&self, row: Row, name: &str) -> Result<PathBuf> {
+        let name: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let folder = self.work.join(row.name()).join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}

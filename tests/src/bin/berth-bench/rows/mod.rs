@@ -1,0 +1,120 @@
+//! The rows of the table, one file each: the same work for each server, in turn.
+
+mod blobs;
+pub(crate) mod growth;
+pub(crate) mod manifests;
+pub(crate) mod memory;
+pub(crate) mod push;
+pub(crate) mod small_blobs;
+pub(crate) mod start;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::Bench;
+use crate::peers::{Launch, Peer, Server};
+use crate::results::RowRun;
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Row {
+    Manifests,
+    Blobs,
+    Push,
+    SmallBlobs,
+    Memory,
+    Growth,
+    Start,
+}
+
+impl Row {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Manifests,
+        Self::Blobs,
+        Self::Push,
+        Self::SmallBlobs,
+        Self::Memory,
+        Self::Growth,
+        Self::Start,
+    ];
+
+    /// As `--only` and the numbers have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Manifests => "manifests",
+            Self::Blobs => "blobs",
+            Self::Push => "push",
+            Self::SmallBlobs => "small-blobs",
+            Self::Memory => "memory",
+            Self::Growth => "growth",
+            Self::Start => "start",
+        }
+    }
+
+    /// As the page has it.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Manifests => "Manifest GET",
+            Self::Blobs => "Blob GET, page cache warm",
+            Self::Push => "Push of a large blob",
+            Self::SmallBlobs => "Push of many small blobs",
+            Self::Memory => "Memory",
+            Self::Growth => "Growth",
+            Self::Start => "Start to ready",
+        }
+    }
+
+    pub(crate) fn run(self, bench: &Bench, run: &mut RowRun) -> Result<()> {
+        match self {
+            Self::Manifests => manifests::run(bench, run),
+            Self::Blobs => blobs::run(bench, run),
+            Self::Push => push::run(bench, run),
+            Self::SmallBlobs => small_blobs::run(bench, run),
+            Self::Memory => memory::run(bench, run),
+            Self::Growth => growth::run(bench, run),
+            Self::Start => start::run(bench, run),
+        }
+    }
+
+    /// Starts those peers, each with nothing in it.
+    fn start(self, bench: &Bench, wanted: impl Fn(&Peer) -> bool) -> Result<Vec<Server>> {
+        let wanted = bench.peers.iter().filter(|peer| wanted(peer));
+        wanted.map(|peer| peer.start(&self.launch(bench, &peer.name)?)).collect()
+    }
+
+    fn launch(self, bench: &Bench, name: &str) -> Result<Launch> {
+        Ok(Launch::in_folder(bench.folder(self, name)?))
+    }
+}
+
+/// All of them, beginning with another one each round, so that none is always measured first.
+fn in_turn<T>(all: &[T], round: usize) -> impl Iterator<Item = &T> {
+    all.iter().cycle().skip(round % all.len().max(1)).take(all.len())
+}
+
+/// Writes what is dirty to the disk, so that nobody pays for what another one wrote.
+fn settle() {
+    rustix::fs::sync();
+}
+
+fn stop_all(servers: Vec<Server>) -> Result<()> {
+    servers.into_iter().try_for_each(Server::stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_round_begins_with_another_one_and_leaves_none_out() {
+        let order = |round| in_turn(&['a', 'b', 'c'], round).collect::<String>();
+        assert_eq!([order(0), order(1), order(2), order(3)], ["abc", "bca", "cab", "abc"]);
+    }
+
+    #[test]
+    fn rows_have_the_names_of_their_arguments() {
+        for row in Row::ALL {
+            assert_eq!(row.to_possible_value().unwrap().get_name(), row.name());
+        }
+    }
+}

@@ -1,0 +1,92 @@
+use std::time::Duration;
+
+pub(crate) const KIB: u64 = 1 << 10;
+pub(crate) const MIB: u64 = 1 << 20;
+pub(crate) const GIB: u64 = 1 << 30;
+
+/// How much of everything.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Rounds over all peers.
+    pub(crate) rounds: usize,
+    /// Connections that ask for manifests, and that push small blobs.
+    pub(crate) connections: usize,
+    /// How long manifests are asked for, each time.
+    pub(crate) manifest_time: Duration,
+    /// The large blob.
+    pub(crate) blob: u64,
+    /// Connections that pull the large blob, and the bytes that they move together.
+    pub(crate) pulls: [(usize, u64); 3],
+    /// Small blobs of a round.
+    pub(crate) small_blobs: usize,
+    /// The size of each.
+    pub(crate) small_blob: u64,
+    /// Rounds of the memory row.
+    pub(crate) memory_rounds: usize,
+    /// Before the memory of an idle server is read.
+    pub(crate) idle: Duration,
+    /// Transfers at a time.
+    pub(crate) transfers: usize,
+    /// How long all of them go on.
+    pub(crate) transfer_time: Duration,
+    /// The most that all pushes of a measurement put on the disk.
+    pub(crate) transfer_disk: u64,
+    /// The tags of a small and of a large registry.
+    pub(crate) tags: [u32; 2],
+    /// Tags of a repository where there are many repositories.
+    pub(crate) tags_each: u32,
+    /// How long manifests are asked for in the growth row, each time.
+    pub(crate) growth_time: Duration,
+    /// Rounds of the growth row.
+    pub(crate) growth_rounds: usize,
+    /// Listings of a round.
+    pub(crate) listings: usize,
+    /// Starts of each kind.
+    pub(crate) starts: usize,
+}
+
+impl Settings {
+    /// Those of the published page.
+    pub(crate) fn full() -> Self {
+        Self {
+            rounds: 5,
+            connections: 32,
+            manifest_time: Duration::from_secs(5),
+            blob: GIB,
+            pulls: [(1, 4 * GIB), (8, 8 * GIB), (64, 16 * GIB)],
+            small_blobs: 2_000,
+            small_blob: 4 * KIB,
+            memory_rounds: 1,
+            idle: Duration::from_secs(5),
+            transfers: 200,
+            transfer_time: Duration::from_secs(32),
+            transfer_disk: 20 * GIB,
+            tags: [1_000, 1_000_000],
+            tags_each: 10,
+            growth_time: Duration::from_secs(3),
+            growth_rounds: 5,
+            listings: 500,
+            starts: 10,
+        }
+    }
+
+    /// Those that show in a few minutes that everything works.
+    pub(crate) fn quick() -> Self {
+        Self {
+            rounds: 1,
+            manifest_time: Duration::from_secs(1),
+            blob: 64 * MIB,
+            pulls: [(1, 256 * MIB), (8, 512 * MIB), (64, GIB)],
+            small_blobs: 200,
+            idle: Duration::from_secs(2),
+            transfer_time: Duration::from_secs(2),
+            transfer_disk: GIB,
+            tags: [1_000, 20_000],
+            growth_time: Duration::from_secs(1),
+            growth_rounds: 1,
+            listings: 50,
+            starts: 3,
+            ..Self::full()
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `cargo xtask bench`: Berth beside its peers. It measures and judges no change, so it is no part of `test`.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::context::Context;
+use crate::process::{cargo, output, run};
+use crate::tools::{self, debian, go};
+
+/// Programs that are measured or measure, and their Debian packages.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("wrk", "wrk"),
+    ("hey", "hey"),
+    ("nginx", "nginx-light"),
+    ("docker-registry", "docker-registry"),
+    ("openssl", "openssl"),
+];
+
+const DISTRIBUTION: &str = "github.com/distribution/distribution/v3/cmd/registry";
+const DISTRIBUTION_VERSION: &str = "v3.1.2";
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Another registry that already runs, measured beside the others: NAME=http://ADDRESS:PORT
+    #[arg(long = "peer", value_name = "NAME=URL")]
+    peers: Vec<String>,
+    /// Small sizes and one round, in less than three minutes; written to the target directory
+    #[arg(long)]
+    quick: bool,
+    /// Only this row; the others keep the numbers that they have
+    #[arg(
+        long,
+        value_name = "ROW",
+        value_parser = ["manifests", "blobs", "push", "small-blobs", "memory", "growth", "start"]
+    )]
+    only: Vec<String>,
+    /// Measure nothing, only write the page again from the numbers that are there
+    #[arg(long)]
+    render: bool,
+    /// Where the page and the numbers go [default: docs/benchmarks]
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+pub(crate) fn bench(context: &Context, arguments: &Arguments) -> Result<ExitCode> {
+    run(&mut cargo(
+        context,
+        "build --release --locked --package berth --package berth-tests --bin berth --bin berth-bench",
+    ))?;
+    let mut command = Command::new(context.target.join("release/berth-bench"));
+    // Debian keeps nginx where only root looks.
+    let mut path = env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin");
+    command.env("PATH", path);
+    if !arguments.render {
+        install_programs(context);
+        match distribution(context) {
+            Ok(path) => {
+                command.arg("--distribution3").arg(path);
+            }
+            Err(error) => println!("distribution 3 is not measured: {error:#}"),
+        }
+    }
+    command.arg("--berth").arg(context.berth());
+    command.arg("--out").arg(out(context, arguments));
+    command.arg("--work").arg(context.target.join("bench"));
+    command.arg("--cache").arg(context.cache.join("bench"));
+    for peer in &arguments.peers {
+        command.args(["--peer", peer]);
+    }
+    for row in &arguments.only {
+        command.args(["--only", row]);
+    }
+    for (flag, wanted) in [("--quick", arguments.quick), ("--render", arguments.render)] {
+        if wanted {
+            command.arg(flag);
+        }
+    }
+    run(&mut command)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The numbers of a quick run do not replace those of the published page.
+fn out(context: &Context, arguments: &Arguments) -> PathBuf {
+    match &arguments.out {
+        Some(out) => out.clone(),
+        None if arguments.quick => context.target.join("bench-quick"),
+        None => context.root.join("docs/benchmarks"),
+    }
+}
+
+/// A peer that cannot be installed is left out of the comparison, which the page says.
+fn install_programs(context: &Context) {
+    let missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !tools::is_installed(context, program))
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    if let Err(error) = debian::install_packages(&missing) {
+        println!("cannot install {}: {error:#}", missing.join(", "));
+    }
+}
+
+/// The `registry` of distribution 3, built if it is not in the cache.
+fn distribution(context: &Context) -> Result<PathBuf> {
+    let folder = context.cache.join(format!("distribution-{DISTRIBUTION_VERSION}"));
+    let program = folder.join("registry");
+    if program.is_file() {
+        return Ok(program);
+    }
+    println!("building distribution {DISTRIBUTION_VERSION}");
+    output(
+        Command::new(go::find_or_install(context)?)
+            .args(["install", "-p", "2"])
+            .arg(format!("{DISTRIBUTION}@{DISTRIBUTION_VERSION}"))
+            .env("GOBIN", &folder)
+            .env("CGO_ENABLED", "0")
+            .env("GOFLAGS", "-trimpath -buildvcs=false"),
+    )?;
+    Ok(program)
+}
