@@ -30,8 +30,8 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     async fn begin_upload(&self, id: UploadId) -> Result<String, StoreError>;
 
     /// Takes hold of an upload to go on at `offset`. Bytes that were written behind it are
-    /// discarded by the first change of the writer, not before: whoever takes hold can still look
-    /// whether the upload stands where it was thought to.
+    /// discarded by the first write, sync or finish of the writer, not before: whoever takes hold
+    /// can still look whether the upload stands where it was thought to.
     ///
     /// # Errors
     /// [`StoreError::Busy`] while another writer holds the upload (the hold of a process that
@@ -82,6 +82,9 @@ pub struct Capabilities {
 }
 
 /// An upload held for writing. Dropping it lets go; bytes since the last `sync` may be lost.
+///
+/// When the upload is given back meanwhile, no blob comes of it: `finish` fails with
+/// [`StoreError::UploadLost`], and `write` and `sync` may.
 #[async_trait]
 pub trait UploadWriter: Send {
     /// Appends the chunks, in order.

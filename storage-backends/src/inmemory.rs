@@ -23,12 +23,15 @@ pub struct InMemoryStore {
 struct State {
     blobs: HashMap<Digest, Bytes>,
     uploads: HashMap<String, Upload>,
+    /// How many writers there have been.
+    writers: u64,
 }
 
 #[derive(Debug)]
 struct Upload {
     bytes: BytesMut,
-    held: bool,
+    /// The number of the writer that holds it.
+    writer: Option<u64>,
     written_at: SystemTime,
 }
 
@@ -64,23 +67,26 @@ impl BlobStore for InMemoryStore {
         offset: u64,
     ) -> Result<Box<dyn UploadWriter>, StoreError> {
         let mut state = self.state();
+        state.writers += 1;
+        let writer = state.writers;
         if offset == 0 && !state.uploads.contains_key(handle) {
             let fresh =
-                Upload { bytes: BytesMut::new(), held: false, written_at: SystemTime::now() };
+                Upload { bytes: BytesMut::new(), writer: None, written_at: SystemTime::now() };
             state.uploads.insert(handle.to_owned(), fresh);
         }
         let Some(upload) = state.uploads.get_mut(handle) else {
             return Err(StoreError::UploadLost { recorded: offset, held: 0 });
         };
-        if upload.held {
+        if upload.writer.is_some() {
             return Err(StoreError::Busy);
         }
         let held = upload.bytes.len() as u64;
         if held < offset {
             return Err(StoreError::UploadLost { recorded: offset, held });
         }
-        upload.held = true;
-        Ok(Box::new(InMemoryUpload { store: self.clone(), handle: handle.to_owned(), offset }))
+        upload.writer = Some(writer);
+        let (store, handle) = (self.clone(), handle.to_owned());
+        Ok(Box::new(InMemoryUpload { store, handle, writer, offset }))
     }
 
     async fn open_upload(&self, handle: &str, offset: u64) -> Result<OpenBlob, StoreError> {
@@ -134,15 +140,26 @@ impl BlobStore for InMemoryStore {
 struct InMemoryUpload {
     store: InMemoryStore,
     handle: String,
+    writer: u64,
     /// Where the next chunk goes. What is held behind it is cut off by the next change.
     offset: u64,
+}
+
+impl InMemoryUpload {
+    /// The upload, unless it was given back since, or is another one of the same handle.
+    fn held<'s>(&self, state: &'s mut State) -> Result<&'s mut Upload, StoreError> {
+        let upload = state.uploads.get_mut(&self.handle);
+        upload
+            .filter(|upload| upload.writer == Some(self.writer))
+            .ok_or(StoreError::UploadLost { recorded: self.offset, held: 0 })
+    }
 }
 
 #[async_trait]
 impl UploadWriter for InMemoryUpload {
     async fn write(&mut self, chunks: Vec<Bytes>) -> Result<(), StoreError> {
         let mut state = self.store.state();
-        let upload = state.uploads.get_mut(&self.handle).ok_or(StoreError::NotFound)?;
+        let upload = self.held(&mut state)?;
         upload.bytes.truncate(self.offset as usize);
         for chunk in &chunks {
             upload.bytes.extend_from_slice(chunk);
@@ -153,22 +170,25 @@ impl UploadWriter for InMemoryUpload {
     }
 
     async fn sync(&mut self) -> Result<String, StoreError> {
+        let mut state = self.store.state();
+        self.held(&mut state)?.bytes.truncate(self.offset as usize);
         Ok(self.handle.clone())
     }
 
     async fn finish(self: Box<Self>, digest: &Digest) -> Result<String, StoreError> {
         let mut state = self.store.state();
-        let mut upload = state.uploads.remove(&self.handle).ok_or(StoreError::NotFound)?;
-        upload.bytes.truncate(self.offset as usize);
-        state.blobs.insert(*digest, upload.bytes.freeze());
+        let mut bytes = std::mem::take(&mut self.held(&mut state)?.bytes);
+        state.uploads.remove(&self.handle);
+        bytes.truncate(self.offset as usize);
+        state.blobs.insert(*digest, bytes.freeze());
         Ok(String::new())
     }
 }
 
 impl Drop for InMemoryUpload {
     fn drop(&mut self) {
-        if let Some(upload) = self.store.state().uploads.get_mut(&self.handle) {
-            upload.held = false;
+        if let Ok(upload) = self.held(&mut self.store.state()) {
+            upload.writer = None;
         }
     }
 }

@@ -79,11 +79,13 @@ impl BlobStore for FilesystemStore {
 
     async fn open_upload(&self, handle: &str, offset: u64) -> Result<OpenBlob, StoreError> {
         let path = self.upload_path(handle)?;
-        let file = if offset == 0 {
+        if offset == 0 {
             // An upload without bytes has no file yet.
             return Ok(OpenBlob { size: 0, content: BlobContent::Memory(bytes::Bytes::new()) });
-        } else {
-            blocking(move || Ok(File::open(path)?)).await?
+        }
+        let file = blocking(move || none_if_missing(File::open(path))).await?;
+        let Some(file) = file else {
+            return Err(StoreError::UploadLost { recorded: offset, held: 0 });
         };
         let held = file.metadata()?.len();
         if held < offset {

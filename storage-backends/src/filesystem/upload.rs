@@ -1,7 +1,8 @@
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::io::{IoSlice, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -47,10 +48,24 @@ impl FilesystemUpload {
             }
             other => other?,
         };
+        Self::hold(layout, file, path, handle, offset)
+    }
+
+    fn hold(
+        layout: Arc<Layout>,
+        file: File,
+        path: PathBuf,
+        handle: String,
+        offset: u64,
+    ) -> Result<Self, StoreError> {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::Busy),
             Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        // Whoever held it before may have made it a blob since we opened it.
+        if !is_still_at(&file, &path)? {
+            return Err(StoreError::UploadLost { recorded: offset, held: 0 });
         }
         let held = file.metadata()?.len();
         if held < offset {
@@ -124,10 +139,25 @@ impl UploadWriter for FilesystemUpload {
         blocking(move || {
             cut(&self.file, self.cut_to)?;
             self.file.sync_data()?;
+            // A name is renamed, not a file: it must not be the name of another by now.
+            if !is_still_at(&self.file, &self.path)? {
+                let recorded = self.file.metadata()?.len();
+                return Err(StoreError::UploadLost { recorded, held: 0 });
+            }
             self.layout.place_blob(&self.path, &digest)?;
             Ok(String::new())
         })
         .await
+    }
+}
+
+/// Whether the file still has this name: it loses it when it becomes a blob or is given back.
+fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+    let file = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (file.dev(), file.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -155,5 +185,29 @@ async fn joined(task: JoinHandle<io::Result<()>>) -> Result<(), StoreError> {
     match task.await {
         Ok(result) => Ok(result?),
         Err(error) => Err(StoreError::Io(io::Error::other(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_became_a_blob_before_it_was_locked_is_not_held() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Arc::new(Layout::new(root.path()));
+        let path = root.path().join("upload");
+        let open = || OpenOptions::new().append(true).create(true).open(&path).unwrap();
+        let hold =
+            |file| FilesystemUpload::hold(layout.clone(), file, path.clone(), String::new(), 0);
+        let opened = open();
+        fs::rename(&path, root.path().join("blob")).unwrap();
+        assert!(matches!(hold(opened), Err(StoreError::UploadLost { .. })));
+
+        let opened = open();
+        fs::remove_file(&path).unwrap();
+        drop(open());
+        assert!(matches!(hold(opened), Err(StoreError::UploadLost { .. })));
+        assert!(hold(open()).is_ok());
     }
 }
