@@ -4,11 +4,14 @@
 //! Everything here talks to a registry from outside, as its users do, so the same tests run against Berth and
 //! against Debian's `docker-registry` ([`Target`]).
 
+pub mod content;
 pub mod fixtures;
 pub mod home;
 pub mod process;
 pub mod registry;
 pub mod server;
+pub mod wait;
+pub mod wire;
 
 pub use home::Home;
 pub use registry::Registry;

@@ -1,0 +1,26 @@
+//! The registry's whole HTTP face, over TCP, on both embedded stores.
+//!
+//! Beside what the distribution specification asks for, each behaviour that real clients lean on without any
+//! specification writing it down has a test here. A file has one subject.
+
+mod api;
+mod blobs;
+mod face;
+mod faulty_store;
+mod isolation;
+mod listings;
+mod manifests;
+mod modes;
+mod mounts;
+mod observe;
+mod races;
+mod ranges;
+mod referrers;
+mod refused_manifests;
+mod refused_names;
+mod refused_uploads;
+mod sessions;
+mod slow;
+mod store_faults;
+mod uploads;
+mod wire_faults;
