@@ -65,7 +65,7 @@ impl Registry {
     }
 
     /// Appends a chunk and gives the new offset. When the body breaks off, what came is kept and
-    /// the session stands behind it, unless the client announced where the chunk ends.
+    /// the session stands behind it.
     pub(crate) async fn append_to_upload(
         &self,
         repository: &RepositoryName,
@@ -77,12 +77,7 @@ impl Registry {
         let session = self.session(repository, id).await?;
         place.check_first(session.offset)?;
         let ingest = self.continue_session(&session).await?;
-        // Between reading the session and taking hold of the upload, another request may have
-        // moved it. Nothing has been changed yet.
-        let now = self.session(repository, id).await?;
-        if now.offset != session.offset {
-            return Err(RegistryError::UploadOutOfOrder { offset: now.offset });
-        }
+        self.stands_still(&session).await?;
         let (ingest, broken) = self.receive(&session, ingest, body).await?;
         if broken.is_none() {
             place.check_len(ingest.offset - session.offset)?;
@@ -109,12 +104,7 @@ impl Registry {
         let session = self.session(repository, id).await?;
         place.check_first(session.offset)?;
         let ingest = self.continue_session(&session).await?;
-        if session.offset > 0 {
-            let now = self.session(repository, id).await?;
-            if now.offset != session.offset {
-                return Err(RegistryError::UploadOutOfOrder { offset: now.offset });
-            }
-        }
+        self.stands_still(&session).await?;
         let (ingest, broken) = self.receive(&session, ingest, body).await?;
         if let Some(error) = broken {
             self.record_progress(&session, ingest).await?;
@@ -166,6 +156,17 @@ impl Registry {
         Ok(self.blobs.abort_upload(&session.handle).await?)
     }
 
+    /// Checks that no other request has moved the session between our reading it and our taking
+    /// hold of its upload. Nothing has been changed yet, and nothing may be otherwise: the digest
+    /// of the session is that of the bytes it was told, and the store must hold no others.
+    async fn stands_still(&self, session: &Upload) -> Result<(), RegistryError> {
+        let now = self.session(&session.repository, session.id).await?;
+        match now.offset == session.offset {
+            true => Ok(()),
+            false => Err(RegistryError::UploadOutOfOrder { offset: now.offset }),
+        }
+    }
+
     /// Takes a body into the session's upload, and tells how it broke off, if it did. When the
     /// store fails, the session stays where it is.
     async fn receive(
@@ -178,7 +179,9 @@ impl Registry {
             Ok(broken) => Ok((ingest, broken)),
             Err(error) => {
                 drop(ingest);
-                self.give_back(session).await;
+                if !matches!(error, RegistryError::UploadUnknown) {
+                    self.give_back(session).await;
+                }
                 Err(error)
             }
         }

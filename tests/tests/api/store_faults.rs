@@ -86,3 +86,31 @@ fn a_store_that_cannot_read_is_503_and_its_words_stay_inside() -> Result<()> {
     }
     Ok(())
 }
+
+/// The digest of a session is computed from what was appended to it, not from what the store holds. So no writer may
+/// change what the store holds once another has moved the session, or bytes of one blob would get the name of another.
+#[test]
+fn a_writer_that_comes_late_changes_nothing_that_another_has_appended() -> Result<()> {
+    for (api, faults) in each() {
+        for late in ["PATCH", "PUT"] {
+            let (blob, session) = (Blob::random(1, 100_000), api.begin("app")?);
+            let (forged, address) = (Blob::random(2, 100_000), api.address);
+            let target = format!("{session}?digest={}", blob.digest);
+            let request = Request::new(late, if late == "PUT" { &target } else { &session });
+            let request = request.body(&*forged.bytes);
+            faults.set(Some(Fault::HoldLate));
+            let writer = std::thread::spawn(move || berth_tests::wire::send(address, &request));
+            wait::until("the writer has seen an empty session", || Ok(faults.somebody_waits()))?;
+            api.send(&patch(&session).body(&blob.bytes[..60_000]))?.expect(202)?;
+            faults.let_go_on();
+            let answer = writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
+            answer.refusal(416, "RANGE_INVALID")?;
+
+            let rest =
+                put(&target).header("Content-Range", "60000-99999").body(&blob.bytes[60_000..]);
+            api.send(&rest)?.expect(201)?;
+            api.expect_blob("app", &blob)?;
+        }
+    }
+    Ok(())
+}
