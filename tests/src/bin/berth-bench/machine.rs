@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -15,6 +16,8 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     /// What the servers write to.
     pub(crate) disk: String,
+    /// How TCP decides what to send when.
+    pub(crate) congestion_control: String,
     pub(crate) tools: Vec<String>,
 }
 
@@ -37,12 +40,19 @@ impl Machine {
                     .args(["--noheadings", "--output", "FSTYPE,SOURCE", "--target"])
                     .arg(work),
             ),
+            congestion_control: contents("/proc/sys/net/ipv4/tcp_congestion_control"),
             tools: vec![
                 first_words(Command::new("wrk").arg("-v"), 2),
                 first_words(Command::new("openssl").arg("version"), 2),
             ],
         }
     }
+}
+
+/// Bytes that are free on the disk of a folder.
+pub(crate) fn free_space(folder: &Path) -> Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail * disk.f_frsize)
 }
 
 /// The average number of runnable threads in the last minute.
@@ -58,6 +68,10 @@ pub(crate) fn first_line(command: &mut Command) -> String {
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().next().unwrap_or_default();
     line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn contents(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }
 
 fn first_words(command: &mut Command, count: usize) -> String {

@@ -17,10 +17,11 @@ mod rows;
 mod settings;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
 
 use crate::arguments::Arguments;
@@ -28,7 +29,7 @@ use crate::machine::Machine;
 use crate::peers::Peer;
 use crate::results::{Results, RowRun};
 use crate::rows::Row;
-use crate::settings::Settings;
+use crate::settings::{GIB, Settings};
 
 /// What every row needs to know.
 pub(crate) struct Bench {
@@ -61,8 +62,16 @@ fn measure(arguments: &Arguments, results: &mut Results, out: &Path) -> Result<(
     fs::create_dir_all(&arguments.cache)?;
     // On the disk that is measured, whatever the system uses for temporary files.
     let directory = tempfile::tempdir_in(&arguments.work)?;
+    let settings = if arguments.quick { Settings::quick() } else { Settings::full() };
+    let free = machine::free_space(directory.path())?;
+    ensure!(
+        free >= settings.disk,
+        "{} GiB of disk are needed and {} GiB are free",
+        settings.disk / GIB,
+        free / GIB
+    );
     let bench = Bench {
-        settings: if arguments.quick { Settings::quick() } else { Settings::full() },
+        settings,
         peers,
         work: directory.path().to_owned(),
         cache: std::path::absolute(&arguments.cache)?,
@@ -81,8 +90,9 @@ fn measure(arguments: &Arguments, results: &mut Results, out: &Path) -> Result<(
         run.seconds = start.elapsed().as_secs_f64();
         println!("=== {} took {:.0} s", row.name(), run.seconds);
         results.rows.insert(row.name().to_owned(), run);
-        // What is measured is kept, whatever becomes of the rows behind it.
+        // What is measured is kept, whatever becomes of the rows behind it; what was pushed is not.
         results.save(out)?;
+        remove(&bench.work.join(row.name()))?;
     }
     Ok(())
 }
@@ -93,10 +103,18 @@ impl Bench {
         let name: String =
             name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let folder = self.work.join(row.name()).join(name);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
+        remove(&folder)?;
         fs::create_dir_all(&folder)?;
         Ok(folder)
+    }
+}
+
+/// Removes a folder with all that is in it, if it is there.
+pub(crate) fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
     }
 }

@@ -50,9 +50,7 @@ impl Shape {
         }
         println!("preparing {} tags in {} repositories", self.tags, self.repositories());
         let start = Instant::now();
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
+        crate::remove(&folder)?;
         fs::create_dir_all(&folder)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(self.fill(&folder))?;

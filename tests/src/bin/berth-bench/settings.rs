@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) listings: usize,
     /// Starts of each kind.
     pub(crate) starts: usize,
+    /// The most that stands on the disk at any time, prepared databases included.
+    pub(crate) disk: u64,
 }
 
 impl Settings {
@@ -60,13 +62,14 @@ impl Settings {
             idle: Duration::from_secs(5),
             transfers: 200,
             transfer_time: Duration::from_secs(32),
-            transfer_disk: 20 * GIB,
+            transfer_disk: 12 * GIB,
             tags: [1_000, 1_000_000],
             tags_each: 10,
             growth_time: Duration::from_secs(3),
             growth_rounds: 5,
             listings: 500,
             starts: 10,
+            disk: 24 * GIB,
         }
     }
 
@@ -86,6 +89,7 @@ impl Settings {
             growth_rounds: 1,
             listings: 50,
             starts: 3,
+            disk: 4 * GIB,
             ..Self::full()
         }
     }

@@ -46,7 +46,7 @@ fn circumstances(text: &mut String, results: &Results) {
     let _ = write!(
         text,
         "\n## The machine and the peers\n\n- {} x {}, {} MiB of memory; {}, {}\n- disk: {}\n- {}\n- all servers and \
-         clients on this machine, over loopback, without TLS; CPU time is user and system time of all processes of a \
+         clients on this machine, over loopback ({}), without TLS; CPU time is user and system time of all processes of a \
          server, the kernel's work for its sockets included\n- {REGISTRY_SETTINGS}\n- {NGINX_SETTINGS}\n",
         machine.cores,
         machine.processor,
@@ -55,6 +55,7 @@ fn circumstances(text: &mut String, results: &Results) {
         machine.kernel,
         machine.disk,
         machine.tools.join("; "),
+        machine.congestion_control,
     );
     text.push_str("\n| peer | version |\n|---|---|\n");
     let mut peers: Vec<(&String, &String)> = results.peers.iter().collect();
