@@ -43,8 +43,7 @@ fn clients(context: &Context) -> Result<Outcome> {
         return Outcome::not_run(format!("{program} is not installed: run `cargo xtask setup`"));
     }
     let mut absent = Vec::new();
-    let mut command =
-        cargo(context, "test --package berth-tests --locked --test clients -- --ignored");
+    let mut command = cargo(context, "test --workspace --locked --test clients -- --ignored");
     for (client, programs) in CLIENTS {
         let lacking: Vec<&str> = programs.iter().copied().filter(missing).collect();
         if !lacking.is_empty() {
