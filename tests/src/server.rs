@@ -189,6 +189,12 @@ impl Server {
         &self.registry
     }
 
+    /// The last lines it wrote, both to its standard output and to its log.
+    #[must_use]
+    pub fn log_end(&self) -> String {
+        self.daemon.log_end()
+    }
+
     /// Stops it as an operator would (SIGTERM). Berth must then end with exit code 0, all its work written down.
     pub fn stop(self) -> Result<()> {
         let status = self.daemon.stop()?;
@@ -207,7 +213,7 @@ impl Server {
 }
 
 /// `$BERTH_BIN`, or the release build in the target directory.
-fn berth_binary() -> Result<PathBuf> {
+pub fn berth_binary() -> Result<PathBuf> {
     let path = env::var_os("BERTH_BIN")
         .map_or_else(|| target_directory().join("release/berth"), PathBuf::from);
     ensure!(

@@ -229,6 +229,17 @@ impl Connection {
         Ok(answer)
     }
 
+    /// Whether nothing comes for so long.
+    pub fn is_silent_for(&mut self, time: Duration) -> Result<bool> {
+        self.stream.set_read_timeout(Some(time))?;
+        let read = self.read_some();
+        self.stream.set_read_timeout(Some(PATIENCE))?;
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            other => other.map(|_| false).map_err(Into::into),
+        }
+    }
+
     /// Waits for the registry to close the connection, and gives what it sent before.
     pub fn until_closed(mut self) -> Result<Vec<u8>> {
         loop {

@@ -9,9 +9,9 @@ use berth_tests::wire::{patch, post, put};
 use crate::api::{Api, Settings};
 
 const SHORT: Settings<'static> = &[
-    ("REGISTRY_HTTP_LIMITS_HEADERTIMEOUT", "300ms"),
-    ("REGISTRY_HTTP_LIMITS_BODYTIMEOUT", "300ms"),
-    ("REGISTRY_HTTP_LIMITS_IDLETIMEOUT", "600ms"),
+    ("REGISTRY_HTTP_LIMITS_HEADERTIMEOUT", "1s"),
+    ("REGISTRY_HTTP_LIMITS_BODYTIMEOUT", "1s"),
+    ("REGISTRY_HTTP_LIMITS_IDLETIMEOUT", "2s"),
 ];
 
 #[test]
@@ -47,7 +47,7 @@ fn a_connection_that_idles_is_closed_and_one_that_works_is_not() -> Result<()> {
     let api = Api::in_memory(SHORT)?;
     let mut connection = api.connect()?;
     let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(1500) {
+    while began.elapsed() < Duration::from_secs(4) {
         connection.send(&berth_tests::wire::get("/v2/"))?.expect(200)?;
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -102,10 +102,28 @@ fn a_body_that_trickles_is_taken_as_long_as_it_moves() -> Result<()> {
         let mut connection = api.connect()?;
         connection.write(&request.head())?;
         for byte in &blob.bytes {
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(100));
             connection.write(&[*byte])?;
         }
         connection.answer(false)?.expect(201)?;
     }
+    Ok(())
+}
+
+#[test]
+fn connections_over_the_limit_wait_until_there_is_room() -> Result<()> {
+    let api = Api::in_memory(&[("REGISTRY_HTTP_LIMITS_CONNECTIONS", "2")])?;
+    let version = berth_tests::wire::get("/v2/");
+    let mut first = api.connect()?;
+    let mut second = api.connect()?;
+    first.send(&version)?.expect(200)?;
+    second.send(&version)?.expect(200)?;
+    let mut third = api.connect()?;
+    third.write(&version.head())?;
+    ensure!(third.is_silent_for(Duration::from_millis(300))?, "a third connection was served");
+    // Those that are served are served on.
+    first.send(&version)?.expect(200)?;
+    drop(second);
+    third.answer(false)?.expect(200)?;
     Ok(())
 }
