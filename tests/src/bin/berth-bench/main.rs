@@ -16,7 +16,7 @@ mod results;
 mod rows;
 mod settings;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -58,12 +58,10 @@ fn main() -> Result<()> {
 
 fn measure(arguments: &Arguments, results: &mut Results, out: &Path) -> Result<()> {
     let peers = peers::find(arguments)?;
-    fs::create_dir_all(&arguments.work)?;
+    let work = Work::begin(&arguments.work)?;
     fs::create_dir_all(&arguments.cache)?;
-    // On the disk that is measured, whatever the system uses for temporary files.
-    let directory = tempfile::tempdir_in(&arguments.work)?;
     let settings = if arguments.quick { Settings::quick() } else { Settings::full() };
-    let free = machine::free_space(directory.path())?;
+    let free = machine::free_space(&work.folder)?;
     ensure!(
         free >= settings.disk,
         "{} GiB of disk are needed and {} GiB are free",
@@ -73,10 +71,10 @@ fn measure(arguments: &Arguments, results: &mut Results, out: &Path) -> Result<(
     let bench = Bench {
         settings,
         peers,
-        work: directory.path().to_owned(),
+        work: work.folder.clone(),
         cache: std::path::absolute(&arguments.cache)?,
     };
-    results.machine = Machine::look(directory.path());
+    results.machine = Machine::look(&work.folder);
     results.quick = arguments.quick;
     for peer in &bench.peers {
         println!("{:<24} {}", peer.name, peer.version);
@@ -95,6 +93,32 @@ fn measure(arguments: &Arguments, results: &mut Results, out: &Path) -> Result<(
         remove(&bench.work.join(row.name()))?;
     }
     Ok(())
+}
+
+/// Where this run keeps what it needs. The folder goes with it.
+struct Work {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Work {
+    /// Takes hold of the folder and throws out what a run that was killed may have left.
+    fn begin(folder: &Path) -> Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        fs::create_dir_all(&folder)?;
+        let lock = File::create(folder.join("lock"))?;
+        lock.try_lock().with_context(|| format!("another run uses {}", folder.display()))?;
+        let folder = folder.join("run");
+        remove(&folder)?;
+        fs::create_dir(&folder)?;
+        Ok(Self { folder, _lock: lock })
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
 }
 
 impl Bench {
