@@ -1,0 +1,118 @@
+//! What a crash leaves: the registry is killed (SIGKILL) at random moments of a mixed load, again and again on one
+//! data directory, and after each restart everything it has answered for must be there.
+//!
+//! Each worker keeps a [`model::Model`] of what it was told. At most one of its requests is under way when the
+//! registry dies, and only of that one may the outcome be either of two.
+//!
+//! `BERTH_CRASH_ROUNDS` sets how often (10 unless told otherwise), `BERTH_CRASH_SEED` repeats the choices of a run;
+//! what the kill meets depends on the machine all the same. It needs the release build, so it is ignored unless
+//! `cargo xtask crash` asks for it.
+
+mod client;
+mod load;
+mod model;
+mod tree;
+mod verify;
+
+use std::env;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use berth_tests::content::Random;
+use berth_tests::{Launch, Server, Target};
+
+use client::Client;
+use load::Worker;
+use model::Counts;
+
+const WORKERS: u64 = 8;
+const ROUNDS: u32 = 10;
+
+#[test]
+#[ignore = "run by cargo xtask crash"]
+fn what_was_acknowledged_outlives_every_crash() -> Result<()> {
+    let rounds = from_environment("BERTH_CRASH_ROUNDS")?.unwrap_or(ROUNDS);
+    let seed = match from_environment("BERTH_CRASH_SEED")? {
+        Some(seed) => seed,
+        None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros() as u64,
+    };
+    println!("BERTH_CRASH_SEED={seed} BERTH_CRASH_ROUNDS={rounds}");
+    let directory = tempfile::tempdir()?;
+    let result = run(directory.path(), rounds, seed);
+    if result.is_err() {
+        println!("the data is kept in {}", directory.keep().display());
+    }
+    result.with_context(|| format!("with BERTH_CRASH_SEED={seed}"))
+}
+
+fn run(root: &Path, rounds: u32, seed: u64) -> Result<()> {
+    let launch = Launch::filesystem(root)?.target(Target::Berth);
+    let mut random = Random::new(seed);
+    let mut workers: Vec<Worker> = (0..WORKERS).map(|number| Worker::new(number, seed)).collect();
+    let mut server = launch.start()?;
+    for round in 1..=rounds {
+        let until_kill = Duration::from_millis(5 + random.below(396));
+        load_and_kill(server, &mut workers, round, until_kill)
+            .with_context(|| format!("under the load of round {round}"))?;
+        server = launch.start().with_context(|| format!("starting after crash {round}"))?;
+        verify_all(&server, &mut workers, round == rounds)
+            .with_context(|| format!("after crash {round}"))?;
+    }
+    let counts: Counts = workers.iter().map(|worker| worker.model.counts.clone()).sum();
+    let models: Vec<_> = workers.into_iter().map(|worker| worker.model).collect();
+    tree::compare_listings(&mut Client::new(server.address()), &models)?;
+    server.stop()?;
+    let found = tree::compare_links(root, &models, &counts, rounds)?;
+    println!("{rounds} crashes\n{counts}{found}");
+    Ok(())
+}
+
+/// All workers at once, until the registry is gone.
+fn load_and_kill(
+    server: Server,
+    workers: &mut [Worker],
+    round: u32,
+    until_kill: Duration,
+) -> Result<()> {
+    let address = server.address();
+    let killed = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        let running: Vec<_> = workers
+            .iter_mut()
+            .map(|worker| scope.spawn(move || worker.load(address, killed, round)))
+            .collect();
+        // It waits for nothing: this is the moment of the crash.
+        thread::sleep(until_kill);
+        killed.store(true, Ordering::SeqCst);
+        server.kill()?;
+        join(running)
+    })
+}
+
+fn verify_all(server: &Server, workers: &mut [Worker], everything: bool) -> Result<()> {
+    let address = server.address();
+    thread::scope(|scope| {
+        let running = workers
+            .iter_mut()
+            .map(|worker| scope.spawn(move || worker.verify(address, everything)))
+            .collect();
+        join(running)
+    })
+}
+
+fn join(workers: Vec<ScopedJoinHandle<'_, Result<()>>>) -> Result<()> {
+    for worker in workers {
+        worker.join().map_err(|_| anyhow!("a worker panicked"))??;
+    }
+    Ok(())
+}
+
+fn from_environment<T: std::str::FromStr>(name: &str) -> Result<Option<T>> {
+    let Ok(text) = env::var(name) else { return Ok(None) };
+    let number = text.parse().ok();
+    ensure!(number.is_some(), "{name} must be a number, not {text:?}");
+    Ok(number)
+}

@@ -1,0 +1,209 @@
+//! What must be in the listings at the end, and in the storage tree after an orderly stop.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use berth_tests::registry::sha256_of_file;
+use berth_tests::wire::get;
+
+use crate::client::Client;
+use crate::load::REPOSITORIES;
+use crate::model::{Counts, Model, Presence};
+
+/// What the tree held.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    blob_files: usize,
+    layer_links: usize,
+    revision_links: usize,
+    tag_links: usize,
+    open_sessions: usize,
+    session_files: usize,
+    orphan_files: usize,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:9} blob files, each hashed", self.blob_files)?;
+        writeln!(f, "{:9} layer links", self.layer_links)?;
+        writeln!(f, "{:9} manifest links", self.revision_links)?;
+        writeln!(f, "{:9} tag links", self.tag_links)?;
+        writeln!(f, "{:9} sessions open at the end", self.open_sessions)?;
+        writeln!(f, "{:9} upload files of these", self.session_files)?;
+        writeln!(f, "{:9} upload files that a crash left without a session", self.orphan_files)
+    }
+}
+
+/// The catalogue and the lists of tags say what the workers know.
+pub(crate) fn compare_listings(client: &mut Client, models: &[Model]) -> Result<()> {
+    for repository in REPOSITORIES {
+        let expected: BTreeSet<String> = tags(models, repository).map(|(tag, _)| tag).collect();
+        let path = format!("/v2/{repository}/tags/list?n=1000");
+        let answer = client.send(&get(path))?;
+        if answer.status == 404 && expected.is_empty() {
+            continue;
+        }
+        let list = answer.expect(200)?.json()?;
+        let listed = list["tags"].as_array().context("no tags")?;
+        let listed: BTreeSet<String> =
+            listed.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect();
+        same(&format!("the tags of {repository}"), &listed, &expected)?;
+    }
+    Ok(())
+}
+
+/// The link files are those of what the workers know, each leads to a blob file, and every blob file has the bytes
+/// that its name says.
+pub(crate) fn compare_links(
+    root: &Path,
+    models: &[Model],
+    counts: &Counts,
+    crashes: u32,
+) -> Result<Found> {
+    let tree = root.join("docker/registry/v2");
+    let blobs = blob_files(&tree.join("blobs"))?;
+    let mut found = Found { blob_files: blobs.len(), ..Found::default() };
+    for repository in REPOSITORIES {
+        let folder = tree.join("repositories").join(repository);
+        let layers = links(&folder.join("_layers"))?;
+        same(&format!("the layer links of {repository}"), &layers, &layers_of(models, repository))?;
+        let revisions = links(&folder.join("_manifests/revisions"))?;
+        let known = revisions_of(models, repository);
+        same(&format!("the manifest links of {repository}"), &revisions, &known)?;
+        let current = tag_links(&folder.join("_manifests/tags"))?;
+        let known: BTreeSet<_> = tags(models, repository).collect();
+        same(&format!("the tag links of {repository}"), &current, &known)?;
+        let linked = layers.iter().chain(&revisions);
+        for digest in linked.chain(current.iter().map(|(_, digest)| digest)) {
+            ensure!(blobs.contains(digest), "{repository} links {digest}, which has no file");
+        }
+        found.layer_links += layers.len();
+        found.revision_links += revisions.len();
+        found.tag_links += current.len();
+    }
+    count_uploads(&root.join("berth/uploads"), models, &mut found)?;
+    // A blob that came by one POST, a cancel that got as far as the database, and the scratch file of the links.
+    let explained = counts.cut_posts + counts.cut_cancels + u64::from(crashes);
+    ensure!(
+        found.orphan_files as u64 <= explained,
+        "{} upload files have no session; the crashes explain {explained}",
+        found.orphan_files
+    );
+    Ok(found)
+}
+
+fn layers_of(models: &[Model], repository: &str) -> BTreeSet<String> {
+    let blobs = models.iter().flat_map(|model| &model.blobs);
+    let here =
+        blobs.filter(|blob| blob.repository == repository && blob.presence == Presence::Present);
+    here.map(|blob| blob.digest.clone()).collect()
+}
+
+fn revisions_of(models: &[Model], repository: &str) -> BTreeSet<String> {
+    let images = models.iter().flat_map(|model| &model.images);
+    let here = images.filter(|image| image.repository == repository && image.present);
+    here.map(|image| image.manifest.digest.clone()).collect()
+}
+
+/// The tags of a repository, each with its digest.
+fn tags(models: &[Model], repository: &str) -> impl Iterator<Item = (String, String)> {
+    models.iter().flat_map(move |model| {
+        let here = model.tags.iter().filter(move |((of, _), _)| *of == repository);
+        here.filter_map(|((_, tag), at)| {
+            Some((tag.clone(), model.images[(*at)?].manifest.digest.clone()))
+        })
+    })
+}
+
+/// The digests of all blob files; an error if the bytes of one are not what its name says.
+fn blob_files(folder: &Path) -> Result<BTreeSet<String>> {
+    let mut digests = BTreeSet::new();
+    for path in files(folder)?.into_iter().filter(|path| path.ends_with("data")) {
+        let digest = sha256_of_file(&path)?;
+        let hex = digest.trim_start_matches("sha256:");
+        ensure!(
+            path == folder.join("sha256").join(&hex[..2]).join(hex).join("data"),
+            "the bytes of {} are {digest}",
+            path.display()
+        );
+        digests.insert(digest);
+    }
+    Ok(digests)
+}
+
+/// The digests in the link files `sha256/<hex>/link` of a folder, each of which must say what its path says.
+fn links(folder: &Path) -> Result<BTreeSet<String>> {
+    let mut digests = BTreeSet::new();
+    for path in files(folder)? {
+        let digest = fs::read_to_string(&path)?;
+        let hex = digest.trim_start_matches("sha256:");
+        ensure!(
+            path == folder.join("sha256").join(hex).join("link"),
+            "{} says {digest:?}",
+            path.display()
+        );
+        digests.insert(digest);
+    }
+    Ok(digests)
+}
+
+fn tag_links(folder: &Path) -> Result<BTreeSet<(String, String)>> {
+    let mut tags = BTreeSet::new();
+    for path in entries(folder)? {
+        let tag = path.file_name().context("no name")?.to_string_lossy().into_owned();
+        let digest = fs::read_to_string(path.join("current/link"))
+            .with_context(|| format!("the current link of {tag}"))?;
+        ensure!(links(&path.join("index"))?.contains(&digest), "{tag} has no index of {digest}");
+        tags.insert((tag, digest));
+    }
+    Ok(tags)
+}
+
+fn count_uploads(folder: &Path, models: &[Model], found: &mut Found) -> Result<()> {
+    let sessions: BTreeSet<&str> = models
+        .iter()
+        .flat_map(|model| &model.sessions)
+        .filter_map(|session| session.path.rsplit('/').next())
+        .collect();
+    found.open_sessions = sessions.len();
+    for path in entries(folder)? {
+        let name = path.file_name().context("no name")?.to_string_lossy();
+        match sessions.contains(&*name) {
+            true => found.session_files += 1,
+            false => found.orphan_files += 1,
+        }
+    }
+    Ok(())
+}
+
+fn same<T: Ord + fmt::Debug>(what: &str, found: &BTreeSet<T>, known: &BTreeSet<T>) -> Result<()> {
+    let excess: Vec<_> = found.difference(known).collect();
+    let missing: Vec<_> = known.difference(found).collect();
+    ensure!(
+        excess.is_empty() && missing.is_empty(),
+        "{what}: too many {excess:?}, missing {missing:?}"
+    );
+    Ok(())
+}
+
+/// All files below a folder; none when it is not there.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in entries(folder)? {
+        match path.is_dir() {
+            true => files.extend(self::files(&path)?),
+            false => files.push(path),
+        }
+    }
+    Ok(files)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+}
