@@ -6,7 +6,9 @@ mod bench;
 mod clients;
 mod conformance;
 mod context;
+mod crash;
 mod deny;
+mod fuzz;
 mod lint;
 mod part;
 mod process;
@@ -33,7 +35,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything: set up, lint, deny, unit, conformance, clients
+    /// Everything: set up, lint, deny, unit, conformance, clients, crash and fuzz in short
     Test,
     /// Install what the tests need: Debian packages, Go tools, cargo tools
     Setup,
@@ -47,6 +49,10 @@ enum Command {
     Conformance,
     /// Real clients against `berth serve`
     Clients,
+    /// Kill `berth serve` under load, 200 times
+    Crash,
+    /// The parsers of outside input against inputs that nobody thought of
+    Fuzz(fuzz::Arguments),
     /// Measure Berth and its peers, and write docs/benchmarks; no number makes it fail
     Bench(bench::Arguments),
 }
@@ -69,6 +75,8 @@ fn main() -> Result<ExitCode> {
         Command::Unit => unit::parts(),
         Command::Conformance => conformance::parts(),
         Command::Clients => clients::parts(),
+        Command::Crash => crash::parts(),
+        Command::Fuzz(arguments) => return fuzz::fuzz(&context, &arguments),
         Command::Bench(arguments) => return bench::bench(&context, &arguments),
     };
     part::run_all(&context, &parts)

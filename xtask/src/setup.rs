@@ -11,6 +11,6 @@ pub(crate) fn parts() -> Vec<Part> {
             what: "clients and conformance suites that Debian lacks",
             run: go::install,
         },
-        Part { name: "cargo tools", what: "cargo-deny", run: cargo::install },
+        Part { name: "cargo tools", what: "cargo-deny and cargo-fuzz", run: cargo::install_all },
     ]
 }

@@ -17,6 +17,7 @@ pub(crate) struct CargoTool {
 }
 
 pub(crate) const CARGO_DENY: CargoTool = CargoTool { name: "cargo-deny", version: "0.20.2" };
+pub(crate) const CARGO_FUZZ: CargoTool = CargoTool { name: "cargo-fuzz", version: "0.13.2" };
 
 impl CargoTool {
     /// Where the program is, if it is there at this version.
@@ -27,16 +28,22 @@ impl CargoTool {
     }
 }
 
-/// Installs the tools that are missing or of another version.
-pub(crate) fn install(context: &Context) -> Result<Outcome> {
-    let CargoTool { name, version } = CARGO_DENY;
-    if CARGO_DENY.installed(context).is_some() {
-        return Outcome::passed(format!("{name} {version} is installed"));
+/// Installs all tools that are missing or of another version.
+pub(crate) fn install_all(context: &Context) -> Result<Outcome> {
+    for tool in [CARGO_DENY, CARGO_FUZZ] {
+        if let Err(error) = install(context, &tool) {
+            return Outcome::not_run(format!("cannot install {}: {error:#}", tool.name));
+        }
+    }
+    Outcome::passed("cargo-deny and cargo-fuzz are installed")
+}
+
+/// Installs a tool that is missing or of another version.
+pub(crate) fn install(context: &Context, tool: &CargoTool) -> Result<()> {
+    if tool.installed(context).is_some() {
+        return Ok(());
     }
     let mut command = process::cargo(context, "install --locked --force --root");
-    command.arg(&context.cache).arg(format!("{name}@{version}")).env_remove("CARGO_TARGET_DIR");
-    match run(&mut command) {
-        Ok(()) => Outcome::passed(format!("installed {name} {version}")),
-        Err(error) => Outcome::not_run(format!("cannot install {name}: {error:#}")),
-    }
+    command.arg(&context.cache).arg(format!("{}@{}", tool.name, tool.version));
+    run(command.env_remove("CARGO_TARGET_DIR"))
 }
