@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How often a condition of another process is looked at.
@@ -99,16 +99,6 @@ impl Daemon {
         self.child.wait()?;
         bail!("{} did not stop within {PATIENCE:?} of SIGTERM:\n{}", self.name, self.log_end())
     }
-}
-
-/// Returns once `condition` is true; an error if that takes more than a minute.
-pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        ensure!(Instant::now() < deadline, "{what} did not happen within {PATIENCE:?}");
-        sleep(POLL);
-    }
-    Ok(())
 }
 
 impl Drop for Daemon {

@@ -2,8 +2,8 @@ use std::os::unix::net::UnixStream;
 
 use anyhow::{Context, Result, ensure};
 use berth_tests::fixtures;
-use berth_tests::process::{Daemon, wait_for};
-use berth_tests::{Home, Launch, Server};
+use berth_tests::process::Daemon;
+use berth_tests::{Home, Launch, Server, wait};
 
 use crate::{arrived, first_digest, publish, same};
 
@@ -186,7 +186,7 @@ fn follows_the_walk_through_of_a_local_registry() -> Result<()> {
     let repository =
         registry_storage.path().join("docker/registry/v2/repositories/local-ubuntu-image");
     // Link files are written just after the answer.
-    wait_for("the repository's folder", || repository.is_dir())?;
+    wait::until("the repository has a folder", || Ok(repository.is_dir()))?;
 
     docker.remove_all_images()?;
     let pulled = docker.pull(&format!("{registry}/local-ubuntu-image"))?;
