@@ -402,9 +402,10 @@ impl Worker {
         (blob, entry)
     }
 
-    /// As many sizes between 1 and 10 as between 100,000 and 1,000,000.
+    /// Every magnitude from 1 byte up, the small ones more often, so that much happens before the kill.
     fn size(&mut self) -> usize {
-        let magnitude = 1 << self.random.below(MAX_BLOB.ilog2().into());
+        let magnitudes = u64::from(MAX_BLOB.ilog2());
+        let magnitude = 1 << self.random.below(magnitudes).min(self.random.below(magnitudes));
         magnitude + self.random.below(magnitude as u64) as usize
     }
 
