@@ -29,6 +29,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// answer instead of a broken connection.
 const DISCARD_LIMIT: u64 = 8 << 20;
 
+/// What stands in the access log for the status of a request whose client went before the answer,
+/// as nginx has it.
+const CLIENT_GONE: u16 = 499;
+
 /// What is known of the connection that a request came over.
 #[derive(Debug)]
 pub struct ConnectionInfo {
@@ -69,35 +73,34 @@ impl App {
         request: http::Request<Incoming>,
         connection: Arc<ConnectionInfo>,
     ) -> Response<Body> {
-        let started = Instant::now();
-        let metrics = &self.registry.metrics;
-        metrics.in_flight.inc();
         let config = self.registry.config();
         let id = self.request_ids.of(request.headers());
-        let log = self.access_log.as_ref().filter(|_| !config.log.accesslog.disabled);
-        let logged = log.map(|log| (log, Logged::of(&request)));
-        let (label, mut response) =
-            self.route(request, config.clone(), connection.clone(), &id).await;
-        response.headers_mut().insert(REQUEST_ID, id.clone());
+        let mut account = self.open_account(&request, &config, &id, &connection);
+        let (label, mut response) = self.route(request, config.clone(), connection, &id).await;
+        response.headers_mut().insert(REQUEST_ID, id);
         add_headers(response.headers_mut(), &config);
-        let took = started.elapsed();
-        let status = response.status().as_u16();
-        metrics.record(label, status, took);
-        metrics.in_flight.dec();
-        if let Some((log, logged)) = logged {
-            log.record(&AccessRecord {
-                id: id.to_str().unwrap_or_default(),
-                remote: &connection.remote,
-                method: &logged.method,
-                uri: &logged.uri,
-                version: logged.version,
-                status,
-                bytes: http_body::Body::size_hint(response.body()).exact().unwrap_or(0),
-                user_agent: &logged.user_agent,
-                took,
-            });
-        }
+        account.close(label, &response);
         response
+    }
+
+    fn open_account(
+        &self,
+        request: &http::Request<Incoming>,
+        config: &Config,
+        id: &HeaderValue,
+        connection: &Arc<ConnectionInfo>,
+    ) -> Account<'_> {
+        self.registry.metrics.in_flight.inc();
+        let log = self.access_log.as_ref().filter(|_| !config.log.accesslog.disabled);
+        let logged = log.map(|_| Logged::of(request, id.clone(), connection.clone()));
+        Account {
+            app: self,
+            started: Instant::now(),
+            logged,
+            label: "abandoned",
+            status: CLIENT_GONE,
+            bytes: 0,
+        }
     }
 
     async fn route(
@@ -185,8 +188,51 @@ impl App {
     }
 }
 
+/// What the metrics and the access log are told of a request, once: when it is answered, or when
+/// its client has gone before, which drops whatever waits for the answer.
+struct Account<'a> {
+    app: &'a App,
+    started: Instant,
+    logged: Option<Logged>,
+    label: &'static str,
+    status: u16,
+    bytes: u64,
+}
+
+impl Account<'_> {
+    fn close(&mut self, label: &'static str, response: &Response<Body>) {
+        self.label = label;
+        self.status = response.status().as_u16();
+        self.bytes = http_body::Body::size_hint(response.body()).exact().unwrap_or(0);
+    }
+}
+
+impl Drop for Account<'_> {
+    fn drop(&mut self) {
+        let took = self.started.elapsed();
+        let metrics = &self.app.registry.metrics;
+        metrics.record(self.label, self.status, took);
+        metrics.in_flight.dec();
+        if let (Some(log), Some(logged)) = (&self.app.access_log, &self.logged) {
+            log.record(&AccessRecord {
+                id: logged.id.to_str().unwrap_or_default(),
+                remote: &logged.connection.remote,
+                method: &logged.method,
+                uri: &logged.uri,
+                version: logged.version,
+                status: self.status,
+                bytes: self.bytes,
+                user_agent: &logged.user_agent,
+                took,
+            });
+        }
+    }
+}
+
 /// What the access log says of a request, taken before the request is used up.
 struct Logged {
+    id: HeaderValue,
+    connection: Arc<ConnectionInfo>,
     method: Method,
     uri: String,
     version: Version,
@@ -194,11 +240,13 @@ struct Logged {
 }
 
 impl Logged {
-    fn of<B>(request: &http::Request<B>) -> Self {
+    fn of<B>(request: &http::Request<B>, id: HeaderValue, connection: Arc<ConnectionInfo>) -> Self {
         let user_agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         Self {
+            id,
+            connection,
             method: request.method().clone(),
-            uri: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            uri: request.uri().to_string(),
             version: request.version(),
             user_agent: user_agent.unwrap_or_default().to_owned(),
         }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -125,13 +126,18 @@ impl Shared {
 
 fn write_combined(out: &mut Vec<u8>, record: &AccessRecord<'_>) -> std::io::Result<()> {
     let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or_default();
+    // The one character that a target can hold and that would end its field.
+    let uri = match record.uri.contains('"') {
+        true => Cow::Owned(record.uri.replace('"', "%22")),
+        false => Cow::Borrowed(record.uri),
+    };
     writeln!(
         out,
         "{} - - [{}] \"{} {} {:?}\" {} {} \"\" {:?} {} {:.6}",
         record.remote,
         now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
         record.method,
-        record.uri,
+        uri,
         record.version,
         record.status,
         record.bytes,

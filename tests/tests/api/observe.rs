@@ -3,9 +3,10 @@
 use anyhow::{Result, ensure};
 use berth_tests::content::Blob;
 use berth_tests::wait;
-use berth_tests::wire::{get, post};
+use berth_tests::wire::{get, patch, post};
 
 use crate::api::Api;
+use crate::faulty_store::{Fault, Faults};
 
 #[test]
 fn health_is_told_where_orchestrators_ask() -> Result<()> {
@@ -85,14 +86,17 @@ fn every_request_is_a_line_in_the_access_log() -> Result<()> {
         .expect(201)?;
     api.get(&format!("/v2/app/blobs/{}", blob.digest))?.expect(200)?;
     api.get("/v2/none/tags/list?n=1")?.expect(404)?;
+    api.get("/v2/a\"b/tags/list")?.expect(400)?;
     let log = api.stop_and_read_log()?;
     let lines: Vec<&str> = log.lines().collect();
-    assert_eq!(lines.len(), 4, "{log}");
+    assert_eq!(lines.len(), 5, "{log}");
     for (line, parts) in lines.iter().zip([
         &["127.0.0.1:", "\"GET /v2/ HTTP/1.1\" 200 2 ", "\"a \\\"client\\\"\\t1.0\" the-id "][..],
         &["\"POST /v2/app/blobs/uploads/?digest=sha256:", "HTTP/1.1\" 201 0 "],
         &["\"GET /v2/app/blobs/sha256:", "HTTP/1.1\" 200 1000 "],
         &["\"GET /v2/none/tags/list?n=1 HTTP/1.1\" 404 "],
+        // A quotation mark in the target ends no field.
+        &["\"GET /v2/a%22b/tags/list HTTP/1.1\" 400 "],
     ]) {
         for part in parts {
             ensure!(line.contains(part), "{part:?} is not in {line}");
@@ -109,5 +113,28 @@ fn the_access_log_can_be_switched_off_while_it_runs() -> Result<()> {
     api.get("/v2/secret/tags/list")?.expect(404)?;
     let log = api.stop_and_read_log()?;
     assert_eq!(log.lines().count(), 1, "{log}");
+    Ok(())
+}
+
+#[test]
+fn a_request_whose_client_goes_before_the_answer_is_counted_and_logged_and_done() -> Result<()> {
+    let faults = Faults::new();
+    let api = Api::over(&faults, false)?;
+    let (blob, session) = (Blob::random(1, 100), api.begin("app")?);
+    let request = patch(&session).body(&*blob.bytes);
+    faults.set(Some(Fault::HoldLate));
+    let mut connection = api.connect()?;
+    connection.write(&[request.head(), request.framed_body()].concat())?;
+    wait::until("the request is under way", || Ok(faults.somebody_waits()))?;
+    drop(connection);
+    wait::until("nothing is in flight", || Ok(api.metric("berth_http_in_flight")? == Some(1.0)))?;
+    let series = "berth_http_requests_total{action=\"abandoned\",status=\"499\"}";
+    assert_eq!(api.metric(series)?, Some(1.0));
+    // What it began runs to its end all the same.
+    faults.let_go_on();
+    wait::until("the chunk is stored", || Ok(api.get(&session)?.header("range")? == "0-99"))?;
+    let log = api.stop_and_read_log()?;
+    let line = log.lines().find(|line| line.contains("\"PATCH "));
+    ensure!(line.is_some_and(|line| line.contains("\" 499 0 ")), "{log}");
     Ok(())
 }
