@@ -114,6 +114,18 @@ fn many_clients_push_the_same_blob_at_once() -> Result<()> {
 }
 
 #[test]
+fn many_uploads_share_the_least_memory_and_all_come_to_their_end() -> Result<()> {
+    for api in Api::each_with(&[("REGISTRY_HTTP_LIMITS_UPLOADMEMORY", "512KiB")]) {
+        let blobs: Vec<Blob> = (0..24).map(|seed| Blob::random(seed, 2 << 20)).collect();
+        together(blobs.len(), |number| api.push_blob("app", &blobs[number]))?;
+        for blob in &blobs {
+            api.expect_blob("app", blob)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_tag_that_many_move_stands_for_one_of_theirs() -> Result<()> {
     for api in Api::each() {
         let manifests: Vec<Manifest> = (0..8)

@@ -1,9 +1,9 @@
 //! Requests that are broken as HTTP, and connections that break.
 
 use anyhow::{Result, ensure};
-use berth_tests::content::{Blob, IMAGE, Manifest};
+use berth_tests::content::{Blob, IMAGE, Manifest, Random};
 use berth_tests::wait;
-use berth_tests::wire::{get, post, put};
+use berth_tests::wire::{Request, delete, get, patch, post, put};
 
 use crate::api::Api;
 
@@ -193,5 +193,117 @@ fn old_clients_that_speak_http_1_0_are_answered() -> Result<()> {
     let answer = connection.until_closed()?;
     let text = String::from_utf8_lossy(&answer);
     ensure!(text.contains(" 200 OK\r\n") && text.ends_with("{}"), "{text:?}");
+    Ok(())
+}
+
+#[test]
+fn unusual_targets_are_answered() -> Result<()> {
+    let api = Api::in_memory(&[])?;
+    for (request, status) in [
+        ("GET http://registry.test/v2/ HTTP/1.1", 200),
+        ("GET http://other.test:5000/v2/_catalog?n=1 HTTP/1.1", 200),
+        ("OPTIONS * HTTP/1.1", 404),
+        ("GET /v2/?digest=%zz&n=%&last=%e2%28 HTTP/1.1", 200),
+        ("GET /v2/_catalog?%6e=0&&&=&n=1 HTTP/1.1", 200),
+        ("GET /v2/\u{e9}/tags/list HTTP/1.1", 400),
+        ("BREW /v2/ HTTP/1.1", 405),
+    ] {
+        let mut connection = api.connect()?;
+        connection.write(format!("{request}\r\nHost: registry.test\r\n\r\n").as_bytes())?;
+        let answer = connection.answer(false)?;
+        assert_eq!(answer.status, status, "{request}");
+    }
+    Ok(())
+}
+
+/// Every kind of request, for a repository that holds an image.
+fn specimens(api: &Api) -> Result<Vec<Request>> {
+    let manifest = api.push_image("app", "1", 1)?;
+    let (blob, session) = (Blob::random(2, 100), api.begin("app")?);
+    let new = Blob::random(5, 300);
+    Ok(vec![
+        get("/v2/"),
+        get("/v2/_catalog?n=5&last=a"),
+        get("/v2/app/tags/list?n=1&last=0"),
+        get("/v2/app/manifests/1").header("Accept", IMAGE).header("If-None-Match", "\"x\""),
+        get(format!("/v2/app/blobs/{}", blob.digest)).header("Range", "bytes=1-5,7-,-9"),
+        get(format!("/v2/app/referrers/{}?artifactType=a", manifest.digest)),
+        post("/v2/app/blobs/uploads/?digest-algorithm=sha512"),
+        post(format!("/v2/b/blobs/uploads/?mount={}&from=app", blob.digest)),
+        post(format!("/v2/app/blobs/uploads/?digest={}", new.digest)).streamed(&*new.bytes),
+        patch(&session).header("Content-Range", "0-299").body(&*new.bytes),
+        put(format!("{session}?digest={}", new.digest))
+            .header("Expect", "100-continue")
+            .body(&*new.bytes),
+        put(format!("/v2/app/manifests/{}?tag=a&tag=b", manifest.digest))
+            .header("Content-Type", IMAGE)
+            .body(&*manifest.bytes),
+        delete("/v2/app/manifests/none"),
+        delete(&session),
+        get("/readyz").header("X-Request-ID", "abc"),
+    ])
+}
+
+/// Changes a few places of a message: bytes flipped, cut out, doubled, or replaced by what parsers stumble over.
+fn mutilate(message: &mut Vec<u8>, random: &mut Random) {
+    const TRAPS: [&[u8]; 12] = [
+        b"\r\n",
+        b"\0",
+        b"%",
+        b"%00",
+        b"..",
+        b"/",
+        b"\xff\xfe",
+        b": ",
+        b"99999999999999999999",
+        b"-1",
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+    ];
+    for _ in 0..=random.below(3) {
+        let at = random.below(message.len() as u64) as usize;
+        let end = (at + 1 + random.below(20) as usize).min(message.len());
+        match random.below(5) {
+            0 => message[at] ^= 1 << random.below(8),
+            1 => drop(message.drain(at..end)),
+            2 => message.truncate(at),
+            3 => {
+                let doubled = message[at..end].to_vec();
+                message.splice(at..at, doubled);
+            }
+            _ => drop(message.splice(at..at, random.choose(&TRAPS).iter().copied())),
+        }
+        if message.is_empty() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn mutilated_requests_are_answered_or_cut_off_and_nothing_is_left_of_them() -> Result<()> {
+    for (seed, api) in (1u64..).zip(Api::each()) {
+        let specimens = specimens(&api)?;
+        let mut random = Random::new(seed);
+        for round in 0..1500 {
+            let request = random.choose(&specimens);
+            let mut message = [request.head(), request.framed_body()].concat();
+            mutilate(&mut message, &mut random);
+            let mut connection = api.connect()?;
+            // It may have been refused before it was sent.
+            let _ = connection.write(&message).and_then(|()| connection.finish_writing());
+            let answer = connection.until_closed()?;
+            let text = String::from_utf8_lossy(&answer[..answer.len().min(12)]);
+            let is_fault = text.starts_with("HTTP/1.1 5");
+            ensure!(!is_fault, "round {round}: {text} to {:?}", String::from_utf8_lossy(&message));
+        }
+        wait::until("no request is left over", || {
+            Ok(api.metric("berth_http_in_flight")? == Some(1.0))
+        })?;
+        wait::until("no connection is left over", || {
+            Ok(api.metric("berth_http_connections")? == Some(1.0))
+        })?;
+        api.get("/v2/app/manifests/1")?.expect(200)?;
+        api.push_image("after", "1", 9)?;
+    }
     Ok(())
 }
