@@ -8,6 +8,7 @@ mod conformance;
 mod context;
 mod crash;
 mod deny;
+mod faults;
 mod fuzz;
 mod lint;
 mod part;
@@ -35,7 +36,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything: set up, lint, deny, unit, conformance, clients, crash and fuzz in short
+    /// Everything: set up, lint, deny, unit, conformance, clients, faults, crash and fuzz in short
     Test,
     /// Install what the tests need: Debian packages, Go tools, cargo tools
     Setup,
@@ -49,6 +50,8 @@ enum Command {
     Conformance,
     /// Real clients against `berth serve`
     Clients,
+    /// `berth serve` on bad days: full disks, damaged databases, signals, crowds
+    Faults,
     /// Kill `berth serve` under load, 200 times
     Crash,
     /// The parsers of outside input against inputs that nobody thought of
@@ -75,6 +78,7 @@ fn main() -> Result<ExitCode> {
         Command::Unit => unit::parts(),
         Command::Conformance => conformance::parts(),
         Command::Clients => clients::parts(),
+        Command::Faults => faults::parts(),
         Command::Crash => crash::parts(),
         Command::Fuzz(arguments) => return fuzz::fuzz(&context, &arguments),
         Command::Bench(arguments) => return bench::bench(&context, &arguments),

@@ -13,7 +13,7 @@ use crate::part::Outcome;
 use crate::process::{output, run, succeeds};
 
 /// What the tests need beyond a Rust toolchain.
-const PACKAGES: [&str; 19] = [
+const PACKAGES: [&str; 22] = [
     // to build
     "gcc",
     "libc6-dev",
@@ -38,6 +38,10 @@ const PACKAGES: [&str; 19] = [
     "busybox-static",
     "debootstrap",
     "tar",
+    // to make disks that fill and fail
+    "e2fsprogs",
+    "mount",
+    "util-linux",
 ];
 
 /// Installs the packages that are missing.
