@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::part::{Outcome, Part};
+use crate::part::{Outcome, Part, Tests};
 use crate::process::{cargo, check, tests};
 use crate::tools::go;
 
@@ -49,7 +49,8 @@ pub(crate) fn build() -> Part {
 
 fn suite(context: &Context, program: &str, filter: &str) -> Result<Outcome> {
     if let Some(reason) = go::why_missing(context, program) {
-        return Outcome::not_run(reason);
+        let accepted = go::was_refused(context, program);
+        return Ok(Outcome::NotRun { tests: Tests::default(), reason, accepted });
     }
     if !context.berth().is_file() {
         return Outcome::not_run("berth is not built");

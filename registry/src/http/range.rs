@@ -42,8 +42,11 @@ impl ResolvedRanges {
             return Self::Unsatisfiable;
         }
         // Overlapping ranges can add up to many times the content.
-        let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.end - part.start));
-        if parts.len() > 1 && total > size { Self::Whole } else { Self::Parts(parts) }
+        let total = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.end - part.start));
+        match total {
+            Some(total) if total <= size => Self::Parts(parts),
+            _ => Self::Whole,
+        }
     }
 }
 
