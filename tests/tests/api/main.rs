@@ -7,6 +7,7 @@ mod api;
 mod blobs;
 mod face;
 mod faulty_store;
+mod h2c;
 mod isolation;
 mod listings;
 mod manifests;
