@@ -123,6 +123,21 @@ impl BodyReader {
         Next::Batch(batch)
     }
 
+    /// Adds what comes to a batch until it is full or the body ends. Can be given up at any time;
+    /// what has come by then is in the batch.
+    pub(super) async fn gather(&mut self, batch: &mut Batch<'_>) {
+        while batch.len < BATCH && self.ended.is_none() {
+            match self.frames.next().await {
+                Some(Ok(chunk)) => {
+                    batch.len += chunk.len();
+                    batch.chunks.push(chunk);
+                }
+                Some(Err(reason)) => self.ended = Some(Err(BodyError::Broken(reason))),
+                None => self.ended = Some(Ok(())),
+            }
+        }
+    }
+
     /// Reads a whole body of at most `limit` bytes; `None` when it is longer.
     pub(crate) async fn collect(&mut self, limit: usize) -> Result<Option<Bytes>, BodyError> {
         let mut whole: Vec<u8> = Vec::new();

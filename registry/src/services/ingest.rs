@@ -29,14 +29,42 @@ impl Ingest {
     ) -> Result<Option<BodyError>, RegistryError> {
         let mut next = body.next(memory).await;
         loop {
-            match next {
+            let batch = match next {
                 Next::End => return Ok(None),
                 Next::Failed(error) => return Ok(Some(error)),
-                Next::Batch(batch) => {
-                    let read_on = async { Ok(body.next(memory).await) };
-                    ((), next) = tokio::try_join!(self.process(batch), read_on)?;
+                Next::Batch(batch) => batch,
+            };
+            let processing = self.process(batch);
+            tokio::pin!(processing);
+            let mut processed = false;
+            next = {
+                let reading = body.next(memory);
+                tokio::pin!(reading);
+                loop {
+                    tokio::select! {
+                        result = &mut processing, if !processed => {
+                            result?;
+                            processed = true;
+                        }
+                        next = &mut reading => break next,
+                    }
+                }
+            };
+            if processed {
+                continue;
+            }
+            // The next batch grows while it would have to wait anyway: each hand-over to other
+            // threads costs the same, however little it carries.
+            if let Next::Batch(batch) = &mut next {
+                tokio::select! {
+                    result = &mut processing => {
+                        result?;
+                        continue;
+                    }
+                    () = body.gather(batch) => {}
                 }
             }
+            processing.await?;
         }
     }
 
