@@ -72,6 +72,12 @@ impl Request {
         self
     }
 
+    /// Method and target, for people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{} {}", self.method, self.target)
+    }
+
     /// The head as it goes over the wire.
     #[must_use]
     pub fn head(&self) -> Vec<u8> {
@@ -187,8 +193,7 @@ impl Connection {
             Err(error) if !is_disconnect(&error) => return Err(error.into()),
             _ => {}
         }
-        self.answer(request.method == "HEAD")
-            .with_context(|| format!("{} {}", request.method, request.target))
+        self.answer(request.method == "HEAD").with_context(|| request.line())
     }
 
     /// Sends bytes, whatever they mean.

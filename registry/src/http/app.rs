@@ -125,7 +125,11 @@ impl App {
         let label = action.as_ref().map_or("malformed", Action::label);
         let answered = match action {
             Ok(action) => self.distribution(action, request, config, connection).await,
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                let (head, body) = request.into_parts();
+                discard(&mut self.body_reader(body, &config), &head.headers).await;
+                Err(error.into())
+            }
         };
         let mut response = answered.unwrap_or_else(|error| {
             log_error(label, id, &error);
@@ -165,8 +169,8 @@ impl App {
         // not dropped with the connection.
         let task = self.registry.writes.spawn(async move {
             let result = handle(action, &mut context).await;
-            if result.is_err() && !context.headers.contains_key(EXPECT) {
-                context.body.discard(DISCARD_LIMIT).await;
+            if result.is_err() {
+                discard(&mut context.body, &context.headers).await;
             }
             result
         });
@@ -278,6 +282,13 @@ impl RequestIds {
         // Writing to a string does not fail, and hexadecimal digits are a header value.
         let _ = write!(id, "{:08x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed));
         HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
+    }
+}
+
+/// Reads the rest of a refused body, unless its client waits to be asked for it.
+async fn discard(body: &mut BodyReader, headers: &HeaderMap) {
+    if !headers.contains_key(EXPECT) {
+        body.discard(DISCARD_LIMIT).await;
     }
 }
 
