@@ -20,7 +20,7 @@ pub struct Registry {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) metadata: Arc<dyn MetadataStore>,
     /// Memory for upload bodies that are on their way to the store, in KiB.
-    pub(crate) upload_memory: Semaphore,
+    pub(crate) upload_memory: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
     pub(crate) health: StorageHealth,
     /// Requests that change something, each a task that outlives its connection.
@@ -36,12 +36,12 @@ impl Registry {
     ) -> Self {
         let upload_memory = config.http.limits.uploadmemory.bytes() / 1024;
         // Never less than two batches, or no upload could overlap reading and writing.
-        let upload_memory = usize::try_from(upload_memory).unwrap_or(usize::MAX).max(512);
+        let upload_memory = usize::try_from(upload_memory).unwrap_or(usize::MAX).max(1024);
         Self {
             config: ArcSwap::new(config),
             blobs,
             metadata,
-            upload_memory: Semaphore::new(upload_memory.min(Semaphore::MAX_PERMITS)),
+            upload_memory: Arc::new(Semaphore::new(upload_memory.min(Semaphore::MAX_PERMITS))),
             metrics: Metrics::new(),
             health: StorageHealth::default(),
             writes: TaskTracker::new(),

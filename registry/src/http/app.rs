@@ -19,7 +19,7 @@ use super::handlers::{Context, handle};
 use super::{ApiError, operations, render};
 use crate::observe::AccessRecord;
 use crate::server::sendfile::SendfileConnection;
-use crate::services::BodyReader;
+use crate::services::{self, BodyPump, BodyReader};
 use crate::{AccessLog, Registry, RegistryError};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -127,7 +127,11 @@ impl App {
             Ok(action) => self.distribution(action, request, config, connection).await,
             Err(error) => {
                 let (head, body) = request.into_parts();
-                discard(&mut self.body_reader(body, &config), &head.headers).await;
+                let (pump, mut body) = self.body(body, &head.headers, &config);
+                tokio::select! {
+                    () = discard(&mut body, &head.headers) => {}
+                    () = pump.run() => {}
+                }
                 Err(error.into())
             }
         };
@@ -147,9 +151,12 @@ impl App {
         connection: Arc<ConnectionInfo>,
     ) -> Result<Response<Body>, ApiError> {
         let (head, body) = request.into_parts();
-        let body = match action.is_write() {
-            true => self.body_reader(body, &config),
-            false => BodyReader::empty(),
+        let (pump, body) = match action.is_write() {
+            true => {
+                let (pump, body) = self.body(body, &head.headers, &config);
+                (Some(pump), body)
+            }
+            false => (None, BodyReader::empty()),
         };
         let http = &config.http;
         let base_url = format!("{}{}", http.external_url().unwrap_or_default(), http.path_prefix());
@@ -162,24 +169,29 @@ impl App {
             connection,
             base_url,
         };
-        if !action.is_write() {
+        let Some(pump) = pump else {
             return handle(action, &mut context).await;
-        }
+        };
         // What a client began runs to its end, even when the client goes: a task of its own is
         // not dropped with the connection.
-        let task = self.registry.writes.spawn(async move {
+        let mut task = self.registry.writes.spawn(async move {
             let result = handle(action, &mut context).await;
             if result.is_err() {
                 discard(&mut context.body, &context.headers).await;
             }
             result
         });
-        task.await.unwrap_or_else(|error| {
+        let result = tokio::select! {
+            biased;
+            result = &mut task => result,
+            () = pump.run() => task.await,
+        };
+        result.unwrap_or_else(|error| {
             Err(RegistryError::Internal { cause: error.to_string() }.into())
         })
     }
 
-    fn body_reader(&self, body: Incoming, config: &Config) -> BodyReader {
+    fn body(&self, body: Incoming, headers: &HeaderMap, config: &Config) -> (BodyPump, BodyReader) {
         let received = self.registry.metrics.received_bytes.clone();
         let frames = http_body_util::BodyDataStream::new(body).map(move |frame| match frame {
             Ok(bytes) => {
@@ -188,7 +200,9 @@ impl App {
             }
             Err(error) => Err(error.to_string()),
         });
-        BodyReader::new(frames, config.http.limits.bodytimeout.get())
+        let idle_limit = config.http.limits.bodytimeout.get();
+        let memory = self.registry.upload_memory.clone();
+        services::body(frames, awaits_continue(headers), idle_limit, memory)
     }
 }
 
@@ -287,9 +301,15 @@ impl RequestIds {
 
 /// Reads the rest of a refused body, unless its client waits to be asked for it.
 async fn discard(body: &mut BodyReader, headers: &HeaderMap) {
-    if !headers.contains_key(EXPECT) {
+    if !awaits_continue(headers) {
         body.discard(DISCARD_LIMIT).await;
     }
+}
+
+/// Whether a client waits to be told to send its body. The one expectation that there is is the
+/// one that this header names (RFC 9110 section 10.1.1).
+fn awaits_continue(headers: &HeaderMap) -> bool {
+    headers.contains_key(EXPECT)
 }
 
 fn is_distribution_path(path: &str) -> bool {

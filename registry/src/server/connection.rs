@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::deadline::{Deadlines, Phase, Watched};
+use super::repoll::Repoll;
 use super::sendfile::{SendfileConnection, SendfileStream};
 use crate::http::{App, ConnectionInfo};
 
@@ -121,15 +122,17 @@ async fn until_stopped<C>(connection: C, info: &ConnectionInfo, stop: Cancellati
 where
     C: GracefulConnection<Error: std::fmt::Display>,
 {
-    tokio::pin!(connection);
-    let result = tokio::select! {
-        result = &mut connection => result,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let driven = async {
+        tokio::pin!(connection);
+        tokio::select! {
+            result = &mut connection => result,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
-    if let Err(error) = result {
+    if let Err(error) = Repoll::new(std::pin::pin!(driven)).await {
         debug!(remote = %info.remote, %error, "connection ended");
     }
 }

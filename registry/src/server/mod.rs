@@ -3,6 +3,7 @@
 mod connection;
 mod deadline;
 mod listener;
+mod repoll;
 pub(crate) mod sendfile;
 
 pub use listener::{Listener, Server};

@@ -1,7 +1,6 @@
 use berth_oci::{Algorithm, Digest, Hasher};
 use berth_storage_backends::{BlobContent, OpenBlob, StoreError, UploadWriter};
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 
 use super::body::{Batch, BodyError, BodyReader, Next};
 use crate::{DigestMismatch, RegistryError};
@@ -25,50 +24,17 @@ impl Ingest {
     pub(super) async fn take(
         &mut self,
         body: &mut BodyReader,
-        memory: &Semaphore,
     ) -> Result<Option<BodyError>, RegistryError> {
-        let mut next = body.next(memory).await;
         loop {
-            let batch = match next {
+            match body.next().await {
                 Next::End => return Ok(None),
                 Next::Failed(error) => return Ok(Some(error)),
-                Next::Batch(batch) => batch,
-            };
-            let processing = self.process(batch);
-            tokio::pin!(processing);
-            let mut processed = false;
-            next = {
-                let reading = body.next(memory);
-                tokio::pin!(reading);
-                loop {
-                    tokio::select! {
-                        result = &mut processing, if !processed => {
-                            result?;
-                            processed = true;
-                        }
-                        next = &mut reading => break next,
-                    }
-                }
-            };
-            if processed {
-                continue;
+                Next::Batch(batch) => self.process(batch).await?,
             }
-            // The next batch grows while it would have to wait anyway: each hand-over to other
-            // threads costs the same, however little it carries.
-            if let Next::Batch(batch) = &mut next {
-                tokio::select! {
-                    result = &mut processing => {
-                        result?;
-                        continue;
-                    }
-                    () = body.gather(batch) => {}
-                }
-            }
-            processing.await?;
         }
     }
 
-    async fn process(&mut self, batch: Batch<'_>) -> Result<(), RegistryError> {
+    async fn process(&mut self, batch: Batch) -> Result<(), RegistryError> {
         let hashed = hash(self.hasher.clone(), batch.chunks.clone(), batch.len);
         let (hasher, written) = tokio::join!(hashed, self.writer.write(batch.chunks));
         written?;

@@ -16,7 +16,7 @@ mod uploads;
 
 use std::time::Duration;
 
-pub(crate) use body::BodyReader;
+pub(crate) use body::{BodyPump, BodyReader, body};
 pub(crate) use health::StorageHealth;
 pub(crate) use manifests::PushManifest;
 pub use tasks::BackgroundTasks;

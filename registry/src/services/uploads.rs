@@ -127,7 +127,7 @@ impl Registry {
         let writer = self.blobs.continue_upload(&handle, 0).await?;
         let hasher = Hasher::new(digest.algorithm());
         let mut ingest = Ingest { writer, hasher, offset: 0 };
-        let taken = match ingest.take(body, &self.upload_memory).await {
+        let taken = match ingest.take(body).await {
             Ok(None) => place.check_len(ingest.offset),
             Ok(Some(error)) => Err(error.into()),
             Err(error) => Err(error),
@@ -175,7 +175,7 @@ impl Registry {
         mut ingest: Ingest,
         body: &mut BodyReader,
     ) -> Result<(Ingest, Option<BodyError>), RegistryError> {
-        match ingest.take(body, &self.upload_memory).await {
+        match ingest.take(body).await {
             Ok(broken) => Ok((ingest, broken)),
             Err(error) => {
                 drop(ingest);
