@@ -35,6 +35,11 @@ pub(super) fn digest(bytes: &[u8]) -> Result<Digest, Fault> {
     Digest::from_hash(algorithm(code.into())?, hash).ok_or(malformed)
 }
 
+/// A digest as hexadecimal text, which `unhex` makes what [`digest_bytes`] is.
+pub(super) fn digest_hex(digest: &Digest) -> String {
+    format!("{:02x}{}", algorithm_code(digest.algorithm()), digest.hex())
+}
+
 /// The digests as a JSON array of hexadecimal texts, which one statement reads with `json_each`
 /// and `unhex`, however many there are.
 pub(super) fn digest_array<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> String {
@@ -43,11 +48,8 @@ pub(super) fn digest_array<'a>(digests: impl IntoIterator<Item = &'a Digest>) ->
         if json.len() > 1 {
             json.push(',');
         }
-        json.push_str(match digest.algorithm() {
-            Algorithm::Sha256 => "\"00",
-            Algorithm::Sha512 => "\"01",
-        });
-        json.push_str(&digest.hex());
+        json.push('"');
+        json.push_str(&digest_hex(digest));
         json.push('"');
     }
     json.push(']');

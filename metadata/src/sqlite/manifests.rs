@@ -4,6 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
 use bytes::Bytes;
+use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
@@ -26,11 +27,49 @@ pub(super) async fn find(
         }
     };
     let row: Option<(Vec<u8>, String, Vec<u8>)> = query.fetch_optional(connection).await?;
-    row.map(|(digest, media_type, payload)| {
-        let digest = encoding::digest(&digest)?;
-        Ok(Arc::new(ManifestRecord { digest, media_type, payload: Bytes::from(payload) }))
-    })
-    .transpose()
+    row.map(|(digest, media_type, payload)| record(&digest, media_type, payload)).transpose()
+}
+
+/// Finds many at once. The answers stand in the order of the keys.
+pub(super) async fn find_many<'a>(
+    connection: &mut SqliteConnection,
+    keys: impl Iterator<Item = (&'a RepositoryName, &'a Reference)>,
+) -> Result<Vec<Option<Arc<ManifestRecord>>>, Fault> {
+    let keys: Vec<Key> =
+        keys.map(|(repository, reference)| Key::of(repository, reference)).collect();
+    let sought = serde_json::to_string(&keys).map_err(|_| Fault::Malformed("list of manifests"))?;
+    let rows: Vec<(i64, Vec<u8>, String, Vec<u8>)> =
+        sqlx::query_as(FIND_MANY).bind(sought).fetch_all(connection).await?;
+    let mut found = vec![None; keys.len()];
+    for (place, digest, media_type, payload) in rows {
+        let place = usize::try_from(place).ok().and_then(|place| found.get_mut(place));
+        *place.ok_or(Fault::Malformed("place"))? = Some(record(&digest, media_type, payload)?);
+    }
+    Ok(found)
+}
+
+/// A repository with a tag or a digest, as [`FIND_MANY`] reads them.
+#[derive(Serialize)]
+struct Key<'a>(&'a str, Option<&'a str>, Option<String>);
+
+impl<'a> Key<'a> {
+    fn of(repository: &'a RepositoryName, reference: &'a Reference) -> Self {
+        match reference {
+            Reference::Tag(tag) => Self(repository.as_str(), Some(tag.as_str()), None),
+            Reference::Digest(digest) => {
+                Self(repository.as_str(), None, Some(encoding::digest_hex(digest)))
+            }
+        }
+    }
+}
+
+fn record(
+    digest: &[u8],
+    media_type: String,
+    payload: Vec<u8>,
+) -> Result<Arc<ManifestRecord>, Fault> {
+    let digest = encoding::digest(digest)?;
+    Ok(Arc::new(ManifestRecord { digest, media_type, payload: Bytes::from(payload) }))
 }
 
 pub(super) const FIND_BY_TAG: &str = "
@@ -45,6 +84,21 @@ pub(super) const FIND_BY_DIGEST: &str = "
     FROM repositories r
     JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
     WHERE r.name = $1";
+
+/// `CROSS JOIN` keeps SQLite to this order of tables: from what is sought to what is found.
+pub(super) const FIND_MANY: &str = "
+    SELECT q.key, m.digest, m.media_type, m.payload
+    FROM json_each($1) q
+    CROSS JOIN repositories r ON r.name = q.value ->> 0
+    CROSS JOIN tags t ON t.repository_id = r.id AND t.name = q.value ->> 1
+    CROSS JOIN manifests m ON m.id = t.manifest_id
+    WHERE q.value ->> 1 IS NOT NULL
+    UNION ALL
+    SELECT q.key, m.digest, m.media_type, m.payload
+    FROM json_each($1) q
+    CROSS JOIN repositories r ON r.name = q.value ->> 0
+    CROSS JOIN manifests m ON m.repository_id = r.id AND m.digest = unhex(q.value ->> 2)
+    WHERE q.value ->> 2 IS NOT NULL";
 
 /// See [`MetadataStore::put_manifest`](crate::MetadataStore::put_manifest).
 pub(super) struct Put(pub(super) NewManifest);

@@ -4,6 +4,7 @@
 //! - `writer` commits everything that is queued in one transaction (group commit).
 //! - `connections` are the readers; each read is one statement, so one snapshot.
 //! - `cache` answers repeated reads of manifests and blobs without SQL.
+//! - `lookups` has manifests that are asked for at the same time looked up by one statement.
 //! - `blobs`, `manifests`, `tags`, `repositories`, `uploads` and `outbox` hold the SQL, by subject.
 
 mod blobs;
@@ -11,6 +12,7 @@ mod cache;
 mod connections;
 mod encoding;
 mod fault;
+mod lookups;
 mod manifests;
 mod migrations;
 mod open;

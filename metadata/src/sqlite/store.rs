@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::cache::Cache;
 use super::connections::{Connections, Lease};
 use super::fault::Fault;
+use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{blobs, manifests, outbox, referrers, repositories, tags, uploads};
@@ -30,6 +31,7 @@ pub struct SqliteStore {
     readers: Arc<Connections>,
     writer: Writer,
     cache: Arc<Cache>,
+    lookups: Lookups,
     outbox_filled: Arc<Notify>,
 }
 
@@ -90,7 +92,8 @@ impl SqliteStore {
             lock,
         })
         .map_err(|error| MetadataError::Open { path: path.clone(), reason: error.to_string() })?;
-        let store = Self { path, readers, writer, cache, outbox_filled };
+        let lookups = Lookups::default();
+        let store = Self { path, readers, writer, cache, lookups, outbox_filled };
         let nothing_left = match store.reader().await {
             Ok(mut connection) => outbox::is_empty(&mut connection).await,
             Err(fault) => Err(fault),
@@ -237,7 +240,8 @@ impl MetadataStore for SqliteStore {
             Ok(record) => return Ok(Some(record)),
             Err(epoch) => epoch,
         };
-        let record = read!(self, manifests::find(repository, reference))?;
+        let record = self.lookups.find(&self.readers, repository, reference).await;
+        let record = record.map_err(|fault| self.explain(fault))?;
         if let Some(record) = &record {
             self.cache.keep_manifest(repository, reference, epoch, record);
         }

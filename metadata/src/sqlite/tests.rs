@@ -202,6 +202,7 @@ async fn no_statement_scans_or_sorts_a_table() {
         blobs::UNLINK,
         manifests::FIND_BY_TAG,
         manifests::FIND_BY_DIGEST,
+        manifests::FIND_MANY,
         manifests::MISSING,
         manifests::STORE,
         manifests::REFER_AND_TAG,

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use berth_metadata::{MountSource, NewManifest, UploadProgress};
 use berth_oci::Reference;
@@ -155,4 +156,43 @@ pub async fn a_dropped_request_leaves_no_half_state(store: Store) {
         .await
         .unwrap();
     assert!(mounted.is_some());
+}
+
+pub async fn manifests_asked_for_at_the_same_time_are_each_answered_with_their_own(store: Store) {
+    for number in 0..40 {
+        let (name, payload) = (format!("app{}", number % 4), format!("payload {number}"));
+        push_manifest(&store, tagged(&name, &payload, &[&format!("v{number}")])).await;
+    }
+    // By tag, by digest, in the wrong repository, absent, and given up by whoever asked.
+    let mut readers = JoinSet::new();
+    for number in 0..40 {
+        let (payload_there, store) = (format!("payload {number}"), store.clone());
+        let home = format!("app{}", number % 4);
+        let elsewhere = format!("app{}", (number + 1) % 4);
+        let by_digest = Reference::Digest(digest(&payload_there));
+        let by_name = by_tag(&format!("v{number}"));
+        for (name, reference, expected) in [
+            (home.clone(), by_name.clone(), Some(payload_there.clone())),
+            (home.clone(), by_digest.clone(), Some(payload_there)),
+            (elsewhere.clone(), by_name, None),
+            (elsewhere, by_digest, None),
+            (home, by_tag("absent"), None),
+            ("nowhere".to_owned(), by_tag("v1"), None),
+        ] {
+            let store = store.clone();
+            readers.spawn(async move {
+                assert_eq!(
+                    payload(&store, &name, &reference).await,
+                    expected,
+                    "{name} {reference}"
+                );
+            });
+        }
+        readers.spawn(async move {
+            let reference = Reference::Digest(digest("payload 0"));
+            let asked = payload(&store, "app0", &reference);
+            let _ = tokio::time::timeout(Duration::ZERO, asked).await;
+        });
+    }
+    readers.join_all().await;
 }

@@ -73,6 +73,7 @@ macro_rules! metadata_suite {
                 concurrency:
                     pushes_of_many_clients_all_arrive,
                     reads_see_what_was_acknowledged_before,
+                    manifests_asked_for_at_the_same_time_are_each_answered_with_their_own,
                     one_of_many_finishers_wins,
                     one_of_many_chunks_advances,
                     a_dropped_request_leaves_no_half_state;
