@@ -47,13 +47,37 @@ pub(crate) fn chosen(root: &Value) -> Vec<(&'static str, &'static Node)> {
         .collect()
 }
 
+/// An empty text in the section of a remote store counts as not set, as in `registry:2`: templates write
+/// `accesskey: ""` for credentials of the instance.
+pub(crate) fn drop_empty_texts(root: &mut Value) {
+    // `filesystem` would fall back to a directory that nobody meant, and says so instead.
+    let names: Vec<_> =
+        drivers().map(|(name, _)| name).filter(|name| *name != "filesystem").collect();
+    let storage = root.get_mut("storage").and_then(Value::as_mapping_mut);
+    for (_, section) in storage
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| name.as_str().is_some_and(|name| names.contains(&name)))
+    {
+        drop_empty(section);
+    }
+}
+
+fn drop_empty(value: &mut Value) {
+    let Some(mapping) = value.as_mapping_mut() else { return };
+    mapping.retain(|_, value| value.as_str() != Some(""));
+    mapping.values_mut().for_each(drop_empty);
+}
+
 fn drivers() -> impl Iterator<Item = (&'static str, &'static Node)> {
     let storage = schema::tree().child("storage").map(Node::children).unwrap_or_default();
     storage.iter().filter(|(_, node)| node.driver).map(|(name, node)| (name.as_str(), node))
 }
 
 fn usable() -> String {
-    let names =
-        drivers().filter(|(_, node)| node.refused.is_none()).map(|(name, _)| format!("`{name}`"));
-    names.collect::<Vec<_>>().join(" or ")
+    let names: Vec<_> = drivers().map(|(name, _)| format!("`{name}`")).collect();
+    match names.split_last() {
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
 }

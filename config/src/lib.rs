@@ -9,7 +9,7 @@
 //!
 //! | extension | meaning |
 //! |---|---|
-//! | `x-berth-type` | what the text is, for people: `duration`, `size`, `path`, `pattern` |
+//! | `x-berth-type` | what the text is, for people: `duration`, `size`, `path`, `pattern`, `network` |
 //! | `x-berth-default` | the default in words, where it depends on other keys |
 //! | `x-berth-reload` | a reload applies a change of this key (or section); without it a restart is needed |
 //! | `x-berth-secret` | never shown |
@@ -21,6 +21,7 @@
 
 mod catalog;
 mod check;
+mod cidr;
 mod document;
 mod driver;
 mod duration;
@@ -45,6 +46,7 @@ mod storage;
 mod validation;
 
 pub use catalog::Catalog;
+pub use cidr::Cidr;
 pub use duration::GoDuration;
 pub use environment::variables;
 pub use error::ConfigError;
@@ -60,7 +62,8 @@ pub use root::Config;
 pub use secret::Secret;
 pub use size::ByteSize;
 pub use storage::{
-    BlobDescriptorCache, Cache, Delete, Driver, Filesystem, InMemory, Maintenance, ReadOnly,
-    Redirect, Storage, Tag, UploadPurging,
+    Azure, AzureCredentials, AzureCredentialsType, BlobDescriptorCache, Cache, Delete, Driver,
+    EndpointType, Filesystem, Gcs, InMemory, Maintenance, ObjectAcl, Oss, ReadOnly, Redirect,
+    Remote, S3, Storage, Swift, Tag, UploadPurging,
 };
 pub use validation::{Blobs, Indexes, Manifests, Platform, Platforms, Urls, Validation};

@@ -10,7 +10,7 @@ use crate::document::{self, Position, SyntaxError};
 use crate::environment::{self, Setting, Settings};
 use crate::error::ConfigError;
 use crate::path::KeyPath;
-use crate::root::{ROOT_WITH_FILE, ROOT_WITHOUT_FILE};
+use crate::root::{DATABASE, ROOT_WITH_FILE, ROOT_WITHOUT_FILE};
 use crate::schema;
 use crate::{Config, check, driver, notice};
 
@@ -100,7 +100,8 @@ impl Source<'_> {
         check::drivers(&value, &self)?;
         let mut notices = self.settings.notices.clone();
         notices.extend(notice::of_ignored_keys(&value));
-        self.fill_in_root_directory(&mut value)?;
+        driver::drop_empty_texts(&mut value);
+        self.fill_in_places(&mut value)?;
         let config: Config = serde_path_to_error::deserialize(&value).map_err(|error| {
             let path = KeyPath::from(error.path());
             self.invalid(&path, &error.into_inner().to_string())
@@ -120,18 +121,20 @@ impl Source<'_> {
         Ok(value)
     }
 
-    /// The default depends on whether there is a file, so that `berth config show` tells which it is.
-    fn fill_in_root_directory(&self, value: &mut Value) -> Result<(), ConfigError> {
-        let path = KeyPath::of("storage.filesystem.rootdirectory");
-        let in_memory = KeyPath::of("storage.inmemory").find(value).is_some();
-        if in_memory || path.find(value).is_some() {
+    /// Defaults that depend on whether there is a file, so that `berth config show` tells which they are.
+    fn fill_in_places(&self, value: &mut Value) -> Result<(), ConfigError> {
+        let root = if self.path.is_some() { ROOT_WITH_FILE } else { ROOT_WITHOUT_FILE };
+        let (key, place) = match driver::chosen(value).first() {
+            None | Some(("filesystem", _)) => ("storage.filesystem.rootdirectory", root.to_owned()),
+            Some(("inmemory", _)) => return Ok(()),
+            Some(_) => ("metadata.sqlite.path", format!("{root}/{DATABASE}")),
+        };
+        let path = KeyPath::of(key);
+        if path.find(value).is_some() {
             return Ok(());
         }
-        let root = if self.path.is_some() { ROOT_WITH_FILE } else { ROOT_WITHOUT_FILE };
-        environment::apply(
-            value,
-            &Setting { path, variable: String::new(), value: Value::from(root) },
-        )
+        let value_there = Value::from(place);
+        environment::apply(value, &Setting { path, variable: String::new(), value: value_there })
     }
 
     /// Where a key was set: a variable, or a place in the file. For a key that was not set itself it is what set

@@ -21,7 +21,7 @@ pub struct Metadata {
 pub struct Sqlite {
     /// The file. Keep it on a local disk: SQLite's locks are not safe on network file systems.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-berth-type" = "path", "x-berth-default" = "`berth.db` in the root directory; in memory when blobs are"))]
+    #[schemars(extend("x-berth-type" = "path", "x-berth-default" = "`berth.db` in the root directory, or where it would be when blobs are in a remote store; in memory when blobs are"))]
     pub path: Option<PathBuf>,
     /// Connections for reading.
     pub readers: u32,

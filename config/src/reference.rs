@@ -181,7 +181,7 @@ fn without_effect(page: &mut String) {
     page.push_str("They are accepted with a line in the log.\n\n| Key | Why |\n|---|---|\n");
     listed(page, |node| node.ignored.as_deref());
     page.push_str("\n## Sections of `registry:2` that are refused\n\n");
-    page.push_str("To ignore them would be unsafe. A section that is empty asks for nothing and is accepted; a driver is not.\n\n| Section | What to do |\n|---|---|\n");
+    page.push_str("To ignore them would be unsafe. A section that is empty asks for nothing and is accepted.\n\n| Section | What to do |\n|---|---|\n");
     listed(page, |node| node.refused.as_deref());
 }
 

@@ -17,6 +17,9 @@ pub(crate) const ROOT_WITH_FILE: &str = "/var/lib/registry";
 /// Where blobs go when there is no configuration file.
 pub(crate) const ROOT_WITHOUT_FILE: &str = "./berth-data";
 
+/// The name of the database in the directory it is in.
+pub(crate) const DATABASE: &str = "berth.db";
+
 /// The configuration of a Berth registry: a superset of `registry:2`'s `config.yml`. Every key has a default that works.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -103,7 +106,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The directory that holds blobs and, unless told otherwise, the database; `None` when blobs are in memory.
+    /// The directory that holds blobs and, unless told otherwise, the database; `None` when blobs are in memory or in a
+    /// remote store.
     ///
     /// It is `storage.filesystem.rootdirectory`. [`Config::load`] fills that key in when it is missing:
     /// `/var/lib/registry` (as in `registry:2`) when there is a configuration file, `./berth-data` when there is none,
@@ -118,15 +122,21 @@ impl Config {
                     .and_then(|filesystem| filesystem.rootdirectory.as_deref());
                 Some(named.unwrap_or(Path::new(ROOT_WITHOUT_FILE)))
             }
-            Driver::InMemory => None,
+            _ => None,
         }
     }
 
     /// The SQLite file: `metadata.sqlite.path`, or `berth.db` in the [root directory](Self::root_directory);
     /// `None` when blobs, and so metadata, are in memory.
+    ///
+    /// With blobs in a remote store [`Config::load`] fills `metadata.sqlite.path` in when it is missing, with
+    /// `berth.db` where the root directory would be.
     pub fn database_path(&self) -> Option<PathBuf> {
-        let root = self.root_directory()?;
-        Some(self.metadata.sqlite.path.clone().unwrap_or_else(|| root.join("berth.db")))
+        if self.storage.driver() == Driver::InMemory {
+            return None;
+        }
+        let root = self.root_directory().unwrap_or(Path::new(ROOT_WITHOUT_FILE));
+        Some(self.metadata.sqlite.path.clone().unwrap_or_else(|| root.join(DATABASE)))
     }
 
     /// The effective configuration as YAML, for people. Secrets read `<redacted>`; sections that have no effect

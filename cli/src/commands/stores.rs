@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use berth_config::{Config, Driver};
 use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
 use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore};
@@ -26,6 +26,10 @@ pub(crate) async fn open(config: &Config) -> Result<Stores> {
             })?;
             Arc::new(store)
         }
+        driver => bail!(
+            "`storage.{}`: this build of berth does not have the driver yet: use `filesystem` or `inmemory`",
+            driver.name()
+        ),
     };
     let location = match config.database_path() {
         Some(path) => SqliteLocation::File(path),

@@ -21,7 +21,6 @@ fn below(
     source: &Source<'_>,
 ) -> Result<(), ConfigError> {
     if let Some(message) = &node.refused
-        && !node.driver
         && !is_empty(value)
     {
         return Err(ConfigError::NotInThisBuild {
@@ -115,7 +114,7 @@ fn elsewhere(name: &str) -> Option<String> {
     if places.len() == 1 { places.pop() } else { None }
 }
 
-/// Exactly one driver, and one that this build has.
+/// No more than one driver.
 pub(crate) fn drivers(value: &Value, source: &Source<'_>) -> Result<(), ConfigError> {
     let chosen = driver::chosen(value);
     if chosen.len() > 1 {
@@ -126,18 +125,7 @@ pub(crate) fn drivers(value: &Value, source: &Source<'_>) -> Result<(), ConfigEr
         );
         return Err(source.invalid(&driver::section(), &message));
     }
-    let [(name, node)] = chosen.as_slice() else { return Ok(()) };
-    match &node.refused {
-        None => Ok(()),
-        Some(message) => {
-            let path = driver::section().key(name);
-            Err(ConfigError::NotInThisBuild {
-                at: source.at(&path),
-                key: path.to_string(),
-                message: message.clone(),
-            })
-        }
-    }
+    Ok(())
 }
 
 /// What the types cannot say.

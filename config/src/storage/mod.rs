@@ -1,11 +1,26 @@
 //! The `storage` section.
 
+mod azure;
+mod gcs;
+mod oss;
+mod remote;
+mod s3;
+mod swift;
+
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{GoDuration, Opaque};
+pub use azure::{Azure, AzureCredentials, AzureCredentialsType};
+pub use gcs::Gcs;
+pub use oss::Oss;
+pub use remote::Remote;
+pub use s3::{ObjectAcl, S3};
+pub use swift::{EndpointType, Swift};
+
+use crate::{Cidr, GoDuration, Opaque};
 
 /// Where blobs are kept. Exactly one driver is named; without any it is `filesystem`.
 ///
@@ -22,25 +37,25 @@ pub struct Storage {
     #[schemars(extend("x-berth-driver" = true))]
     pub inmemory: Option<InMemory>,
     /// Blobs are in Amazon S3 or a compatible store.
-    #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-driver" = true, "x-berth-refused" = "this build of berth does not have the s3 driver yet: use `filesystem` or `inmemory`"))]
-    pub s3: Opaque,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-berth-driver" = true))]
+    pub s3: Option<S3>,
     /// Blobs are in Azure Blob Storage.
-    #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-driver" = true, "x-berth-refused" = "this build of berth does not have the azure driver yet: use `filesystem` or `inmemory`"))]
-    pub azure: Opaque,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-berth-driver" = true))]
+    pub azure: Option<Azure>,
     /// Blobs are in Google Cloud Storage.
-    #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-driver" = true, "x-berth-refused" = "this build of berth does not have the gcs driver yet: use `filesystem` or `inmemory`"))]
-    pub gcs: Opaque,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-berth-driver" = true))]
+    pub gcs: Option<Gcs>,
     /// Blobs are in OpenStack Swift.
-    #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-driver" = true, "x-berth-refused" = "this build of berth does not have the swift driver yet: use `filesystem` or `inmemory`"))]
-    pub swift: Opaque,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-berth-driver" = true))]
+    pub swift: Option<Swift>,
     /// Blobs are in Aliyun OSS.
-    #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-driver" = true, "x-berth-refused" = "this build of berth does not have the oss driver yet: use `filesystem` or `inmemory`"))]
-    pub oss: Opaque,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-berth-driver" = true))]
+    pub oss: Option<Oss>,
     /// Deletion of blobs and manifests.
     pub delete: Delete,
     /// Redirects of blob reads to the store.
@@ -56,17 +71,61 @@ pub struct Storage {
 impl Storage {
     /// The driver that was chosen.
     pub fn driver(&self) -> Driver {
-        if self.inmemory.is_some() { Driver::InMemory } else { Driver::Filesystem }
+        let named = [
+            (self.inmemory.is_some(), Driver::InMemory),
+            (self.s3.is_some(), Driver::S3),
+            (self.azure.is_some(), Driver::Azure),
+            (self.gcs.is_some(), Driver::Gcs),
+            (self.swift.is_some(), Driver::Swift),
+            (self.oss.is_some(), Driver::Oss),
+        ];
+        let chosen = named.into_iter().find(|(is_named, _)| *is_named);
+        chosen.map_or(Driver::Filesystem, |(_, driver)| driver)
+    }
+
+    /// What all drivers of remote stores have, from the one that was chosen; `None` when blobs are on this machine.
+    pub fn remote(&self) -> Option<Remote<'_>> {
+        let s3 = self.s3.as_ref().map(S3::remote);
+        let azure = || self.azure.as_ref().map(Azure::remote);
+        let gcs = || self.gcs.as_ref().map(Gcs::remote);
+        let swift = || self.swift.as_ref().map(Swift::remote);
+        let oss = || self.oss.as_ref().map(Oss::remote);
+        s3.or_else(azure).or_else(gcs).or_else(swift).or_else(oss)
     }
 }
 
-/// The storage drivers of this build.
+/// The storage drivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driver {
     /// Files in a directory. Ask [`Config::root_directory`](crate::Config::root_directory) which.
     Filesystem,
     /// Memory.
     InMemory,
+    /// Amazon S3 or a compatible store: [`Storage::s3`].
+    S3,
+    /// Azure Blob Storage: [`Storage::azure`].
+    Azure,
+    /// Google Cloud Storage: [`Storage::gcs`].
+    Gcs,
+    /// OpenStack Swift: [`Storage::swift`].
+    Swift,
+    /// Aliyun OSS: [`Storage::oss`].
+    Oss,
+}
+
+impl Driver {
+    /// The key of the driver in `storage`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Filesystem => "filesystem",
+            Self::InMemory => "inmemory",
+            Self::S3 => "s3",
+            Self::Azure => "azure",
+            Self::Gcs => "gcs",
+            Self::Swift => "swift",
+            Self::Oss => "oss",
+        }
+    }
 }
 
 /// Parameters of the filesystem driver.
@@ -98,11 +157,28 @@ pub struct Delete {
 }
 
 /// Redirects of blob reads to the store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Redirect {
-    /// Whether blobs always pass through the registry. The drivers of this build never redirect.
+    /// Whether blobs always pass through the registry. Those of `filesystem` and `inmemory` always do.
     pub disable: bool,
+    /// Networks of clients that cannot reach the store, `10.0.0.0/8` or a single address: they are never redirected.
+    pub except: Vec<Cidr>,
+    /// How long the URL that a client is redirected to can be used, up to 7 days.
+    pub expiry: GoDuration,
+}
+
+impl Default for Redirect {
+    fn default() -> Self {
+        Self { disable: false, except: Vec::new(), expiry: GoDuration::from_secs(20 * 60) }
+    }
+}
+
+impl Redirect {
+    /// Whether a client may be sent to the store.
+    pub fn permits(&self, client: IpAddr) -> bool {
+        !self.disable && !self.except.iter().any(|network| network.contains(client))
+    }
 }
 
 /// Caches of blob descriptors.
