@@ -36,5 +36,12 @@ pub(crate) fn of_values(config: &Config) -> Vec<String> {
             config.http.addr
         ));
     }
+    if let Some(remote) = config.storage.remote().filter(|remote| remote.skipverify) {
+        let key = if remote.name == "swift" { "insecureskipverify" } else { "skipverify" };
+        lines.push(format!(
+            "`storage.{}.{key}` is set: whoever is on the way to the store can read and change everything; `ca` trusts a private authority",
+            remote.name
+        ));
+    }
     lines
 }

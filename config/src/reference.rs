@@ -8,6 +8,14 @@ use crate::schema::{self, Kind, Node};
 
 const EXAMPLE: &str = include_str!("../examples/config.yml");
 
+const STORES: [(&str, &str); 5] = [
+    ("Amazon S3 or a compatible store", include_str!("../examples/s3.yml")),
+    ("Azure Blob Storage", include_str!("../examples/azure.yml")),
+    ("Google Cloud Storage", include_str!("../examples/gcs.yml")),
+    ("OpenStack Swift", include_str!("../examples/swift.yml")),
+    ("Aliyun OSS", include_str!("../examples/oss.yml")),
+];
+
 const INTRODUCTION: &str = "\
 <!-- Rendered from the schema in config/. After a change there: BERTH_UPDATE_DOCS=1 cargo test -p berth-config -->
 # Configuration
@@ -58,8 +66,8 @@ holds an underscore, so a variable means one key only. Case does not matter.
   the file's.
 - A name of your own choice (a header, a log field) that is all upper case is taken in lower case, unless the file
   spells it otherwise.
-- `_FILE` works on every key; one newline at the end of the file is dropped. A file that cannot be read is an error.
-  `REGISTRY_HEALTH_FILE` is the key `health.file`.
+- `_FILE` works on every key; one newline at the end of the file is dropped, and from a secret all of them, wherever it
+  comes from. A file that cannot be read is an error. `REGISTRY_HEALTH_FILE` is the key `health.file`.
 - Setting a key twice (`REGISTRY_HTTP_SECRET` and `REGISTRY_HTTP_SECRET_FILE`) is an error.
 - A `REGISTRY_` variable that is no key is ignored with a warning: orchestrators set some, `REGISTRY_PORT` for one.
 
@@ -77,6 +85,7 @@ key marked *restart* is logged and waits for the next start. A configuration tha
 pub fn reference_markdown() -> String {
     let mut page = format!("{INTRODUCTION}\n## A complete example\n\n```yaml\n{EXAMPLE}```\n\n");
     index(&mut page);
+    stores(&mut page);
     page.push_str(RULES);
     page.push_str(ENVIRONMENT);
     page.push_str(RELOAD);
@@ -103,6 +112,16 @@ fn index(page: &mut String) {
         let _ = writeln!(page, "| [`{name}`](#{name}) | {} |", cell(&section.description));
     }
     page.push('\n');
+}
+
+fn stores(page: &mut String) {
+    page.push_str(
+        "## Remote stores\n\nWith blobs in one of these the database stays on a local disk: `metadata.sqlite.path`. Keep secrets out of the\n\
+         file: `REGISTRY_STORAGE_S3_SECRETKEY_FILE=/run/secrets/s3` and the like.\n\n",
+    );
+    for (name, example) in STORES {
+        let _ = write!(page, "{name}:\n\n```yaml\n{example}```\n\n");
+    }
 }
 
 fn rows(page: &mut String, node: &Node, reload: bool) {

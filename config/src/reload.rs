@@ -2,8 +2,8 @@
 
 use yaml_serde::{Mapping, Value};
 
-use crate::Config;
 use crate::schema::{self, Kind, Node};
+use crate::{Config, Storage};
 
 impl Config {
     /// The keys that differ between two configurations and that a reload (SIGHUP) cannot apply; for these the server
@@ -13,8 +13,25 @@ impl Config {
         let as_value = |config: &Self| yaml_serde::to_value(config).unwrap_or_default();
         let mut keys = Vec::new();
         compare(schema::tree(), &as_value(old), &as_value(new), &mut keys);
+        if let Some(driver) = secret_change(&old.storage, &new.storage)
+            && !keys.iter().any(|key| key.starts_with(driver))
+        {
+            keys.push(driver);
+        }
         keys
     }
+}
+
+/// The driver whose parameters differ. Secrets are all alike once they are shown, so a new one is found only here.
+fn secret_change(old: &Storage, new: &Storage) -> Option<&'static str> {
+    let differs = [
+        ("storage.s3", old.s3 != new.s3),
+        ("storage.azure", old.azure != new.azure),
+        ("storage.gcs", old.gcs != new.gcs),
+        ("storage.swift", old.swift != new.swift),
+        ("storage.oss", old.oss != new.oss),
+    ];
+    differs.into_iter().find(|(_, differs)| *differs).map(|(driver, _)| driver)
 }
 
 fn compare(node: &'static Node, old: &Value, new: &Value, keys: &mut Vec<&'static str>) {

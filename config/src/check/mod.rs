@@ -1,5 +1,7 @@
 //! Checks beyond types: unknown keys, sections that cannot be honoured, values that do not go together.
 
+mod storage;
+
 use yaml_serde::Value;
 
 use crate::error::ConfigError;
@@ -156,6 +158,7 @@ pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigE
             return invalid(key, "it must be more than 0".to_owned());
         }
     }
+    storage::storage(config, &invalid)?;
     http(config, &invalid)
 }
 

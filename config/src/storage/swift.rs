@@ -20,7 +20,7 @@ pub struct Swift {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-berth-default" = "what `authurl` says"))]
     pub authversion: Option<u32>,
-    /// The user.
+    /// The user that berth is to the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The user's password.
@@ -153,7 +153,7 @@ impl Swift {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EndpointType {
-    /// For everybody.
+    /// The address for everybody.
     #[default]
     Public,
     /// For machines in the same cloud.

@@ -142,7 +142,7 @@ fn a_file_variable_reads_the_value_from_the_file() {
         path.to_str().unwrap().to_owned()
     };
     for (content, secret) in
-        [("s\n", "s"), ("s", "s"), ("s\r\n", "s"), ("s\n\n", "s\n"), (" 0123 \n", " 0123 ")]
+        [("s\n", "s"), ("s", "s"), ("s\r\n", "s"), ("s\n\n", "s"), (" 0123 \n", " 0123 ")]
     {
         let config = with_env(&[("REGISTRY_HTTP_SECRET_FILE", &file("secret", content))]);
         assert_eq!(config.http.secret.unwrap().expose(), secret, "{content:?}");
@@ -227,7 +227,7 @@ fn what_is_wrong_with_a_variable_is_said_with_its_name() {
         ),
         (
             &[("REGISTRY_STORAGE", "floppy")],
-            "REGISTRY_STORAGE: `storage`: there is no storage driver `floppy`: use `filesystem` or `inmemory`",
+            "REGISTRY_STORAGE: `storage`: there is no storage driver `floppy`: use `azure`, `filesystem`, `gcs`, `inmemory`, `oss`, `s3` or `swift`",
         ),
         (
             &[("REGISTRY_STORAGE_DELETE_ENABLED", "maybe")],

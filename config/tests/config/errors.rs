@@ -20,8 +20,8 @@ fn a_mistake_is_told_with_its_place_and_key() {
             "config.yml:1:24: unknown key `storage.filesystem.rootdir`",
         ),
         (
-            "rootdirectory: /a\n",
-            "config.yml:1:1: unknown key `rootdirectory`, did you mean `storage.filesystem.rootdirectory`?",
+            "maxentries: 1\n",
+            "config.yml:1:1: unknown key `maxentries`, did you mean `catalog.maxentries`?",
         ),
         ("something: null\n", "config.yml:1:1: unknown key `something`"),
         (
@@ -68,7 +68,7 @@ fn a_mistake_is_told_with_its_place_and_key() {
         ("version: 0.2\n", "config.yml:1:1: `version`: there is no version `0.2`: write `0.1`"),
         (
             "storage: floppy\n",
-            "config.yml:1:1: `storage`: there is no storage driver `floppy`: use `filesystem` or `inmemory`",
+            "config.yml:1:1: `storage`: there is no storage driver `floppy`: use `azure`, `filesystem`, `gcs`, `inmemory`, `oss`, `s3` or `swift`",
         ),
         (
             "storage: {filesystem: {}, inmemory: {}}",

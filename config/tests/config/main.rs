@@ -8,6 +8,7 @@ mod reference;
 mod registry2;
 mod reload;
 mod sections;
+mod stores;
 
 use berth_config::{Config, ConfigError, Loaded};
 

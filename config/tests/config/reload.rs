@@ -6,7 +6,7 @@ use crate::config;
 
 #[test]
 fn changes_that_need_a_restart_are_named() {
-    let cases: [(&str, &[&str]); 18] = [
+    let cases: [(&str, &[&str]); 20] = [
         ("", &[]),
         ("log: {level: debug, accesslog: {disabled: true}}", &[]),
         ("storage: {delete: {enabled: true}, maintenance: {readonly: {enabled: true}}}", &[]),
@@ -26,6 +26,11 @@ fn changes_that_need_a_restart_are_named() {
         ),
         ("storage: inmemory", &["storage.filesystem", "storage.inmemory"]),
         (
+            "storage: {s3: {bucket: b, region: r}}",
+            &["metadata.sqlite.path", "storage.filesystem", "storage.s3"],
+        ),
+        ("storage: {redirect: {except: [10.0.0.0/8]}}", &["storage.redirect.except"]),
+        (
             "metadata: {sqlite: {path: /a, readers: 9}}",
             &["metadata.sqlite.path", "metadata.sqlite.readers"],
         ),
@@ -44,4 +49,15 @@ fn changes_that_need_a_restart_are_named() {
         );
         assert!(Config::restart_needed(&config(yaml), &config(yaml)).is_empty(), "{yaml}");
     }
+}
+
+#[test]
+fn a_new_secret_of_a_store_needs_a_restart_though_it_shows_alike() {
+    let with = |secret: &str| {
+        config(&format!(
+            "storage: {{s3: {{bucket: b, region: r, accesskey: a, secretkey: {secret}}}}}"
+        ))
+    };
+    assert_eq!(Config::restart_needed(&with("x"), &with("y")), ["storage.s3"]);
+    assert!(Config::restart_needed(&with("x"), &with("x")).is_empty());
 }
