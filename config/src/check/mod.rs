@@ -1,5 +1,6 @@
 //! Checks beyond types: unknown keys, sections that cannot be honoured, values that do not go together.
 
+mod section;
 mod storage;
 
 use yaml_serde::Value;

@@ -1,6 +1,7 @@
 //! Checks of the `storage` section: what the drivers of remote stores need, and what does not go together.
 
 use super::Invalid;
+use super::section::Section;
 use crate::error::ConfigError;
 use crate::{
     Azure, AzureCredentialsType, ByteSize, Config, Gcs, GoDuration, Oss, Remote, S3, Secret, Swift,
@@ -29,7 +30,7 @@ pub(super) fn storage(config: &Config, invalid: Invalid<'_>) -> Result<(), Confi
         return invalid("storage.redirect.expiry", message.to_owned());
     }
     let Some(remote) = storage.remote() else { return Ok(()) };
-    let section = Section { name: remote.name, invalid };
+    let section = Section::new(remote.name, invalid);
     if let Some(s3) = &storage.s3 {
         self::s3(s3, &section)?;
     }
@@ -98,7 +99,7 @@ fn s3(s3: &S3, section: &Section<'_>) -> Result<(), ConfigError> {
         ("useragent", s3.useragent.as_deref()),
     ])?;
     section.needs(("keyid", s3.keyid.is_some()), ("encrypt: true", s3.encrypt), NO_ENCRYPTION)?;
-    if let Some(class @ ("GLACIER" | "DEEP_ARCHIVE")) = s3.storageclass.as_deref() {
+    if let Some(class @ ("GLACIER" | "DEEP_ARCHIVE")) = s3.storage_class() {
         return section.fail(
             "storageclass",
             &format!("objects in `{class}` cannot be read at once: write for example `GLACIER_IR`"),
@@ -295,119 +296,8 @@ fn oss(oss: &Oss, section: &Section<'_>) -> Result<(), ConfigError> {
 
 const NO_ENCRYPTION: &str = "without it nothing is encrypted with that key";
 
-/// A section of `storage`, to complain about its keys. No message holds a value that may be secret.
-struct Section<'s> {
-    name: &'static str,
-    invalid: Invalid<'s>,
-}
-
-impl Section<'_> {
-    fn fail(&self, key: &str, message: &str) -> Result<(), ConfigError> {
-        (self.invalid)(&format!("storage.{}.{key}", self.name), message.to_owned())
-    }
-
-    /// A bucket, a container or an account: it must be there.
-    fn name_of(&self, key: &str, value: Option<&str>) -> Result<(), ConfigError> {
-        match value {
-            None => self.fail(key, "it must be set"),
-            Some(name) if name.contains('/') => self.fail(
-                key,
-                &format!("`{name}` is not a name: a directory goes into {}", self.directory()),
-            ),
-            // A container of Swift may have white space in its name.
-            Some(name) if name != name.trim() || name.contains(char::is_control) => {
-                self.fail(key, NOT_A_WORD)
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn directory(&self) -> &'static str {
-        if self.name == "swift" { "`prefix`" } else { "`rootdirectory`" }
-    }
-
-    /// Two keys that are set together or not at all.
-    fn pair(&self, a: (&str, bool), b: (&str, bool), or: &str) -> Result<(), ConfigError> {
-        match (a, b) {
-            ((set, true), (missing, false)) | ((missing, false), (set, true)) => {
-                self.fail(missing, &format!("it must be set, because `{set}` is: set it, {or}"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// A key that means nothing without another.
-    fn needs(&self, key: (&str, bool), other: (&str, bool), why: &str) -> Result<(), ConfigError> {
-        if !key.1 || other.1 {
-            return Ok(());
-        }
-        self.fail(
-            key.0,
-            &format!("it needs `{}`: {why}; set that too, or remove this key", other.0),
-        )
-    }
-
-    /// Values without any white space.
-    fn words(&self, values: &[(&str, Option<&str>)]) -> Result<(), ConfigError> {
-        let is_word = |text: &str| {
-            !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
-        };
-        match values.iter().find(|(_, value)| value.is_some_and(|text| !is_word(text))) {
-            Some((key, _)) => self.fail(key, NOT_A_WORD),
-            None => Ok(()),
-        }
-    }
-
-    /// Values of one line.
-    fn lines(&self, values: &[(&str, Option<&str>)]) -> Result<(), ConfigError> {
-        let is_line = |text: &str| !text.is_empty() && !text.contains(char::is_control);
-        match values.iter().find(|(_, value)| value.is_some_and(|text| !is_line(text))) {
-            Some((key, _)) => self.fail(
-                key,
-                "it is empty or holds a line break or another control character: copy it again, on one line",
-            ),
-            None => Ok(()),
-        }
-    }
-
-    /// A URL, or a host and a port.
-    fn endpoint(&self, key: &str, value: Option<&str>) -> Result<(), ConfigError> {
-        match value {
-            Some(text) if !is_endpoint(text) => self.fail(
-                key,
-                &format!("`{text}` is not a URL: write for example `https://store.example.org`"),
-            ),
-            _ => Ok(()),
-        }
-    }
-
-    fn chunksize(&self, size: ByteSize, limits: (ByteSize, ByteSize)) -> Result<(), ConfigError> {
-        let (least, most) = limits;
-        if (least..=most).contains(&size) {
-            return Ok(());
-        }
-        self.fail(
-            "chunksize",
-            &format!("`{size}` is not from `{least}` to `{most}`, which the store needs: write for example `10MiB`"),
-        )
-    }
-}
-
-const NOT_A_WORD: &str =
-    "it is empty or holds white space: copy it again, with no space or line break around or in it";
-
 fn exposed(secret: &Option<Secret>) -> Option<&str> {
     secret.as_ref().map(Secret::expose)
-}
-
-fn is_endpoint(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let rest = rest.unwrap_or(text);
-    !rest.is_empty()
-        && !rest.starts_with(['/', ':'])
-        && !rest.contains("://")
-        && !rest.contains(['?', '#', '@'])
-        && super::is_printable(rest)
 }
 
 fn is_proxy(text: &str) -> bool {

@@ -11,6 +11,21 @@ use crate::{ByteSize, GoDuration, Opaque, Secret};
 /// The region that stores other than Amazon's expect when none is configured.
 const ANY_REGION: &str = "us-east-1";
 
+/// Amazon's storage classes, and `NONE` for none.
+const CLASSES: [&str; 11] = [
+    "NONE",
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "GLACIER_IR",
+    "DEEP_ARCHIVE",
+    "OUTPOSTS",
+    "EXPRESS_ONEZONE",
+];
+
 /// Blobs are in Amazon S3 or a compatible store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -167,9 +182,12 @@ impl S3 {
         self.forcepathstyle.unwrap_or(self.regionendpoint.is_some())
     }
 
-    /// The storage class to name to the store.
+    /// The storage class to name to the store, if any. Amazon's are known in any case, as in `registry:2`; those of
+    /// other stores are taken as they stand.
     pub fn storage_class(&self) -> Option<&str> {
-        self.storageclass.as_deref().filter(|class| !class.eq_ignore_ascii_case("none"))
+        let class = self.storageclass.as_deref()?;
+        let known = CLASSES.into_iter().find(|known| known.eq_ignore_ascii_case(class));
+        Some(known.unwrap_or(class)).filter(|class| *class != "NONE")
     }
 
     pub(super) fn remote(&self) -> Remote<'_> {

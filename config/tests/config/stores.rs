@@ -61,7 +61,7 @@ fn what_every_store_has_is_the_same_for_each() {
 }
 
 #[test]
-fn the_endpoint_of_s3_follows_secure_and_brings_path_style() {
+fn what_s3_is_told_follows_from_what_is_set() {
     let cases = [
         ("", None, false),
         (", forcepathstyle: true", None, true),
@@ -76,9 +76,17 @@ fn the_endpoint_of_s3_follows_secure_and_brings_path_style() {
         assert_eq!(s3.endpoint().as_deref(), endpoint, "{more}");
         assert_eq!(s3.is_path_style(), path_style, "{more}");
     }
-    let elsewhere = config("storage: {s3: {bucket: b, regionendpoint: a, storageclass: NONE}}");
-    let s3 = elsewhere.storage.s3.unwrap();
-    assert_eq!((s3.region(), s3.storage_class()), ("us-east-1", None));
+    for (class, named) in [
+        ("NONE", None),
+        ("none", None),
+        ("standard_ia", Some("STANDARD_IA")),
+        ("Cold", Some("Cold")),
+    ] {
+        let s3 = storage(S3, &format!(", storageclass: {class}")).s3.unwrap();
+        assert_eq!(s3.storage_class(), named, "{class}");
+    }
+    let elsewhere = config("storage: {s3: {bucket: b, regionendpoint: a}}");
+    assert_eq!(elsewhere.storage.s3.unwrap().region(), "us-east-1");
 }
 
 #[test]
@@ -247,7 +255,7 @@ fn what_is_missing_or_wrong_is_told_with_its_key() {
             "`ftp://a` is not a URL",
         ),
         (&format!("{S3}, regionendpoint: 'https://'}}}}"), "s3.regionendpoint", "is not a URL"),
-        (&format!("{S3}, storageclass: GLACIER}}}}"), "s3.storageclass", "cannot be read at once"),
+        (&format!("{S3}, storageclass: glacier}}}}"), "s3.storageclass", "cannot be read at once"),
         (&format!("{S3}, objectacl: open}}}}"), "s3.objectacl", "`open` is none of `private`"),
         (&format!("{S3}, useragent: \"a\\nb\"}}}}"), "s3.useragent", "line break"),
         ("storage: azure", "azure.accountname", "it must be set"),
