@@ -3,6 +3,7 @@
 pub(crate) mod cargo;
 pub(crate) mod debian;
 pub(crate) mod go;
+pub(crate) mod stores;
 
 use std::env;
 use std::path::{Path, PathBuf};

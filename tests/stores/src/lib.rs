@@ -1,0 +1,26 @@
+//! Real object-store servers for the tests, one struct each, and a proxy that misbehaves in front of them.
+//!
+//! | struct | protocol | server |
+//! |---|---|---|
+//! | [`VersityGateway`] | S3 | Versity's gateway, a production server, on a folder |
+//! | [`Moto`] | S3 | moto, a second implementation that shares no code with the first |
+//! | [`Azurite`] | Azure Blob | Microsoft's own emulator |
+//!
+//! A server starts on a free loopback port with its data in a temporary folder, answers when `start` returns, holds
+//! one bucket, and ends with its value, or at the latest with the process that started it. [`install`] puts the
+//! programs into the cache of the development tools, which `cargo xtask setup` does.
+
+mod azurite;
+mod cache;
+mod folder;
+mod http;
+pub mod install;
+mod moto;
+mod program;
+mod s3;
+mod versity;
+
+pub use azurite::Azurite;
+pub use moto::Moto;
+pub use s3::S3Access;
+pub use versity::VersityGateway;

@@ -1,0 +1,67 @@
+//! Versity's S3 gateway over a folder: an S3 server that is used in production.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use crate::program::{Program, loopback, on_free_port};
+use crate::{S3Access, cache, folder, http};
+
+pub(crate) const VERSION: &str = "v1.8.0";
+pub(crate) const MODULE: &str = "github.com/versity/versitygw";
+
+/// Where it is in the cache.
+pub(crate) fn path() -> PathBuf {
+    Path::new(&format!("versitygw-{VERSION}")).join("versitygw")
+}
+
+/// A gateway with one bucket.
+///
+/// Requests are signed with version 4 and checked. Conditional puts, multipart uploads, presigned URLs and ranges
+/// work as in S3, but for one thing: a key that ends in a slash or lies below an object (`a` and `a/b`) is refused,
+/// because keys are paths of files.
+#[derive(Debug)]
+pub struct VersityGateway {
+    _program: Program,
+    folder: TempDir,
+    access: S3Access,
+}
+
+impl VersityGateway {
+    /// Starts a gateway.
+    ///
+    /// # Errors
+    ///
+    /// It is not installed, or does not start.
+    pub fn start() -> Result<Self> {
+        on_free_port(Self::start_on)
+    }
+
+    fn start_on(port: u16) -> Result<Self> {
+        let program = cache::program(path())?;
+        let folder = folder::temporary()?;
+        let access = S3Access::new(port);
+        // A folder is a bucket.
+        fs::create_dir_all(folder.path().join("data").join(&access.bucket))?;
+        let mut program = Program::start(program, folder.path().join("log"), |command| {
+            command.args(["--port", &format!("127.0.0.1:{port}"), "--keep-alive", "--quiet"]);
+            command.args(["--access", &access.access_key, "--secret", &access.secret_key]);
+            command.args(["--region", &access.region]);
+            command.arg("posix").arg(folder.path().join("data"));
+        })?;
+        program.wait_until(|| http::answers(loopback(port), "/"))?;
+        Ok(Self { _program: program, folder, access })
+    }
+
+    /// Where it is and who may use it.
+    pub fn access(&self) -> &S3Access {
+        &self.access
+    }
+
+    /// The bucket on disk, for what is left behind: parts of unfinished uploads are under `.sgwtmp`.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data").join(&self.access.bucket)
+    }
+}
