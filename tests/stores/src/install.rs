@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{azurite, cache, moto, versity};
+use crate::{azurite, cache, moto, swift, versity};
 
 /// A server that is installed.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +21,11 @@ pub struct Tool {
 }
 
 /// Everything that this crate starts and Debian need not have.
-pub const TOOLS: [Tool; 3] = [
+pub const TOOLS: [Tool; 4] = [
     Tool { name: "versitygw", path: versity::path, build: build_versity },
     Tool { name: "moto", path: moto::path, build: install_moto },
     Tool { name: "azurite", path: azurite::path, build: install_azurite },
+    Tool { name: "swift", path: swift::path, build: install_swift },
 ];
 
 impl Tool {
@@ -89,6 +90,10 @@ fn go() -> Result<PathBuf> {
 
 fn install_moto(folder: &Path) -> Result<()> {
     python(folder, &[&format!("moto[server,s3]=={}", moto::VERSION)])
+}
+
+fn install_swift(folder: &Path) -> Result<()> {
+    python(folder, &[&format!("swift=={}", swift::VERSION), swift::MIDDLEWARE])
 }
 
 /// A virtual environment with the packages. It is made in place: its programs hold its path.

@@ -5,6 +5,8 @@
 //! | [`VersityGateway`] | S3 | Versity's gateway, a production server, on a folder |
 //! | [`Moto`] | S3 | moto, a second implementation that shares no code with the first |
 //! | [`Azurite`] | Azure Blob | Microsoft's own emulator |
+//! | [`Swift`] | OpenStack Swift, Keystone v3 | Swift itself, behind a Keystone of ours |
+//! | [`Gcs`] | Google Cloud Storage, XML API | ours, in this process |
 //!
 //! A server starts on a free loopback port with its data in a temporary folder, answers when `start` returns, holds
 //! one bucket, and ends with its value, or at the latest with the process that started it. [`install`] puts the
@@ -13,14 +15,22 @@
 mod azurite;
 mod cache;
 mod folder;
+mod gcs;
+mod host;
 mod http;
 pub mod install;
 mod moto;
 mod program;
+pub mod proxy;
 mod s3;
+mod swift;
 mod versity;
+mod xml;
 
 pub use azurite::Azurite;
+pub use gcs::Gcs;
 pub use moto::Moto;
+pub use proxy::{Fault, FaultProxy};
 pub use s3::S3Access;
+pub use swift::{Swift, SwiftUser};
 pub use versity::VersityGateway;
