@@ -135,8 +135,8 @@ impl State {
             (&Method::GET, "/v3") => {
                 json_answer(StatusCode::OK, &json!({"version": version(host)}))
             }
-            (&Method::POST, "/v3/auth/tokens") => self.log_in(&body.to_bytes()),
-            (&Method::GET | &Method::HEAD, "/v3/auth/tokens") => self.look_up(&head.headers),
+            (&Method::POST, "/v3/auth/tokens") => self.log_in(host, &body.to_bytes()),
+            (&Method::GET | &Method::HEAD, "/v3/auth/tokens") => self.look_up(host, &head.headers),
             (&Method::DELETE, "/v3/auth/tokens") => {
                 let subject = head.headers.get("x-subject-token").and_then(|id| id.to_str().ok());
                 self.tokens().issued.remove(subject.unwrap_or_default());
@@ -146,7 +146,7 @@ impl State {
         }
     }
 
-    fn log_in(&self, body: &[u8]) -> Response<Body> {
+    fn log_in(&self, host: &str, body: &[u8]) -> Response<Body> {
         let auth: Value = serde_json::from_slice(body).unwrap_or_default();
         let Some((user, method)) = who(&auth["auth"]) else {
             return refuse(
@@ -159,36 +159,35 @@ impl State {
             tokens.logins += 1;
         }
         let (id, token) = tokens.issue(user, method);
-        let mut answer = json_answer(StatusCode::CREATED, &self.describe(&token));
+        let mut answer = json_answer(StatusCode::CREATED, &self.describe(host, &token));
         if let Ok(id) = HeaderValue::from_str(&id) {
             answer.headers_mut().insert("x-subject-token", id);
         }
         answer
     }
 
-    fn look_up(&self, headers: &HeaderMap) -> Response<Body> {
+    fn look_up(&self, host: &str, headers: &HeaderMap) -> Response<Body> {
         let tokens = self.tokens();
         if tokens.valid(headers.get("x-auth-token")).is_none() {
             let message = "The request you have made requires authentication.";
             return refuse(StatusCode::UNAUTHORIZED, message);
         }
         match tokens.valid(headers.get("x-subject-token")) {
-            Some(token) => json_answer(StatusCode::OK, &self.describe(token)),
+            Some(token) => json_answer(StatusCode::OK, &self.describe(host, token)),
             None => refuse(StatusCode::NOT_FOUND, "Could not find token."),
         }
     }
 
-    fn describe(&self, token: &Token) -> Value {
+    fn describe(&self, host: &str, token: &Token) -> Value {
         let domain = json!({"id": "default", "name": DOMAIN});
         let (project, id) = match token.user {
             USER => (PROJECT, PROJECT_ID),
             _ => ("service", "service"),
         };
-        let endpoint = |interface: &str| {
-            json!({
-                "id": interface, "interface": interface, "region": REGION, "region_id": REGION,
-                "url": format!("{}/v1/AUTH_{id}", self.store),
-            })
+        let service = |name: &str, kind: &str, url: String| {
+            let endpoint = |interface: &str| json!({"id": format!("{name}-{interface}"), "interface": interface, "region": REGION, "region_id": REGION, "url": url});
+            let endpoints = ["public", "internal", "admin"].map(endpoint);
+            json!({"id": name, "name": name, "type": kind, "endpoints": endpoints})
         };
         json!({"token": {
             "methods": [token.method],
@@ -199,10 +198,10 @@ impl State {
             "audit_ids": ["audit"],
             "issued_at": time(token.issued),
             "expires_at": time(token.expires),
-            "catalog": [{
-                "id": "swift", "name": "swift", "type": "object-store",
-                "endpoints": [endpoint("public"), endpoint("internal")],
-            }],
+            "catalog": [
+                service("swift", "object-store", format!("{}/v1/AUTH_{id}", self.store)),
+                service("keystone", "identity", format!("http://{host}/v3")),
+            ],
         }})
     }
 }

@@ -7,10 +7,13 @@ import sys
 
 import eventlet
 from swift.common import utils
+from swift.common.utils import logs
 from swift.common.wsgi import get_hub
 
 eventlet.hubs.use_hub(get_hub())
 utils.eventlet_monkey_patch()
+# Errors go to standard error, not to syslog.
+logs.get_swift_logger.console_handler4logger = {}
 
 from eventlet import wsgi
 from swift.common.ring import RingBuilder
