@@ -7,6 +7,7 @@
 //! | [`Azurite`] | Azure Blob | Microsoft's own emulator |
 //! | [`Swift`] | OpenStack Swift, Keystone v3 | Swift itself, behind a Keystone of ours |
 //! | [`Gcs`] | Google Cloud Storage, XML API | ours, in this process |
+//! | [`Oss`] | Alibaba Cloud OSS | ours, in this process |
 //!
 //! A server starts on a free loopback port with its data in a temporary folder, answers when `start` returns, holds
 //! one bucket, and ends with its value, or at the latest with the process that started it. [`install`] puts the
@@ -20,6 +21,7 @@ mod host;
 mod http;
 pub mod install;
 mod moto;
+mod oss;
 mod program;
 pub mod proxy;
 mod s3;
@@ -30,6 +32,7 @@ mod xml;
 pub use azurite::Azurite;
 pub use gcs::Gcs;
 pub use moto::Moto;
+pub use oss::Oss;
 pub use proxy::{Fault, FaultProxy};
 pub use s3::S3Access;
 pub use swift::{Swift, SwiftUser};
