@@ -24,7 +24,13 @@ from werkzeug.serving import run_simple
 run_simple('127.0.0.1', int(sys.argv[1]), create_backend_app('s3'), threaded=True, request_handler=MotoRequestHandler)
 ";
 
-/// An S3 server with one bucket. It keeps everything in memory and checks no signature.
+/// An S3 server with one bucket, which keeps everything in memory.
+///
+/// Conditional puts and completions, the smallest part size, ranges, list order, batch deletes, encryption headers and
+/// storage classes are as in S3. What is not, at this version:
+/// - no signature is checked, nor the expiry of a presigned URL;
+/// - every multipart upload was initiated in 2010, so by age each one is abandoned, and all come in one page;
+/// - completing an upload that is no more answers 500, not `NoSuchUpload`.
 #[derive(Debug)]
 pub struct Moto {
     _program: Program,

@@ -19,9 +19,12 @@ pub(crate) fn path() -> PathBuf {
 
 /// A gateway with one bucket.
 ///
-/// Requests are signed with version 4 and checked. Conditional puts, multipart uploads, presigned URLs and ranges
-/// work as in S3, but for one thing: a key that ends in a slash or lies below an object (`a` and `a/b`) is refused,
-/// because keys are paths of files.
+/// Signatures (version 4 only), regions, conditional puts and completions, the smallest part size, ranges, presigned
+/// URLs with their expiry, list order and batch deletes are as in S3. What is not, at this version:
+/// - a key below an object (`a` and `a/b`) is refused with `ObjectParentIsFile`, because keys are paths of files;
+/// - the uploads of a bucket page by `key-marker` alone: with `upload-id-marker` it answers `InvalidArgument`;
+/// - completing an upload that is no more answers `InvalidPart`, not `NoSuchUpload`;
+/// - encryption and storage classes are accepted and ignored.
 #[derive(Debug)]
 pub struct VersityGateway {
     _program: Program,

@@ -1,4 +1,5 @@
 //! The OSS server by its own protocol, signed here.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use std::time::SystemTime;
 

@@ -1,4 +1,5 @@
 //! The proxy, before a store of this crate.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};
 
@@ -140,6 +141,23 @@ async fn an_upload_is_cut_and_a_connection_refused() {
     }
     let answer = case.get().send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "application/octet-stream");
+}
+
+#[tokio::test]
+async fn frozen_lists_lag_behind_the_store() {
+    let case = Case::new().await;
+    let list = async || {
+        let url = format!("{}/{}?list-type=2", case.proxy.endpoint(), case.server.bucket());
+        let list = case.client.get(url).bearer_auth(case.server.token()).send().await.unwrap();
+        list.text().await.unwrap().contains("<Key>object</Key>")
+    };
+    assert!(list().await);
+    case.proxy.freeze_lists();
+    let delete = case.client.delete(case.url()).bearer_auth(case.server.token());
+    assert_eq!(delete.send().await.unwrap().status(), 204);
+    assert!(list().await);
+    case.proxy.heal();
+    assert!(!list().await);
 }
 
 #[tokio::test]

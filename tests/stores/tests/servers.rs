@@ -1,4 +1,5 @@
 //! Each server, by the client that the drivers use.
+#![allow(clippy::expect_used, clippy::unwrap_used, unreachable_pub)]
 
 mod suite;
 
@@ -27,6 +28,9 @@ async fn versity_checks_signatures() {
     let server = VersityGateway::start().unwrap();
     let stranger = S3Access { secret_key: "wrong".into(), ..server.access().clone() };
     suite::refuses(&s3(&stranger)).await;
+    let elsewhere = S3Access { region: "eu-west-1".into(), ..server.access().clone() };
+    let put = s3(&elsewhere).put(&"object".into(), PutPayload::from_static(b"x")).await;
+    assert!(put.is_err(), "{put:?}");
 }
 
 #[tokio::test]

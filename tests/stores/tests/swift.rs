@@ -1,4 +1,5 @@
 //! Swift by its own protocol, as no client of ours speaks it yet.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use berth_test_stores::{Swift, SwiftUser};
 use reqwest::{Client, Method, Response, StatusCode};

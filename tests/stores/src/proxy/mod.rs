@@ -7,7 +7,7 @@ mod body;
 mod fault;
 mod seen;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -17,9 +17,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
@@ -53,6 +54,9 @@ struct Plan {
     seen: Vec<Seen>,
     delay: Duration,
     next: VecDeque<Planned>,
+    /// The last answers to lists, by path and query.
+    lists: HashMap<Uri, Response<Bytes>>,
+    frozen: bool,
 }
 
 /// A fault for the next requests of some kind.
@@ -148,14 +152,20 @@ impl FaultProxy {
         self.state.plan().next.push_back(planned);
     }
 
+    /// From now on a list that was asked for before is answered as it was then: the store's lists lag.
+    pub fn freeze_lists(&self) {
+        self.state.plan().frozen = true;
+    }
+
     /// How many planned faults have not happened.
     pub fn pending(&self) -> usize {
         self.state.plan().next.iter().fold(0, |sum, planned| sum.saturating_add(planned.left))
     }
 
-    /// No more faults and no more delay.
+    /// No more faults, no more delay, and lists as they are.
     pub fn heal(&self) {
         let mut plan = self.state.plan();
+        plan.frozen = false;
         plan.next.clear();
         plan.delay = Duration::ZERO;
     }
@@ -177,6 +187,13 @@ impl State {
         plan.next.retain(|planned| planned.left > 0);
         plan.seen.push(seen);
         (plan.delay, fault)
+    }
+}
+
+impl State {
+    fn frozen_list(&self, uri: &Uri) -> Option<Response<Bytes>> {
+        let plan = self.plan();
+        plan.lists.get(uri).filter(|_| plan.frozen).cloned()
     }
 }
 
@@ -203,11 +220,13 @@ async fn pass(
     upstream: &Upstream,
     mut request: Request<Incoming>,
 ) -> io::Result<Response<Body>> {
-    let (delay, fault) = state.admit(Seen {
+    let seen = Seen {
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
-    });
+    };
+    let lists = seen.kind() == Kind::List;
+    let (delay, fault) = state.admit(seen);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
@@ -219,7 +238,11 @@ async fn pass(
         Some(Fault::Refuse) => return Err(io::Error::other("refused on purpose")),
         _ => {}
     }
-    *request.uri_mut() = upstream_uri(state.store, request.uri())?;
+    let uri = upstream_uri(state.store, request.uri())?;
+    if let Some(list) = state.frozen_list(&uri).filter(|_| lists) {
+        return Ok(list.map(Body::from));
+    }
+    *request.uri_mut() = uri.clone();
     let cut = match fault {
         Some(Fault::CutUpload(at)) => Some(BodyFault::Cut(at)),
         _ => None,
@@ -232,7 +255,15 @@ async fn pass(
         answer.into_body().collect().await.map_err(io::Error::other)?;
         return Err(io::Error::other("lost on purpose"));
     }
-    Ok(give(state, answer, fault.and_then(|fault| fault.of_body())))
+    let fault = fault.and_then(|fault| fault.of_body());
+    if !lists {
+        return Ok(give(state, answer, fault));
+    }
+    let (head, body) = answer.into_parts();
+    let list = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let list = Response::from_parts(head, list);
+    state.plan().lists.insert(uri, list.clone());
+    Ok(give(state, list.map(Full::new), fault))
 }
 
 /// Answers in the store's place, after the whole request: a store that sheds load does so too.
@@ -257,7 +288,11 @@ fn upstream_uri(store: SocketAddr, uri: &Uri) -> io::Result<Uri> {
     format!("http://{store}{path}").parse().map_err(io::Error::other)
 }
 
-fn give(state: &State, answer: Response<Incoming>, fault: Option<BodyFault>) -> Response<Body> {
+fn give<B>(state: &State, answer: Response<B>, fault: Option<BodyFault>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let (mut head, body) = answer.into_parts();
     if let (Some(BodyFault::Truncate(at)), Some(length)) =
         (fault, head.headers.get_mut(CONTENT_LENGTH))

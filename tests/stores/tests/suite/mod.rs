@@ -30,7 +30,7 @@ pub async fn objects(store: &impl ObjectStore) {
     assert_eq!(listed, names[..2].iter().map(|name| Path::from(*name)).collect::<Vec<_>>());
     let after = Path::from(names[0]);
     let listed = self::listed(store.list_with_offset(Some(&prefix), &after)).await;
-    assert_eq!(listed, [path.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&path));
     let folders = store.list_with_delimiter(None).await.unwrap();
     assert_eq!(folders.common_prefixes, [Path::from("docker"), Path::from("other")]);
 
