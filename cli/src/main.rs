@@ -16,12 +16,14 @@ use args::{Args, Command, ConfigCommand};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Two arenas and a quick return of unused pages: a server that idles should look like it.
+/// One arena, no caches of large pieces by thread, and a quick return of unused pages: the buffers
+/// of uploads are taken by one thread and given back by another, and what many arenas and threads
+/// keep of them is more than all that is in use.
 #[allow(non_upper_case_globals, unsafe_code)]
 // SAFETY: the allocator reads this symbol, a C string, before it starts; nothing else has the name.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static malloc_conf: Option<&'static std::ffi::c_char> = {
-    let text = c"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0";
+    let text = c"narenas:1,lg_tcache_max:15,dirty_decay_ms:200,muzzy_decay_ms:0";
     // SAFETY: a C string has a first byte.
     Some(unsafe { &*text.as_ptr() })
 };

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
 
 use crate::{
-    BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MountSource, NewManifest, NewUpload,
-    OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor, Upload, UploadProgress,
+    BlobLocation, BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MountSource,
+    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor,
+    Upload, UploadProgress,
 };
 
 /// The truth about names and the graph.
@@ -37,6 +38,9 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<BlobRecord>, MetadataError>;
+
+    /// Whether a blob is at this location of the store.
+    async fn blob_at(&self, location: &BlobLocation) -> Result<bool, MetadataError>;
 
     /// Links a blob that another repository has; `None` when the source does not link it.
     /// The link carries a lease of `lease`.

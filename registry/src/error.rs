@@ -52,6 +52,17 @@ pub enum RegistryError {
         /// The bytes that came.
         received: u64,
     },
+    /// The blob is larger than the store takes in parts of its size.
+    #[error("the store takes blobs of at most {limit} bytes as it is configured")]
+    BlobTooLarge {
+        /// The largest blob that it takes, in bytes.
+        limit: u64,
+    },
+    /// The digest's algorithm is not the session's, and the store cannot read the bytes again.
+    #[error(
+        "the upload session was begun for another digest algorithm; begin one with ?digest-algorithm= and send the content again"
+    )]
+    UploadNotReadable,
     /// Nothing came for too long.
     #[error("no byte of the body came within the time limit")]
     BodyTimeout,
@@ -122,6 +133,7 @@ impl From<StoreError> for RegistryError {
             StoreError::Busy => Self::UploadBusy,
             StoreError::UploadLost { .. } => Self::UploadUnknown,
             StoreError::NoSpace => Self::NoSpace,
+            StoreError::TooLarge { limit } => Self::BlobTooLarge { limit },
             error => Self::Unavailable { cause: error.to_string() },
         }
     }

@@ -1,11 +1,13 @@
 use std::fmt;
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use berth_oci::{Digest, LinkChange, UploadId};
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 
 use crate::StoreError;
 
@@ -42,17 +44,20 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
         offset: u64,
     ) -> Result<Box<dyn UploadWriter>, StoreError>;
 
-    /// The bytes of an upload so far, to be read back. Fails as `continue_upload` does.
+    /// The bytes of an upload so far, to be read back, where the store can do that. Fails as
+    /// `continue_upload` does.
     async fn open_upload(&self, handle: &str, offset: u64) -> Result<OpenBlob, StoreError>;
 
     /// Gives back what an upload holds; nothing when it holds nothing.
     async fn abort_upload(&self, handle: &str) -> Result<(), StoreError>;
 
     /// Uploads that hold something and were last written before `before`, however they came to
-    /// be: those of a process that died before it recorded them too.
-    async fn stale_uploads(&self, before: SystemTime) -> Result<Vec<StaleUpload>, StoreError>;
+    /// be: those of a process that died before it recorded them too. Where the store keeps blobs
+    /// beside uploads they are among these, with their location.
+    fn stale_uploads(&self, before: SystemTime) -> BoxStream<'_, Result<StaleUpload, StoreError>>;
 
-    /// Opens a blob for reading.
+    /// Opens a blob for reading. A store on other machines may find only when it is read that it
+    /// is not there.
     async fn open(&self, digest: &Digest, location: &str) -> Result<OpenBlob, StoreError>;
 
     /// The size of a blob in bytes.
@@ -60,6 +65,17 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
 
     /// Deletes a blob; nothing when it is not there. Readers that have it open go on.
     async fn delete(&self, digest: &Digest, location: &str) -> Result<(), StoreError>;
+
+    /// An address at which anyone can read the blob for so long, without asking us; `None` where
+    /// the store has none.
+    async fn presign(
+        &self,
+        _digest: &Digest,
+        _location: &str,
+        _valid: Duration,
+    ) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
 
     /// Proves that the store can be written and read now, in a place of its own.
     async fn check(&self) -> Result<(), StoreError>;
@@ -72,6 +88,8 @@ pub struct StaleUpload {
     pub id: UploadId,
     /// Its handle.
     pub handle: String,
+    /// Its location, if it may have become a blob: it is stale only if no blob is there.
+    pub location: Option<String>,
 }
 
 /// What a store can do.
@@ -99,7 +117,8 @@ pub trait UploadWriter: Send {
     async fn finish(self: Box<Self>, digest: &Digest) -> Result<String, StoreError>;
 }
 
-/// A blob opened for reading. It stays readable when the blob is deleted meanwhile.
+/// A blob opened for reading. From a file or from memory it stays readable when the blob is deleted
+/// meanwhile; a store on other machines tells that it is gone.
 #[derive(Clone, Debug)]
 pub struct OpenBlob {
     /// Its size in bytes.
@@ -115,6 +134,17 @@ pub enum BlobContent {
     File(Arc<File>),
     /// In memory.
     Memory(Bytes),
+    /// In a store on other machines.
+    Remote(Arc<dyn RemoteBlob>),
+    /// Not to be had before the upload is a blob.
+    Unreadable,
+}
+
+/// A blob in a store on other machines.
+pub trait RemoteBlob: fmt::Debug + Send + Sync {
+    /// The bytes of a range, in order. A stream that breaks is taken up again; an error is the last
+    /// item.
+    fn read(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, StoreError>>;
 }
 
 /// A readable tree of link files beside the blobs, as `registry:2` keeps it.

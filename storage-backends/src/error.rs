@@ -26,9 +26,32 @@ pub enum StoreError {
     /// The store cannot be written.
     #[error("the store cannot be written: {0}")]
     ReadOnly(io::Error),
+    /// The store does not let us.
+    #[error("the store denies access: {0}")]
+    Denied(String),
+    /// An upload needs more parts than the store allows.
+    #[error("the store takes at most {limit} bytes in parts of this size: raise `chunksize`")]
+    TooLarge {
+        /// The bytes that it takes.
+        limit: u64,
+    },
     /// The store did not answer as it should.
     #[error("the store failed: {0}")]
     Io(io::Error),
+}
+
+/// Why a store cannot be opened as it is configured.
+#[derive(Debug, Error)]
+#[error("{key}: {reason}")]
+pub struct OpenError {
+    key: String,
+    reason: String,
+}
+
+impl OpenError {
+    pub(crate) fn settings(key: &str, reason: impl ToString) -> Self {
+        Self { key: key.to_owned(), reason: reason.to_string() }
+    }
 }
 
 impl From<io::Error> for StoreError {

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
 use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, BoxStream, StreamExt};
 
 use crate::{
     BlobContent, BlobStore, Capabilities, OpenBlob, StaleUpload, StoreError, UploadWriter,
@@ -108,14 +109,14 @@ impl BlobStore for InMemoryStore {
         Ok(())
     }
 
-    async fn stale_uploads(&self, before: SystemTime) -> Result<Vec<StaleUpload>, StoreError> {
+    fn stale_uploads(&self, before: SystemTime) -> BoxStream<'_, Result<StaleUpload, StoreError>> {
         let state = self.state();
         let stale = state.uploads.iter().filter(|(_, upload)| upload.written_at < before);
-        Ok(stale
-            .filter_map(|(handle, _)| {
-                Some(StaleUpload { id: handle.parse().ok()?, handle: handle.clone() })
-            })
-            .collect())
+        let stale = stale.filter_map(|(handle, _)| {
+            let id = handle.parse().ok()?;
+            Some(Ok(StaleUpload { id, handle: handle.clone(), location: None }))
+        });
+        stream::iter(stale.collect::<Vec<_>>()).boxed()
     }
 
     async fn open(&self, digest: &Digest, _location: &str) -> Result<OpenBlob, StoreError> {

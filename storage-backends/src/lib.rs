@@ -4,14 +4,19 @@
 //! links that a readable tree repeats ([`LinkTree`]), and nothing of HTTP or SQL. Callers never
 //! ask which driver they have; they ask for its [`Capabilities`].
 
+pub mod azure;
 mod blob_store;
 mod error;
 mod filesystem;
+pub mod gcs;
 mod inmemory;
+mod objects;
+mod remote;
+pub mod s3;
 
 pub use blob_store::{
-    BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, StaleUpload, UploadWriter,
+    BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, RemoteBlob, StaleUpload, UploadWriter,
 };
-pub use error::StoreError;
+pub use error::{OpenError, StoreError};
 pub use filesystem::FilesystemStore;
 pub use inmemory::InMemoryStore;

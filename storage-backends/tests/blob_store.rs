@@ -1,6 +1,7 @@
 //! The suites over the drivers of this build.
 #![allow(clippy::expect_used, clippy::unwrap_used, unreachable_pub)]
 
+mod object_stores;
 mod suite;
 
 use std::path::Path;
@@ -22,7 +23,7 @@ fn open_memory() -> Opened {
     Opened { store: Arc::new(InMemoryStore::new()), directory: None }
 }
 
-blob_store_suite!(filesystem, open_files);
-blob_store_suite!(inmemory, open_memory);
+blob_store_suite!(filesystem, open_files, local);
+blob_store_suite!(inmemory, open_memory, local);
 link_tree_suite!(filesystem_links, open_files);
 durable_store_suite!(filesystem_reopened, files_in);

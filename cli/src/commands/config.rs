@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use berth_config::{Config, Loaded};
 
+use berth_config::Driver;
+
 use super::stores;
 
 /// `berth config check`: the configuration, and whether the storage it names can be used.
@@ -25,11 +27,11 @@ pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
         stores.metadata.close().await;
         anyhow::Ok(())
     })?;
-    match config.root_directory() {
-        Some(root) => {
-            writeln!(out, "storage: files under {} can be written and read", root.display())?
+    match config.storage.driver() {
+        Driver::InMemory => {
+            writeln!(out, "storage: in memory; everything is gone when berth ends")?;
         }
-        None => writeln!(out, "storage: in memory; everything is gone when berth ends")?,
+        _ => writeln!(out, "storage: {} can be written and read", stores::whereabouts(&config))?,
     }
     writeln!(out, "the configuration is good ({origin})")?;
     Ok(ExitCode::SUCCESS)

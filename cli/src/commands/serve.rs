@@ -111,10 +111,7 @@ fn reload(file: Option<&std::path::Path>, registry: &Registry, level: &logging::
 
 /// Tells a person where everything is and what to try. In JSON it would be in the way.
 fn greet(config: &Config, address: &str) -> Result<()> {
-    let data = match config.root_directory() {
-        Some(root) => std::path::absolute(root)?.display().to_string(),
-        None => "memory; it is gone when berth ends".to_owned(),
-    };
+    let data = stores::whereabouts(config);
     info!(%address, data, "listening");
     if is_json(config) {
         return Ok(());

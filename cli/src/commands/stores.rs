@@ -1,10 +1,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Driver};
 use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
-use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore};
+use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, azure, gcs, s3};
 
 /// The two stores that a configuration names.
 pub(crate) struct Stores {
@@ -14,25 +14,20 @@ pub(crate) struct Stores {
 
 /// Opens both stores, making what is missing.
 pub(crate) async fn open(config: &Config) -> Result<Stores> {
-    let blobs: Arc<dyn BlobStore> = match config.storage.driver() {
-        Driver::InMemory => Arc::new(InMemoryStore::new()),
-        Driver::Filesystem => {
-            let root = config.root_directory().unwrap_or(Path::new("."));
-            let store = FilesystemStore::open(root).with_context(|| {
-                format!(
-                    "the storage directory {} (storage.filesystem.rootdirectory) cannot be used",
-                    root.display()
-                )
-            })?;
-            Arc::new(store)
-        }
-        driver => bail!(
-            "`storage.{}`: this build of berth does not have the driver yet: use `filesystem` or `inmemory`",
-            driver.name()
-        ),
-    };
+    let blobs = open_blobs(config)?;
     let location = match config.database_path() {
-        Some(path) => SqliteLocation::File(path),
+        Some(path) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder {
+                std::fs::create_dir_all(folder).with_context(|| {
+                    format!(
+                        "the directory {} (metadata.sqlite.path) cannot be made",
+                        folder.display()
+                    )
+                })?;
+            }
+            SqliteLocation::File(path)
+        }
         None => SqliteLocation::Memory,
     };
     let metadata = SqliteStore::open(SqliteOptions {
@@ -43,4 +38,66 @@ pub(crate) async fn open(config: &Config) -> Result<Stores> {
     })
     .await?;
     Ok(Stores { blobs, metadata: Arc::new(metadata) })
+}
+
+fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
+    let storage = &config.storage;
+    let missing = |driver: Driver| {
+        let name = driver.name();
+        anyhow!("`storage.{name}`: this build of berth does not have the driver yet")
+    };
+    let driver = storage.driver();
+    let remote = storage.remote();
+    Ok(match (driver, remote) {
+        (Driver::InMemory, _) => Arc::new(InMemoryStore::new()),
+        (Driver::Filesystem, _) => {
+            let root = config.root_directory().unwrap_or(Path::new("."));
+            let store = FilesystemStore::open(root).with_context(|| {
+                format!(
+                    "the storage directory {} (storage.filesystem.rootdirectory) cannot be used",
+                    root.display()
+                )
+            })?;
+            Arc::new(store)
+        }
+        (_, None) => return Err(missing(driver)),
+        (_, Some(remote)) => {
+            if let Some(settings) = &storage.s3 {
+                s3::open(settings, remote)?
+            } else if let Some(settings) = &storage.azure {
+                azure::open(settings, remote)?
+            } else if let Some(settings) = &storage.gcs {
+                gcs::open(settings, remote)?
+            } else {
+                return Err(missing(driver));
+            }
+        }
+    })
+}
+
+/// Where the blobs are, in words.
+pub(crate) fn whereabouts(config: &Config) -> String {
+    let storage = &config.storage;
+    let named = |name: &Option<String>| name.clone().unwrap_or_default();
+    let at =
+        |endpoint: Option<String>| endpoint.map(|url| format!(" at {url}")).unwrap_or_default();
+    match storage.driver() {
+        Driver::InMemory => "memory; it is gone when berth ends".to_owned(),
+        Driver::Filesystem => {
+            let root = config.root_directory().unwrap_or(Path::new("."));
+            std::path::absolute(root).unwrap_or_else(|_| root.to_owned()).display().to_string()
+        }
+        driver => {
+            let place = if let Some(s3) = &storage.s3 {
+                format!("the bucket {}{}", named(&s3.bucket), at(s3.endpoint()))
+            } else if let Some(azure) = &storage.azure {
+                format!("the container {} at {}", named(&azure.container), azure.endpoint())
+            } else if let Some(gcs) = &storage.gcs {
+                format!("the bucket {}{}", named(&gcs.bucket), at(gcs.endpoint()))
+            } else {
+                String::new()
+            };
+            format!("{place} ({})", driver.name())
+        }
+    }
 }

@@ -23,6 +23,17 @@ pub(super) async fn find(
     row.map(|row| record(digest, row)).transpose()
 }
 
+pub(super) async fn is_at(
+    connection: &mut SqliteConnection,
+    location: &BlobLocation,
+) -> Result<bool, Fault> {
+    let row: Option<(i64,)> =
+        sqlx::query_as(AT).bind(location.0.as_str()).fetch_optional(connection).await?;
+    Ok(row.is_some())
+}
+
+pub(super) const AT: &str = "SELECT 1 FROM blobs WHERE location = $1 AND location <> '' LIMIT 1";
+
 pub(super) const FIND: &str = "
     SELECT b.size, b.location
     FROM repositories r

@@ -3,7 +3,10 @@ use sqlx::{Connection, SqliteConnection};
 use super::fault::Fault;
 
 /// The steps from an empty file to the present schema. A file's `user_version` counts those done.
-const STEPS: &[&str] = &[include_str!("../../migrations/sqlite/0001_names_and_graph.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_names_and_graph.sql"),
+    include_str!("../../migrations/sqlite/0002_blobs_by_location.sql"),
+];
 
 /// Marks the file as ours, in the place that SQLite keeps for this: "Brth".
 const APPLICATION_ID: i64 = 0x4272_7468;

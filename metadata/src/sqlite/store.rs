@@ -15,9 +15,9 @@ use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{blobs, manifests, outbox, referrers, repositories, tags, uploads};
 use crate::{
-    BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MetadataStore, MountSource,
-    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor,
-    Upload, UploadProgress,
+    BlobLocation, BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MetadataStore,
+    MountSource, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer,
+    ReferrerCursor, Upload, UploadProgress,
 };
 
 /// The embedded [`MetadataStore`], in one SQLite file or in memory.
@@ -163,6 +163,10 @@ impl MetadataStore for SqliteStore {
             self.cache.keep_blob(repository, digest, epoch, record);
         }
         Ok(record)
+    }
+
+    async fn blob_at(&self, location: &BlobLocation) -> Result<bool, MetadataError> {
+        read!(self, blobs::is_at(location))
     }
 
     async fn mount_blob(

@@ -1,4 +1,5 @@
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -38,6 +39,8 @@ const CLIENT_GONE: u16 = 499;
 pub struct ConnectionInfo {
     /// The peer's address, for the log.
     pub remote: String,
+    /// The address alone, where the peer has one.
+    pub ip: Option<IpAddr>,
     /// How to send files over it, where the kernel can.
     pub(crate) sendfile: Option<SendfileConnection>,
 }

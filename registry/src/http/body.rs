@@ -10,8 +10,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use berth_storage_backends::BlobContent;
+use berth_storage_backends::{BlobContent, RemoteBlob, StoreError};
 use bytes::{Bytes, BytesMut};
+use futures_util::stream::{BoxStream, StreamExt};
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
@@ -32,7 +33,6 @@ const SMALL: u64 = 32 * 1024;
 ///
 /// Over a connection where the kernel can copy from file to socket, frames are regions of the file
 /// that no user code reads. Elsewhere they are read in chunks, away from the threads that serve.
-#[derive(Debug)]
 pub struct BlobBody {
     content: BlobContent,
     segments: VecDeque<Segment>,
@@ -40,7 +40,11 @@ pub struct BlobBody {
     sendfile: Option<SendfileConnection>,
     region: Option<FileRegion>,
     pending: Option<JoinHandle<io::Result<Option<Bytes>>>>,
+    /// The rest of the range that is on its way from a store on other machines.
+    remote: Option<RemoteStream>,
 }
+
+type RemoteStream = BoxStream<'static, Result<Bytes, StoreError>>;
 
 #[derive(Debug)]
 enum Segment {
@@ -78,7 +82,7 @@ impl BlobBody {
         remaining: u64,
         sendfile: Option<SendfileConnection>,
     ) -> Self {
-        Self { content, segments, remaining, sendfile, region: None, pending: None }
+        Self { content, segments, remaining, sendfile, region: None, pending: None, remote: None }
     }
 
     /// The next bytes of a range of the file, and how many of it they are.
@@ -118,6 +122,24 @@ impl BlobBody {
             }));
         }
         self.poll_file(cx, file, range)
+    }
+
+    /// The next bytes of a range of a blob in a store on other machines.
+    fn poll_remote(
+        &mut self,
+        cx: &mut Context<'_>,
+        blob: &Arc<dyn RemoteBlob>,
+        range: Range<u64>,
+    ) -> Poll<io::Result<Bytes>> {
+        let stream = self.remote.get_or_insert_with(|| blob.read(range.clone()));
+        let bytes = match std::task::ready!(stream.poll_next_unpin(cx)) {
+            Some(bytes) => bytes.map_err(io::Error::other)?,
+            None => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+        };
+        if bytes.len() as u64 == range.end - range.start {
+            self.remote = None;
+        }
+        Poll::Ready(Ok(bytes))
     }
 
     fn region_bytes(&mut self, file: &Arc<File>, start: u64, len: u64) -> io::Result<Bytes> {
@@ -160,6 +182,13 @@ impl Body for BlobBody {
             // The content fits in memory, so its offsets fit in `usize`.
             BlobContent::Memory(bytes) => bytes.slice(range.start as usize..range.end as usize),
             BlobContent::File(file) => std::task::ready!(this.poll_file(cx, &file, range.clone()))?,
+            BlobContent::Remote(blob) => {
+                std::task::ready!(this.poll_remote(cx, &blob, range.clone()))?
+            }
+            // A blob can be read.
+            BlobContent::Unreadable => {
+                return Poll::Ready(Some(Err(io::ErrorKind::Unsupported.into())));
+            }
         };
         let sent = bytes.len() as u64;
         if sent == range.end - range.start {

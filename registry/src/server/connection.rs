@@ -41,11 +41,15 @@ pub(super) async fn serve_connection(peer: Peer, app: Arc<App>, stop: Cancellati
         Peer::Tcp(stream, remote) => {
             let sendfile = SendfileConnection::default();
             let stream = SendfileStream::new(stream, sendfile.clone());
-            let info = ConnectionInfo { remote: remote.to_string(), sendfile: Some(sendfile) };
+            let info = ConnectionInfo {
+                remote: remote.to_string(),
+                ip: Some(remote.ip()),
+                sendfile: Some(sendfile),
+            };
             serve(stream, info, app, stop).await;
         }
         Peer::Unix(stream) => {
-            let info = ConnectionInfo { remote: "unix".to_owned(), sendfile: None };
+            let info = ConnectionInfo { remote: "unix".to_owned(), ip: None, sendfile: None };
             serve(stream, info, app, stop).await;
         }
     }
@@ -97,7 +101,8 @@ async fn serve_h2c(
 ) {
     let config = app.registry().config();
     // Frames of HTTP/2 are copied, so a file cannot go to the socket by itself.
-    let info = Arc::new(ConnectionInfo { remote: info.remote.clone(), sendfile: None });
+    let info =
+        Arc::new(ConnectionInfo { remote: info.remote.clone(), ip: info.ip, sendfile: None });
     let service = service_fn(|request| {
         let (app, info) = (app.clone(), info.clone());
         async move { Ok::<_, Infallible>(app.answer(request, info).await) }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use berth_metadata::{BlobRecord, MountSource};
 use berth_oci::{Digest, RepositoryName};
 use berth_storage_backends::{OpenBlob, StoreError};
@@ -16,13 +18,9 @@ impl Registry {
         blob.ok_or(RegistryError::BlobUnknown(*digest))
     }
 
-    /// Opens the blob for reading, if the repository links it.
-    pub(crate) async fn open_blob(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<OpenBlob, RegistryError> {
-        let record = self.stat_blob(repository, digest).await?;
+    /// Opens a blob for reading.
+    pub(crate) async fn open_blob(&self, record: &BlobRecord) -> Result<OpenBlob, RegistryError> {
+        let digest = &record.digest;
         let open = match self.blobs.open(digest, &record.location.0).await {
             Err(StoreError::NotFound) => return Err(RegistryError::Damaged(*digest)),
             other => other?,
@@ -31,6 +29,16 @@ impl Registry {
             return Err(RegistryError::Damaged(*digest));
         }
         Ok(open)
+    }
+
+    /// An address at which a blob can be read from the store itself for so long, where the store has
+    /// such addresses.
+    pub(crate) async fn presign_blob(
+        &self,
+        blob: &BlobRecord,
+        valid: Duration,
+    ) -> Result<Option<String>, RegistryError> {
+        Ok(self.blobs.presign(&blob.digest, &blob.location.0, valid).await?)
     }
 
     /// Links a blob of another repository; false when it cannot be had that way and the client

@@ -1,5 +1,7 @@
 use std::time::{Duration, SystemTime};
 
+use berth_metadata::BlobLocation;
+use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -38,8 +40,10 @@ impl Registry {
             for session in &stale {
                 info!(upload = %session.id, repository = %session.repository, bytes = session.offset, dry_run, "purging an abandoned upload");
                 if !dry_run {
-                    self.metadata.delete_upload(&session.repository, session.id).await?;
-                    self.blobs.abort_upload(&session.handle).await?;
+                    // One that became a blob meanwhile is no upload to give back.
+                    if self.metadata.delete_upload(&session.repository, session.id).await? {
+                        self.blobs.abort_upload(&session.handle).await?;
+                    }
                 }
             }
             if dry_run || stale.len() < ROUND as usize {
@@ -52,8 +56,15 @@ impl Registry {
     /// Bytes that a crash left before any session named them.
     async fn purge_orphans(&self, now: SystemTime, dry_run: bool) -> Result<(), RegistryError> {
         let before = now.checked_sub(ORPHAN_AGE).unwrap_or(SystemTime::UNIX_EPOCH);
-        for upload in self.blobs.stale_uploads(before).await? {
+        let mut stale = self.blobs.stale_uploads(before);
+        while let Some(upload) = stale.next().await {
+            let upload = upload?;
             if self.metadata.upload_exists(upload.id).await? {
+                continue;
+            }
+            if let Some(location) = upload.location
+                && self.metadata.blob_at(&BlobLocation(location)).await?
+            {
                 continue;
             }
             info!(upload = %upload.id, dry_run, "purging upload bytes that no session names");

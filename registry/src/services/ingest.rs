@@ -1,6 +1,7 @@
 use berth_oci::{Algorithm, Digest, Hasher};
 use berth_storage_backends::{BlobContent, OpenBlob, StoreError, UploadWriter};
 use bytes::Bytes;
+use futures_util::StreamExt;
 
 use super::body::{Batch, BodyError, BodyReader, Next};
 use crate::{DigestMismatch, RegistryError};
@@ -58,13 +59,29 @@ async fn hash(mut hasher: Hasher, chunks: Vec<Bytes>, len: usize) -> Result<Hash
 
 /// Hashes stored bytes, for a digest of another algorithm than the session kept a state for, or
 /// when the kept state cannot be read.
+///
+/// # Errors
+/// [`RegistryError::UploadNotReadable`] where the store does not give back what is not a blob yet.
 pub(super) async fn rehash(
     algorithm: Algorithm,
     stored: OpenBlob,
 ) -> Result<Hasher, RegistryError> {
+    if let BlobContent::Unreadable = &stored.content {
+        return Err(RegistryError::UploadNotReadable);
+    }
+    let mut hasher = Hasher::new(algorithm);
+    if let BlobContent::Remote(remote) = &stored.content {
+        let mut bytes = remote.read(0..stored.size);
+        while let Some(bytes) = bytes.next().await {
+            hasher.update(&bytes?);
+            tokio::task::yield_now().await;
+        }
+        return Ok(hasher);
+    }
     let work = move || -> Result<Hasher, StoreError> {
-        let mut hasher = Hasher::new(algorithm);
         match stored.content {
+            // Remote content was read above.
+            BlobContent::Unreadable | BlobContent::Remote(_) => return Err(StoreError::NotFound),
             BlobContent::Memory(bytes) => hasher.update(&bytes),
             BlobContent::File(file) => {
                 let mut buffer = vec![0; REHASH_CHUNK];

@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::{
@@ -99,9 +100,9 @@ impl BlobStore for FilesystemStore {
         blocking(move || none_if_missing(fs::remove_file(path)).map(|_| ())).await
     }
 
-    async fn stale_uploads(&self, before: SystemTime) -> Result<Vec<StaleUpload>, StoreError> {
+    fn stale_uploads(&self, before: SystemTime) -> BoxStream<'_, Result<StaleUpload, StoreError>> {
         let folder = self.layout.uploads().to_owned();
-        blocking(move || {
+        let stale = blocking(move || {
             let mut stale = Vec::new();
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
@@ -110,12 +111,12 @@ impl BlobStore for FilesystemStore {
                 // An entry that goes while we look is no upload any more.
                 let Some(metadata) = none_if_missing(entry.metadata())? else { continue };
                 if metadata.modified()? < before {
-                    stale.push(StaleUpload { id, handle });
+                    stale.push(Ok(StaleUpload { id, handle, location: None }));
                 }
             }
-            Ok(stale)
-        })
-        .await
+            Ok(stream::iter(stale))
+        });
+        stream::once(stale).try_flatten().boxed()
     }
 
     async fn open(&self, digest: &Digest, _location: &str) -> Result<OpenBlob, StoreError> {

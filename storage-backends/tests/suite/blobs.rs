@@ -6,11 +6,11 @@ use berth_oci::{Algorithm, Hasher};
 use berth_storage_backends::{BlobStore, StoreError};
 use bytes::Bytes;
 
-use super::fixtures::{begin, bytes, digest, put, put_as, read};
+use super::fixtures::{begin, bytes, digest, is_absent, put, put_as, read};
 
 pub async fn what_is_not_there_is_not_found(store: Arc<dyn BlobStore>) {
     let absent = digest(b"absent");
-    assert!(matches!(store.open(&absent, "").await, Err(StoreError::NotFound)));
+    assert!(is_absent(&store, &absent, "").await);
     assert!(matches!(store.stat(&absent, "").await, Err(StoreError::NotFound)));
     store.delete(&absent, "").await.unwrap();
 }
@@ -20,9 +20,9 @@ pub async fn a_deleted_blob_is_gone_and_can_come_back(store: Arc<dyn BlobStore>)
     let digest = digest(&content);
     for _ in 0..3 {
         let location = put(&store, &content).await;
-        assert_eq!(read(&store.open(&digest, &location).await.unwrap()), content);
+        assert_eq!(read(&store.open(&digest, &location).await.unwrap()).await, content);
         store.delete(&digest, &location).await.unwrap();
-        assert!(matches!(store.open(&digest, &location).await, Err(StoreError::NotFound)));
+        assert!(is_absent(&store, &digest, &location).await);
         assert!(matches!(store.stat(&digest, &location).await, Err(StoreError::NotFound)));
         store.delete(&digest, &location).await.unwrap();
     }
@@ -33,7 +33,7 @@ pub async fn an_open_blob_outlives_its_deletion(store: Arc<dyn BlobStore>) {
     let location = put(&store, &content).await;
     let open = store.open(&digest(&content), &location).await.unwrap();
     store.delete(&digest(&content), &location).await.unwrap();
-    assert_eq!(read(&open), content);
+    assert_eq!(read(&open).await, content);
 }
 
 pub async fn an_open_blob_outlives_its_replacement(store: Arc<dyn BlobStore>) {
@@ -41,7 +41,7 @@ pub async fn an_open_blob_outlives_its_replacement(store: Arc<dyn BlobStore>) {
     let location = put_as(&store, &digest(&new), &old).await;
     let open = store.open(&digest(&new), &location).await.unwrap();
     put(&store, &new).await;
-    assert_eq!(read(&open), old);
+    assert_eq!(read(&open).await, old);
 }
 
 pub async fn finishing_replaces_damaged_bytes(store: Arc<dyn BlobStore>) {
@@ -50,7 +50,7 @@ pub async fn finishing_replaces_damaged_bytes(store: Arc<dyn BlobStore>) {
         put_as(&store, &digest(&content), &damaged).await;
         let location = put(&store, &content).await;
         assert_eq!(store.stat(&digest(&content), &location).await.unwrap(), 1000);
-        assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()), content);
+        assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()).await, content);
     }
 }
 
@@ -67,7 +67,7 @@ pub async fn the_same_blob_can_be_finished_by_many_at_once(store: Arc<dyn BlobSt
                     barrier.wait().await;
                     let location = writer.finish(&digest(&content)).await.unwrap();
                     let open = store.open(&digest(&content), &location).await.unwrap();
-                    assert_eq!(read(&open), content);
+                    assert_eq!(read(&open).await, content);
                 })
             })
             .collect();
@@ -84,7 +84,7 @@ pub async fn digests_of_two_algorithms_name_two_blobs(store: Arc<dyn BlobStore>)
     assert!(matches!(store.stat(&digest(&content), "").await, Err(StoreError::NotFound)));
     let other = put(&store, &content).await;
     store.delete(&digest(&content), &other).await.unwrap();
-    assert_eq!(read(&store.open(&long, &location).await.unwrap()), content);
+    assert_eq!(read(&store.open(&long, &location).await.unwrap()).await, content);
 }
 
 pub async fn a_large_blob_comes_back_whole(store: Arc<dyn BlobStore>) {
@@ -99,7 +99,7 @@ pub async fn a_large_blob_comes_back_whole(store: Arc<dyn BlobStore>) {
     let location = writer.finish(&name).await.unwrap();
     let open = store.open(&name, &location).await.unwrap();
     assert_eq!(open.size, 70 << 20);
-    let whole = read(&open);
+    let whole = read(&open).await;
     for (number, found) in whole.chunks(1 << 20).enumerate() {
         assert!(usize::from(found[0]) == number && found[1..] == piece[1..], "piece {number}");
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use berth_oci::UploadId;
 use berth_storage_backends::BlobStore;
 
-use super::fixtures::{bytes, digest, put, read};
+use super::fixtures::{bytes, digest, is_absent, put, read};
 
 pub async fn uploads_go_on_in_the_next_process(open: fn(&Path) -> Arc<dyn BlobStore>) {
     let directory = tempfile::tempdir().unwrap();
@@ -24,7 +24,7 @@ pub async fn uploads_go_on_in_the_next_process(open: fn(&Path) -> Arc<dyn BlobSt
     let writer = store.continue_upload(&handle, 10_000).await.unwrap();
     let location = writer.finish(&digest(&content)).await.unwrap();
     let store = open(directory.path());
-    assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()), content);
+    assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()).await, content);
 }
 
 pub async fn blobs_are_there_for_the_next_process(open: fn(&Path) -> Arc<dyn BlobStore>) {
@@ -35,6 +35,6 @@ pub async fn blobs_are_there_for_the_next_process(open: fn(&Path) -> Arc<dyn Blo
     store.delete(&digest(&deleted), &deleted_at).await.unwrap();
     drop(store);
     let store = open(directory.path());
-    assert_eq!(read(&store.open(&digest(&kept), &kept_at).await.unwrap()), kept);
-    assert!(store.open(&digest(&deleted), &deleted_at).await.is_err());
+    assert_eq!(read(&store.open(&digest(&kept), &kept_at).await.unwrap()).await, kept);
+    assert!(is_absent(&store, &digest(&deleted), &deleted_at).await);
 }

@@ -1,10 +1,14 @@
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use berth_oci::{Algorithm, Digest, Hasher, UploadId};
-use berth_storage_backends::{BlobContent, BlobStore, OpenBlob, StoreError, UploadWriter};
+use berth_storage_backends::{
+    BlobContent, BlobStore, OpenBlob, StaleUpload, StoreError, UploadWriter,
+};
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use tempfile::TempDir;
 
 /// An empty store, and the directory that it is in, if it is in one.
@@ -58,9 +62,19 @@ pub async fn put_as(store: &Arc<dyn BlobStore>, digest: &Digest, bytes: &Bytes) 
 }
 
 /// All bytes of an open blob.
-pub fn read(blob: &OpenBlob) -> Bytes {
+pub async fn read(blob: &OpenBlob) -> Bytes {
+    try_read(blob).await.unwrap()
+}
+
+/// All bytes of an open blob, or why they cannot be read.
+pub async fn try_read(blob: &OpenBlob) -> Result<Bytes, StoreError> {
     let bytes = match &blob.content {
         BlobContent::Memory(bytes) => bytes.clone(),
+        BlobContent::Remote(remote) => {
+            let chunks: Vec<Bytes> = remote.read(0..blob.size).try_collect().await?;
+            chunks.concat().into()
+        }
+        BlobContent::Unreadable => panic!("the store does not give this back"),
         BlobContent::File(file) => {
             let mut bytes = vec![0; blob.size as usize];
             file.read_exact_at(&mut bytes, 0).unwrap();
@@ -68,7 +82,21 @@ pub fn read(blob: &OpenBlob) -> Bytes {
         }
     };
     assert_eq!(bytes.len() as u64, blob.size);
-    bytes
+    Ok(bytes)
+}
+
+/// Whether a blob is not there: some stores find out only when it is read.
+pub async fn is_absent(store: &Arc<dyn BlobStore>, digest: &Digest, location: &str) -> bool {
+    let read = match store.open(digest, location).await {
+        Ok(blob) => try_read(&blob).await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    matches!(read, Err(StoreError::NotFound))
+}
+
+/// What stands still since `before`.
+pub async fn stale(store: &Arc<dyn BlobStore>, before: SystemTime) -> Vec<StaleUpload> {
+    store.stale_uploads(before).try_collect().await.unwrap()
 }
 
 /// Whether an upload has fewer bytes than were recorded.

@@ -7,7 +7,7 @@ use berth_oci::UploadId;
 use berth_storage_backends::BlobStore;
 use bytes::Bytes;
 
-use super::fixtures::{begin, bytes, digest, is_lost, read, upload_of};
+use super::fixtures::{begin, bytes, digest, is_lost, read, stale, upload_of};
 
 pub async fn an_upload_becomes_a_blob(store: Arc<dyn BlobStore>) {
     let content = bytes(1, 100_000);
@@ -16,7 +16,7 @@ pub async fn an_upload_becomes_a_blob(store: Arc<dyn BlobStore>) {
     let location = writer.finish(&digest(&content)).await.unwrap();
     assert_eq!(store.stat(&digest(&content), &location).await.unwrap(), 100_000);
     let blob = store.open(&digest(&content), &location).await.unwrap();
-    assert_eq!(read(&blob), content);
+    assert_eq!(read(&blob).await, content);
     assert!(is_lost(&store.continue_upload(&handle, 1).await), "the upload is gone");
 }
 
@@ -29,7 +29,7 @@ pub async fn an_upload_without_bytes_becomes_the_empty_blob(store: Arc<dyn BlobS
         }
         let location = writer.finish(&digest(b"")).await.unwrap();
         assert_eq!(store.stat(&digest(b""), &location).await.unwrap(), 0);
-        assert_eq!(read(&store.open(&digest(b""), &location).await.unwrap()), Bytes::new());
+        assert_eq!(read(&store.open(&digest(b""), &location).await.unwrap()).await, Bytes::new());
     }
 }
 
@@ -45,7 +45,7 @@ pub async fn chunks_are_stored_in_order(store: Arc<dyn BlobStore>) {
         writer.write(vec![first, Bytes::new(), second]).await.unwrap();
     }
     let location = writer.finish(&digest(&content)).await.unwrap();
-    assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()), content);
+    assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()).await, content);
 }
 
 pub async fn an_upload_goes_on_where_it_stood(store: Arc<dyn BlobStore>) {
@@ -59,7 +59,7 @@ pub async fn an_upload_goes_on_where_it_stood(store: Arc<dyn BlobStore>) {
     let mut writer = store.continue_upload(&handle, 9999).await.unwrap();
     writer.write(vec![content.slice(9999..)]).await.unwrap();
     let location = writer.finish(&digest(&content)).await.unwrap();
-    assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()), content);
+    assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()).await, content);
 }
 
 pub async fn going_on_earlier_discards_nothing_before_the_first_change(store: Arc<dyn BlobStore>) {
@@ -67,7 +67,7 @@ pub async fn going_on_earlier_discards_nothing_before_the_first_change(store: Ar
     let handle = upload_of(&store, &content).await;
     drop(store.continue_upload(&handle, 400).await.unwrap());
     drop(store.continue_upload(&handle, 0).await.unwrap());
-    assert_eq!(read(&store.open_upload(&handle, 1000).await.unwrap()), content);
+    assert_eq!(read(&store.open_upload(&handle, 1000).await.unwrap()).await, content);
     drop(store.continue_upload(&handle, 1000).await.unwrap());
 }
 
@@ -81,7 +81,7 @@ pub async fn the_first_change_discards_what_is_behind(store: Arc<dyn BlobStore>)
         let handle = writer.sync().await.unwrap();
         drop(writer);
         let expected = [&content[..kept as usize], b"end"].concat();
-        assert_eq!(read(&store.open_upload(&handle, kept + 3).await.unwrap()), expected);
+        assert_eq!(read(&store.open_upload(&handle, kept + 3).await.unwrap()).await, expected);
         assert!(is_lost(&store.open_upload(&handle, kept + 4).await));
 
         // By bringing it to stable storage as it is.
@@ -96,7 +96,7 @@ pub async fn the_first_change_discards_what_is_behind(store: Arc<dyn BlobStore>)
         let writer = store.continue_upload(&handle, kept).await.unwrap();
         let expected = content.slice(..kept as usize);
         let location = writer.finish(&digest(&expected)).await.unwrap();
-        assert_eq!(read(&store.open(&digest(&expected), &location).await.unwrap()), expected);
+        assert_eq!(read(&store.open(&digest(&expected), &location).await.unwrap()).await, expected);
     }
 }
 
@@ -115,13 +115,13 @@ pub async fn the_bytes_of_an_upload_can_be_read_back(store: Arc<dyn BlobStore>) 
     let handle = upload_of(&store, &content).await;
     for offset in [0, 1, 999, 1000] {
         let open = store.open_upload(&handle, offset as u64).await.unwrap();
-        assert_eq!(read(&open), content.slice(..offset), "{offset}");
+        assert_eq!(read(&open).await, content.slice(..offset), "{offset}");
     }
     let untouched = store.begin_upload(UploadId::random()).await.unwrap();
-    assert_eq!(read(&store.open_upload(&untouched, 0).await.unwrap()), Bytes::new());
+    assert_eq!(read(&store.open_upload(&untouched, 0).await.unwrap()).await, Bytes::new());
     // Also while somebody goes on.
     let _writer = store.continue_upload(&handle, 1000).await.unwrap();
-    assert_eq!(read(&store.open_upload(&handle, 1000).await.unwrap()), content);
+    assert_eq!(read(&store.open_upload(&handle, 1000).await.unwrap()).await, content);
 }
 
 pub async fn an_aborted_upload_is_gone(store: Arc<dyn BlobStore>) {
@@ -130,7 +130,7 @@ pub async fn an_aborted_upload_is_gone(store: Arc<dyn BlobStore>) {
     assert!(is_lost(&store.continue_upload(&handle, 1000).await));
     assert!(is_lost(&store.open_upload(&handle, 1).await));
     let later = SystemTime::now() + Duration::from_secs(60);
-    assert_eq!(store.stale_uploads(later).await.unwrap(), []);
+    assert_eq!(stale(&store, later).await, []);
     // There is nothing left to give back, nor ever was.
     store.abort_upload(&handle).await.unwrap();
     let untouched = store.begin_upload(UploadId::random()).await.unwrap();
@@ -163,13 +163,13 @@ pub async fn uploads_that_stood_still_are_found(store: Arc<dyn BlobStore>) {
     let handle = writer.sync().await.unwrap();
     drop(writer);
     let (past, future) = (Duration::from_secs(60), Duration::from_secs(60));
-    assert_eq!(store.stale_uploads(SystemTime::now() - past).await.unwrap(), []);
-    let found = store.stale_uploads(SystemTime::now() + future).await.unwrap();
+    assert_eq!(stale(&store, SystemTime::now() - past).await, []);
+    let found = stale(&store, SystemTime::now() + future).await;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].id, id);
     // What is found can be given back, and read before.
-    assert_eq!(read(&store.open_upload(&found[0].handle, 10).await.unwrap()), bytes(10, 10));
+    assert_eq!(read(&store.open_upload(&found[0].handle, 10).await.unwrap()).await, bytes(10, 10));
     store.abort_upload(&found[0].handle).await.unwrap();
     assert!(is_lost(&store.continue_upload(&handle, 10).await));
-    assert_eq!(store.stale_uploads(SystemTime::now() + future).await.unwrap(), []);
+    assert_eq!(stale(&store, SystemTime::now() + future).await, []);
 }

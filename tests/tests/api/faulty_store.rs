@@ -10,6 +10,7 @@ use berth_storage_backends::{
     BlobStore, Capabilities, LinkTree, OpenBlob, StaleUpload, StoreError, UploadWriter,
 };
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use tokio::sync::Semaphore;
 
 /// What the test controls. Cheap to clone.
@@ -133,8 +134,8 @@ impl BlobStore for FaultyStore {
         self.inner.abort_upload(handle).await
     }
 
-    async fn stale_uploads(&self, before: SystemTime) -> Result<Vec<StaleUpload>, StoreError> {
-        self.inner.stale_uploads(before).await
+    fn stale_uploads(&self, before: SystemTime) -> BoxStream<'_, Result<StaleUpload, StoreError>> {
+        self.inner.stale_uploads(before)
     }
 
     async fn open(&self, digest: &Digest, location: &str) -> Result<OpenBlob, StoreError> {

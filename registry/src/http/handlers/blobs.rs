@@ -1,13 +1,14 @@
 use std::ops::Range;
 
 use axum::body::Body;
+use berth_metadata::BlobRecord;
 use berth_oci::{Digest, RepositoryName};
 use berth_storage_backends::OpenBlob;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE,
-    RANGE,
+    LOCATION, RANGE,
 };
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Context;
 use crate::http::body::{BlobBody, Multipart};
@@ -15,6 +16,8 @@ use crate::http::{ApiError, ResolvedRanges, render};
 
 /// Content never changes under its digest.
 const FOREVER: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+/// A client that cannot reach the store sends this, with any value, and gets the bytes from us.
+const NO_REDIRECT: HeaderName = HeaderName::from_static("berth-no-redirect");
 const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 pub(super) async fn read(
@@ -25,7 +28,11 @@ pub(super) async fn read(
     if context.method == Method::HEAD || render::is_not_modified(&context.headers, &digest) {
         return head(context, &repository, &digest).await;
     }
-    let blob = context.registry.open_blob(&repository, &digest).await?;
+    let record = context.registry.stat_blob(&repository, &digest).await?;
+    if let Some(redirect) = redirect(context, &record).await? {
+        return Ok(redirect);
+    }
+    let blob = context.registry.open_blob(&record).await?;
     let mut response = match ranges(&context.headers, &digest, blob.size) {
         ResolvedRanges::Whole => whole(context, blob, &digest)?,
         ResolvedRanges::Parts(parts) => match &parts[..] {
@@ -54,6 +61,30 @@ async fn head(
         headers.remove(CONTENT_LENGTH);
     }
     Ok(response)
+}
+
+/// Sends the client to the store, where the store lets it in and the client can go there.
+async fn redirect(
+    context: &Context,
+    record: &BlobRecord,
+) -> Result<Option<Response<Body>>, ApiError> {
+    let settings = &context.config.storage.redirect;
+    let stays = context.headers.contains_key(NO_REDIRECT)
+        || context.connection.ip.is_some_and(|client| !settings.permits(client));
+    if settings.disable || stays {
+        return Ok(None);
+    }
+    let valid = settings.expiry.get();
+    let Some(address) = context.registry.presign_blob(record, valid).await? else {
+        return Ok(None);
+    };
+    let mut response = render::empty(StatusCode::TEMPORARY_REDIRECT);
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, render::value(address)?);
+    headers.insert(render::CONTENT_DIGEST, render::value(record.digest.to_string())?);
+    // The address is good for a while only, unlike what it leads to.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(Some(response))
 }
 
 fn blob_headers(headers: &mut HeaderMap) {

@@ -1,0 +1,81 @@
+//! Blobs in Azure Blob Storage.
+
+use std::sync::Arc;
+
+use berth_config::{Azure, AzureCredentialsType as Kind, Remote, Secret};
+use object_store::azure::{MicrosoftAzureBuilder, split_sas};
+use object_store::{Attributes, BackoffConfig, RetryConfig};
+
+use crate::objects::{CloudObjects, ObjectBlobStore};
+use crate::{BlobStore, OpenError, remote};
+
+/// How many blocks a blob may have. Those that nobody commits are removed by Azure after a week
+/// (Blob Storage REST API, Put Block).
+const BLOCKS: usize = 50_000;
+
+/// Blocks may be of any size, but a blob of very small ones would soon have too many.
+const SMALLEST_BLOCK: usize = 1 << 20;
+
+/// Opens the container. Nothing is asked of it yet: [`BlobStore::check`] does.
+///
+/// # Errors
+/// When the settings cannot be used as they are.
+pub fn open(settings: &Azure, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
+    let retries = RetryConfig {
+        max_retries: settings.maxretries as usize,
+        backoff: BackoffConfig {
+            init_backoff: settings.retrydelay.get(),
+            ..remote::retries().backoff
+        },
+        ..remote::retries()
+    };
+    let store = with_credentials(settings)?
+        .with_account(settings.accountname.clone().unwrap_or_default())
+        .with_container_name(settings.container.clone().unwrap_or_default())
+        .with_endpoint(settings.endpoint())
+        .with_client_options(remote::client_options(&common, None)?)
+        .with_retry(retries)
+        .build()
+        .map_err(|error| OpenError::settings("storage.azure", error))?;
+    let objects = CloudObjects {
+        store: Arc::new(store),
+        root: remote::root(settings.rootdirectory.as_deref()),
+        attributes: Attributes::new(),
+        unfinished: None,
+        // A shared access signature of the operator's allows more than one blob to be read.
+        presigns: settings.credentials_type() != Kind::Sas,
+    };
+    Ok(Arc::new(ObjectBlobStore::new(objects, remote::parts(&common, SMALLEST_BLOCK, BLOCKS))))
+}
+
+fn with_credentials(settings: &Azure) -> Result<MicrosoftAzureBuilder, OpenError> {
+    let credentials = &settings.credentials;
+    let secret = |secret: &Option<Secret>| {
+        secret.as_ref().map(|secret| secret.expose().to_owned()).unwrap_or_default()
+    };
+    let kind = settings.credentials_type();
+    let mut builder = match kind {
+        Kind::SharedKey => {
+            MicrosoftAzureBuilder::new().with_access_key(secret(&settings.accountkey))
+        }
+        Kind::Sas => {
+            let pairs = split_sas(secret(&credentials.sastoken).trim_start_matches('?')).map_err(
+                |error| OpenError::settings("storage.azure.credentials.sastoken", error),
+            )?;
+            MicrosoftAzureBuilder::new().with_sas_authorization(pairs)
+        }
+        Kind::ClientSecret => {
+            MicrosoftAzureBuilder::new().with_client_secret(secret(&credentials.secret))
+        }
+        Kind::WorkloadIdentity | Kind::DefaultCredentials => MicrosoftAzureBuilder::from_env(),
+        // Without anything else the client asks the machine's metadata service.
+        Kind::ManagedIdentity => MicrosoftAzureBuilder::new(),
+    };
+    if let Some(id) = &credentials.clientid {
+        builder = builder.with_client_id(id);
+    }
+    if let Some(tenant) = &credentials.tenantid {
+        builder = builder.with_tenant_id(tenant);
+    }
+    Ok(builder)
+}

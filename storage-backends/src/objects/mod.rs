@@ -1,0 +1,27 @@
+//! Blobs in an object store.
+//!
+//! - `client` is what the rest needs of a store, and `cloud` is that over the `object_store` crate.
+//! - `upload` cuts what clients send into parts and sends them side by side; `handle` is what is
+//!   kept of an upload between two requests; `holds` lets one request at a time write to it.
+//! - `read` streams a blob, and takes up a stream that broke.
+//! - `breaker` answers for a store that is down.
+//!
+//! An object keeps the key that it was uploaded under, so nothing is copied when an upload becomes
+//! a blob, and a push can never meet the deletion of the same content from before. The location
+//! that callers record holds the key and the size, so reading asks the store for nothing but the
+//! bytes.
+
+mod breaker;
+mod client;
+mod cloud;
+mod handle;
+mod holds;
+mod keys;
+mod read;
+mod store;
+mod upload;
+
+pub(crate) use client::{ObjectError, Objects, Unfinished};
+pub(crate) use cloud::{CloudObjects, ListUnfinished};
+pub(crate) use store::ObjectBlobStore;
+pub(crate) use upload::Parts;

@@ -1,0 +1,204 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use berth_oci::{Digest, UploadId};
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tokio::task::JoinSet;
+
+use super::breaker::Breaker;
+use super::handle::Handle;
+use super::holds::Holds;
+use super::keys::{self, Location};
+use super::read::RemoteObject;
+use super::upload::{Buffer, ObjectUpload, Parts, Rest};
+use super::{ObjectError, Objects};
+use crate::{
+    BlobContent, BlobStore, Capabilities, OpenBlob, StaleUpload, StoreError, UploadWriter,
+};
+
+/// A [`BlobStore`] over an object store.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectBlobStore {
+    objects: Arc<dyn Objects>,
+    cut: Parts,
+    holds: Holds,
+}
+
+impl ObjectBlobStore {
+    pub(crate) fn new(objects: impl Objects, cut: Parts) -> Self {
+        Self { objects: Arc::new(Breaker::new(objects)), cut, holds: Holds::default() }
+    }
+
+    /// The handle cut to `offset`, and what is to be read of its rest.
+    async fn stand(&self, text: &str, offset: u64) -> Result<(Handle, UploadId, Rest), StoreError> {
+        let (mut handle, id) = Handle::parse(text).ok_or(StoreError::NotFound)?;
+        let lost = |held| StoreError::UploadLost { recorded: offset, held };
+        if handle.held() < offset {
+            return Err(lost(handle.held()));
+        }
+        let rest_key = handle.rest_key(id);
+        let in_parts = handle.in_parts();
+        if offset > in_parts {
+            let len = offset - in_parts;
+            let object = match self.objects.size(&rest_key).await {
+                Ok(size) if size >= len => size,
+                Ok(size) => return Err(lost(in_parts + size)),
+                Err(ObjectError::NotFound(_)) => return Err(lost(in_parts)),
+                Err(error) => return Err(error.into()),
+            };
+            handle.rest = len;
+            return Ok((handle, id, Rest::Stored { key: rest_key, len, object }));
+        }
+        handle.rest = 0;
+        while handle.in_parts() > offset {
+            handle.parts.pop();
+        }
+        // The store cannot give back a piece of a part.
+        match handle.in_parts() == offset {
+            true => Ok((handle, id, Rest::Buffered)),
+            false => Err(lost(handle.in_parts())),
+        }
+    }
+
+    async fn stale(
+        &self,
+        before: SystemTime,
+    ) -> Result<BoxStream<'_, Result<StaleUpload, StoreError>>, StoreError> {
+        let unfinished = self.objects.unfinished(keys::BLOBS).await?;
+        let unfinished = unfinished.into_iter().filter(move |one| one.begun < before);
+        let unfinished = unfinished.filter_map(|one| {
+            let id = keys::upload_of(&one.key)?;
+            let handle = Handle { parts_id: Some(one.id), ..Handle::new(id) };
+            Some(Ok(StaleUpload { id, handle: handle.text(), location: None }))
+        });
+        let blobs = self.objects.list(keys::BLOBS).try_filter_map(move |found| async move {
+            let Some(id) = keys::upload_of(&found.key).filter(|_| found.modified < before) else {
+                return Ok(None);
+            };
+            let handle = Handle { rest: found.size, ..Handle::new(id) };
+            let location = Location { size: found.size, key: &found.key }.to_string();
+            Ok(Some(StaleUpload { id, handle: handle.text(), location: Some(location) }))
+        });
+        let tails = self.objects.list(keys::TAILS).try_filter_map(move |found| async move {
+            let Some(id) = keys::upload_of(&found.key).filter(|_| found.modified < before) else {
+                return Ok(None);
+            };
+            let handle = Handle { leftover: Some(found.key), ..Handle::new(id) };
+            Ok(Some(StaleUpload { id, handle: handle.text(), location: None }))
+        });
+        let listed = blobs.chain(tails).map_err(StoreError::from);
+        Ok(stream::iter(unfinished).chain(listed).boxed())
+    }
+}
+
+#[async_trait]
+impl BlobStore for ObjectBlobStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { min_chunk: self.cut.smallest as u64 }
+    }
+
+    async fn begin_upload(&self, id: UploadId) -> Result<String, StoreError> {
+        Ok(Handle::new(id).text())
+    }
+
+    async fn continue_upload(
+        &self,
+        handle: &str,
+        offset: u64,
+    ) -> Result<Box<dyn UploadWriter>, StoreError> {
+        let (_, id) = Handle::parse(handle).ok_or(StoreError::NotFound)?;
+        let hold = self.holds.take(id).ok_or(StoreError::Busy)?;
+        let (recorded, id, rest) = self.stand(handle, offset).await?;
+        Ok(Box::new(ObjectUpload {
+            objects: Arc::clone(&self.objects),
+            cut: self.cut,
+            id,
+            hold,
+            parts: recorded.parts.clone(),
+            parts_id: recorded.parts_id.clone(),
+            recorded,
+            sending: JoinSet::new(),
+            buffer: Buffer::default(),
+            rest,
+        }))
+    }
+
+    async fn open_upload(&self, handle: &str, offset: u64) -> Result<OpenBlob, StoreError> {
+        let (_, _, rest) = self.stand(handle, offset).await?;
+        let content = match rest {
+            Rest::Stored { key, len, .. } if len == offset => self.remote(key),
+            _ if offset == 0 => BlobContent::Memory(Bytes::new()),
+            // A store shows parts only as the object that they become.
+            _ => BlobContent::Unreadable,
+        };
+        Ok(OpenBlob { size: offset, content })
+    }
+
+    async fn abort_upload(&self, handle: &str) -> Result<(), StoreError> {
+        let (handle, id) = Handle::parse(handle).ok_or(StoreError::NotFound)?;
+        if let Some(key) = &handle.leftover {
+            return Ok(self.objects.delete(key).await?);
+        }
+        self.holds.void(id);
+        if let Some(parts_id) = &handle.parts_id {
+            self.objects.abort_parts(&keys::blob(id), parts_id).await?;
+        }
+        if handle.rest > 0 {
+            self.objects.delete(&handle.rest_key(id)).await?;
+        }
+        Ok(())
+    }
+
+    fn stale_uploads(&self, before: SystemTime) -> BoxStream<'_, Result<StaleUpload, StoreError>> {
+        stream::once(self.stale(before)).try_flatten().boxed()
+    }
+
+    async fn open(&self, _digest: &Digest, location: &str) -> Result<OpenBlob, StoreError> {
+        let Location { size, key } = Location::parse(location).ok_or(StoreError::NotFound)?;
+        Ok(OpenBlob { size, content: self.remote(key.to_owned()) })
+    }
+
+    async fn stat(&self, _digest: &Digest, location: &str) -> Result<u64, StoreError> {
+        let location = Location::parse(location).ok_or(StoreError::NotFound)?;
+        Ok(self.objects.size(location.key).await?)
+    }
+
+    async fn delete(&self, _digest: &Digest, location: &str) -> Result<(), StoreError> {
+        match Location::parse(location) {
+            Some(location) => Ok(self.objects.delete(location.key).await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn presign(
+        &self,
+        _digest: &Digest,
+        location: &str,
+        valid: Duration,
+    ) -> Result<Option<String>, StoreError> {
+        let location = Location::parse(location).ok_or(StoreError::NotFound)?;
+        Ok(self.objects.presign(location.key, valid).await?)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let key = format!("{}{}", keys::CHECKS, UploadId::random());
+        self.objects.put(&key, vec![Bytes::from_static(b"berth")]).await?;
+        let stream = self.objects.get(&key, 0..5).await?;
+        let read: Vec<Bytes> = stream.try_collect().await?;
+        self.objects.delete(&key).await?;
+        match read.concat() == b"berth" {
+            true => Ok(()),
+            false => Err(StoreError::Io(std::io::Error::other(
+                "an object read back differs from what was written",
+            ))),
+        }
+    }
+}
+
+impl ObjectBlobStore {
+    fn remote(&self, key: String) -> BlobContent {
+        BlobContent::Remote(Arc::new(RemoteObject { objects: Arc::clone(&self.objects), key }))
+    }
+}

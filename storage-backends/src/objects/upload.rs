@@ -1,0 +1,260 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use berth_oci::{Digest, UploadId};
+use bytes::Bytes;
+use futures_util::stream::TryStreamExt;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use super::handle::{Handle, Part};
+use super::holds::Hold;
+use super::keys::{self, Location};
+use super::{ObjectError, Objects};
+use crate::{StoreError, UploadWriter};
+
+/// How an upload is cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    /// The size of a part in bytes.
+    pub(crate) size: usize,
+    /// The smallest size that a part may have which is not the last.
+    pub(crate) smallest: usize,
+    /// How many parts go up at the same time.
+    pub(crate) parallel: usize,
+    /// How many parts an object may have.
+    pub(crate) limit: usize,
+}
+
+/// An upload held for writing.
+///
+/// Bytes wait in a buffer until they are a part and as many more as the smallest part has, so that
+/// what is left at the end of a request is never too small for a part of its own, unless the
+/// request brought less than that.
+pub(super) struct ObjectUpload {
+    pub(super) objects: Arc<dyn Objects>,
+    pub(super) cut: Parts,
+    pub(super) id: UploadId,
+    pub(super) hold: Hold,
+    /// What the caller has recorded, cut to the offset that it goes on from.
+    pub(super) recorded: Handle,
+    /// The parts that are in the store or on their way.
+    pub(super) parts: Vec<Part>,
+    pub(super) parts_id: Option<String>,
+    pub(super) sending: JoinSet<Result<(usize, String), ObjectError>>,
+    pub(super) buffer: Buffer,
+    pub(super) rest: Rest,
+}
+
+/// The bytes behind the recorded parts.
+pub(super) enum Rest {
+    /// They are in the buffer, as all that came since.
+    Buffered,
+    /// They are in the store alone: as many, of an object of this size under this key.
+    Stored { key: String, len: u64, object: u64 },
+}
+
+/// Bytes on their way into parts. They stay where they were received.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    chunks: Vec<Bytes>,
+    len: usize,
+}
+
+impl Buffer {
+    fn push(&mut self, chunk: Bytes) {
+        self.len += chunk.len();
+        self.chunks.push(chunk);
+    }
+
+    /// Takes the first `len` bytes, of which there are as many.
+    fn take(&mut self, len: usize) -> Vec<Bytes> {
+        let mut left = len;
+        let mut count = 0;
+        let mut cut = None;
+        for chunk in &mut self.chunks {
+            if left == 0 {
+                break;
+            }
+            if chunk.len() > left {
+                cut = Some(chunk.split_to(left));
+                break;
+            }
+            left -= chunk.len();
+            count += 1;
+        }
+        let mut taken: Vec<Bytes> = self.chunks.drain(..count).collect();
+        taken.extend(cut);
+        self.len -= len;
+        taken
+    }
+}
+
+impl ObjectUpload {
+    fn check_hold(&self) -> Result<(), StoreError> {
+        match self.hold.is_valid() {
+            true => Ok(()),
+            false => Err(self.lost(0)),
+        }
+    }
+
+    fn lost(&self, held: u64) -> StoreError {
+        StoreError::UploadLost { recorded: self.recorded.held(), held }
+    }
+
+    /// Gets the rest back from the store, to be continued.
+    async fn load_rest(&mut self) -> Result<(), StoreError> {
+        let Rest::Stored { key, len, .. } = &self.rest else { return Ok(()) };
+        let stream = self.objects.get(key, 0..*len).await?;
+        let chunks: Vec<Bytes> = stream.try_collect().await?;
+        let held = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        if held != *len {
+            return Err(self.lost(held));
+        }
+        chunks.into_iter().for_each(|chunk| self.buffer.push(chunk));
+        self.rest = Rest::Buffered;
+        Ok(())
+    }
+
+    /// Sends the first bytes of the buffer as a part.
+    async fn send_part(&mut self, len: usize) -> Result<(), StoreError> {
+        if self.parts.len() >= self.cut.limit {
+            let most = self.cut.limit as u64 * self.cut.size as u64;
+            return Err(StoreError::TooLarge { limit: most });
+        }
+        let key = keys::blob(self.id);
+        let id = match &self.parts_id {
+            Some(id) => id.clone(),
+            None => self.parts_id.insert(self.objects.begin_parts(&key).await?).clone(),
+        };
+        while self.sending.len() >= self.cut.parallel {
+            self.receive_name().await?;
+        }
+        let (objects, index, content) =
+            (Arc::clone(&self.objects), self.parts.len(), self.buffer.take(len));
+        self.parts.push(Part { name: String::new(), size: len as u64 });
+        self.sending.spawn(async move {
+            let name = objects.put_part(&key, &id, index, content).await?;
+            Ok((index, name))
+        });
+        Ok(())
+    }
+
+    /// Waits until one of the parts that are on their way is in the store.
+    async fn receive_name(&mut self) -> Result<bool, StoreError> {
+        let Some(sent) = self.sending.join_next().await else { return Ok(false) };
+        let sent = sent.map_err(|error| StoreError::Io(std::io::Error::other(error)))?;
+        let (index, name) = match sent {
+            // The upload in parts has been given up.
+            Err(ObjectError::NotFound(_)) => return Err(self.lost(0)),
+            sent => sent?,
+        };
+        if let Some(part) = self.parts.get_mut(index) {
+            part.name = name;
+        }
+        Ok(true)
+    }
+
+    async fn receive_all_names(&mut self) -> Result<(), StoreError> {
+        while self.receive_name().await? {}
+        Ok(())
+    }
+
+    /// Makes the object of its parts.
+    async fn complete(&mut self, id: &str) -> Result<(), StoreError> {
+        let key = keys::blob(self.id);
+        let size = self.parts.iter().map(|part| part.size).sum::<u64>();
+        let names = self.parts.iter().map(|part| part.name.clone()).collect();
+        match self.objects.complete_parts(&key, id, names).await {
+            // It was completed before, by a process that died before it could say so.
+            Err(ObjectError::NotFound(_)) => match self.objects.size(&key).await {
+                Ok(held) if held == size => Ok(()),
+                Ok(_) | Err(ObjectError::NotFound(_)) => Err(self.lost(0)),
+                Err(error) => Err(error.into()),
+            },
+            other => Ok(other?),
+        }
+    }
+
+    /// Deletes the tail that was recorded, which the blob has swallowed.
+    async fn delete_tail(&self) {
+        if self.recorded.parts.is_empty() || self.recorded.rest == 0 {
+            return;
+        }
+        let key = self.recorded.rest_key(self.id);
+        if let Err(error) = self.objects.delete(&key).await {
+            warn!(key, %error, "the tail of an upload is left for the next clean-up");
+        }
+    }
+}
+
+#[async_trait]
+impl UploadWriter for ObjectUpload {
+    async fn write(&mut self, chunks: Vec<Bytes>) -> Result<(), StoreError> {
+        self.check_hold()?;
+        if chunks.iter().all(Bytes::is_empty) {
+            return Ok(());
+        }
+        self.load_rest().await?;
+        for chunk in chunks {
+            self.buffer.push(chunk);
+            while self.buffer.len >= self.cut.size + self.cut.smallest {
+                self.send_part(self.cut.size).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<String, StoreError> {
+        self.check_hold()?;
+        let mut handle = self.recorded.clone();
+        if let Rest::Buffered = self.rest {
+            if self.buffer.len > 0 && self.buffer.len >= self.cut.smallest {
+                self.send_part(self.buffer.len).await?;
+            }
+            self.receive_all_names().await?;
+            handle.parts.clone_from(&self.parts);
+            handle.parts_id.clone_from(&self.parts_id);
+            handle.rest = self.buffer.len as u64;
+            if handle.rest > 0 {
+                let key = handle.rest_key(self.id);
+                self.objects.put(&key, self.buffer.chunks.clone()).await?;
+            }
+        }
+        self.check_hold()?;
+        let text = handle.text();
+        self.recorded = handle;
+        Ok(text)
+    }
+
+    async fn finish(mut self: Box<Self>, _digest: &Digest) -> Result<String, StoreError> {
+        self.check_hold()?;
+        let key = keys::blob(self.id);
+        let whole = matches!(&self.rest, Rest::Stored { key: at, len, object } if *at == key && len == object);
+        let mut size = self.parts.iter().map(|part| part.size).sum::<u64>();
+        if whole {
+            size = self.recorded.rest;
+        } else {
+            self.load_rest().await?;
+            size += self.buffer.len as u64;
+            if self.parts.is_empty() {
+                let content = self.buffer.take(self.buffer.len);
+                self.objects.put(&key, content).await?;
+            } else {
+                if self.buffer.len > 0 {
+                    self.send_part(self.buffer.len).await?;
+                }
+                self.receive_all_names().await?;
+                let id = self.parts_id.clone().unwrap_or_default();
+                self.complete(&id).await?;
+                self.delete_tail().await;
+            }
+        }
+        if !self.hold.is_valid() {
+            // Given back while the store was at it: nobody may come to know this blob.
+            let _ = self.objects.delete(&key).await;
+            return Err(self.lost(0));
+        }
+        Ok(Location { size, key: &key }.to_string())
+    }
+}

@@ -1,0 +1,95 @@
+//! What the drivers of remote stores make of the settings that they have in common.
+
+use std::fs;
+use std::time::Duration;
+
+use berth_config::{ByteSize, Remote};
+use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::OpenError;
+use crate::objects::Parts;
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a request is tried again. Clients give up on us when it is long, and try again
+/// themselves when it is short.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
+const RETRIES: usize = 5;
+
+/// What stays as it is in a query (RFC 3986 section 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+pub(crate) fn client_options(
+    common: &Remote<'_>,
+    user_agent: Option<&str>,
+) -> Result<ClientOptions, OpenError> {
+    let key = |name: &str| format!("storage.{}.{name}", common.name);
+    let agent = user_agent.unwrap_or(concat!("berth/", env!("CARGO_PKG_VERSION")));
+    let agent = http::HeaderValue::try_from(agent)
+        .map_err(|error| OpenError::settings(&key("useragent"), error))?;
+    let mut options = ClientOptions::new()
+        .with_user_agent(agent)
+        .with_allow_http(true)
+        // A body may take as long as it needs, as long as it moves.
+        .with_timeout_disabled()
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_read_timeout(common.timeout.get())
+        .with_allow_invalid_certificates(common.skipverify);
+    if let Some(path) = common.ca {
+        let wrong = |error: &dyn std::fmt::Display| {
+            OpenError::settings(&key("ca"), format!("{}: {error}", path.display()))
+        };
+        let pem = fs::read(path).map_err(|error| wrong(&error))?;
+        let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(&error))?;
+        if certificates.is_empty() {
+            return Err(wrong(&"there is no certificate in it"));
+        }
+        for certificate in certificates {
+            options = options.with_root_certificate(certificate);
+        }
+    }
+    if let Some(proxy) = common.proxy {
+        options = options.with_proxy_url(proxy.expose());
+    }
+    Ok(options)
+}
+
+/// Failed requests are tried again after growing, random pauses.
+pub(crate) fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(5),
+            base: 2.0,
+        },
+        max_retries: RETRIES,
+        retry_timeout: RETRY_TIMEOUT,
+    }
+}
+
+/// How uploads are cut: one of the configured parts is the buffer that is being filled, the others
+/// are on their way.
+pub(crate) fn parts(common: &Remote<'_>, smallest: usize, limit: usize) -> Parts {
+    Parts {
+        size: bytes(common.chunksize).max(smallest),
+        smallest,
+        parallel: (common.parallelparts as usize).saturating_sub(1).max(1),
+        limit,
+    }
+}
+
+fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.bytes()).unwrap_or(usize::MAX)
+}
+
+/// The folder that everything is in, without slashes at its ends.
+pub(crate) fn root(directory: Option<&str>) -> String {
+    directory.unwrap_or_default().trim_matches('/').to_owned()
+}
+
+/// A text as it stands in the query of a URL.
+pub(crate) fn query_encoded(text: &str) -> String {
+    utf8_percent_encode(text, UNRESERVED).to_string()
+}

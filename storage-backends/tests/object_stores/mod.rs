@@ -1,0 +1,85 @@
+//! The suite over the drivers of object stores, each against a server that speaks its protocol.
+
+use std::sync::{Arc, LazyLock};
+
+use berth_config::{Config, Storage};
+use berth_oci::UploadId;
+use berth_storage_backends::{BlobStore, azure, gcs, s3};
+use berth_test_stores::{Azurite, Gcs, Moto, S3Access, VersityGateway};
+
+use super::suite::fixtures::Opened;
+use crate::blob_store_suite;
+
+// One server of each kind, for all tests of this process; each test has a folder of its own.
+static VERSITY: LazyLock<VersityGateway> = LazyLock::new(|| VersityGateway::start().unwrap());
+static MOTO: LazyLock<Moto> = LazyLock::new(|| Moto::start().unwrap());
+static AZURITE: LazyLock<Azurite> = LazyLock::new(|| Azurite::start().unwrap());
+static GCS: LazyLock<Gcs> = LazyLock::new(|| Gcs::start().unwrap());
+
+fn opened(store: Arc<dyn BlobStore>) -> Opened {
+    Opened { store, directory: None }
+}
+
+/// The storage section that a text of `key: value` lines makes.
+fn storage(driver: &str, settings: &[(&str, &str)]) -> Storage {
+    let folder = format!("suite/{}", UploadId::random());
+    let mut text = format!("version: 0.1\nstorage:\n  {driver}:\n    rootdirectory: {folder}\n");
+    for (key, value) in settings {
+        text.push_str(&format!("    {key}: {}\n", serde_json::Value::from(*value)));
+    }
+    Config::parse(&text, []).unwrap().config.storage
+}
+
+fn open_s3(access: &S3Access) -> Opened {
+    let storage = storage(
+        "s3",
+        &[
+            ("regionendpoint", &access.endpoint),
+            ("region", &access.region),
+            ("bucket", &access.bucket),
+            ("accesskey", &access.access_key),
+            ("secretkey", &access.secret_key),
+            ("chunksize", "5MiB"),
+        ],
+    );
+    opened(s3::open(storage.s3.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
+}
+
+fn open_versity() -> Opened {
+    open_s3(VERSITY.access())
+}
+
+fn open_moto() -> Opened {
+    open_s3(MOTO.access())
+}
+
+fn open_azurite() -> Opened {
+    let storage = storage(
+        "azure",
+        &[
+            ("endpoint", AZURITE.endpoint()),
+            ("accountname", AZURITE.account()),
+            ("accountkey", AZURITE.key()),
+            ("container", AZURITE.container()),
+        ],
+    );
+    opened(azure::open(storage.azure.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
+}
+
+fn open_gcs() -> Opened {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key.json");
+    std::fs::write(&key, GCS.service_account()).unwrap();
+    let settings = [
+        ("endpoint", &*GCS.endpoint()),
+        ("bucket", GCS.bucket()),
+        ("keyfile", key.to_str().unwrap()),
+    ];
+    let storage = storage("gcs", &settings);
+    opened(gcs::open(storage.gcs.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
+}
+
+blob_store_suite!(versity, open_versity);
+blob_store_suite!(moto, open_moto);
+blob_store_suite!(azurite, open_azurite);
+blob_store_suite!(google, open_gcs);
