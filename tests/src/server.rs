@@ -50,6 +50,8 @@ enum Storage {
     Temporary,
     Filesystem(PathBuf),
     InMemory,
+    /// On another server, which the environment names.
+    Remote,
 }
 
 impl Launch {
@@ -66,6 +68,17 @@ impl Launch {
     /// A registry that forgets everything when it stops.
     pub fn in_memory() -> Result<Self> {
         Self::on(Storage::InMemory)
+    }
+
+    /// A registry whose blobs are on another server: `driver` is its name in the configuration, and the settings are
+    /// the keys of its section. The database vanishes with it.
+    pub fn remote(driver: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        let prefix = format!("REGISTRY_STORAGE_{}", driver.to_uppercase());
+        let mut launch = Self::on(Storage::Remote)?.env("REGISTRY_STORAGE", driver);
+        for (key, value) in settings {
+            launch = launch.env(format!("{prefix}_{}", key.to_uppercase()), *value);
+        }
+        Ok(launch)
     }
 
     /// Another registry than the one `BERTH_TEST_TARGET` names.
@@ -115,7 +128,7 @@ impl Launch {
         let root = match &self.storage {
             Storage::Temporary => Some(directory.path().join("tree")),
             Storage::Filesystem(root) => Some(root.clone()),
-            Storage::InMemory => None,
+            Storage::InMemory | Storage::Remote => None,
         };
         let root = root.as_deref();
         let command = match self.target {
@@ -142,7 +155,9 @@ impl Launch {
             .env("REGISTRY_STORAGE_DELETE_ENABLED", "true");
         match root {
             Some(root) => command.env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root),
-            None => command.env("REGISTRY_STORAGE", "inmemory"),
+            None => command
+                .env("REGISTRY_STORAGE", "inmemory")
+                .env("REGISTRY_METADATA_SQLITE_PATH", directory.join("metadata/berth.db")),
         };
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)

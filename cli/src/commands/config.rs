@@ -2,7 +2,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use berth_config::{Config, Loaded};
 
 use berth_config::Driver;
@@ -22,7 +22,7 @@ pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let stores = stores::open(&config).await?;
-        stores.blobs.check().await.context("the storage cannot be used")?;
+        stores::check(&config, &stores).await?;
         stores.metadata.ping().await?;
         stores.metadata.close().await;
         anyhow::Ok(())

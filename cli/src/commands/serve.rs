@@ -43,6 +43,10 @@ async fn serve(
 ) -> Result<ExitCode> {
     let config = Arc::new(loaded.config);
     let stores = stores::open(&config).await?;
+    if config.storage.remote().is_some() {
+        // A wrong bucket or key is better told now than to whoever pushes first.
+        stores::check(&config, &stores).await?;
+    }
     let metadata = stores.metadata.clone();
     let registry = Arc::new(Registry::new(config.clone(), stores.blobs, stores.metadata));
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Driver};
 use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
-use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, azure, gcs, s3};
+use berth_storage_backends::{
+    BlobStore, FilesystemStore, InMemoryStore, StoreError, azure, gcs, s3,
+};
 
 /// The two stores that a configuration names.
 pub(crate) struct Stores {
@@ -38,6 +40,27 @@ pub(crate) async fn open(config: &Config) -> Result<Stores> {
     })
     .await?;
     Ok(Stores { blobs, metadata: Arc::new(metadata) })
+}
+
+/// Proves that the blobs can be written and read where the configuration says.
+pub(crate) async fn check(config: &Config, stores: &Stores) -> Result<()> {
+    let error = match stores.blobs.check().await {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    let driver = config.storage.driver().name();
+    let advice = match (&error, config.storage.remote()) {
+        (_, None) => String::new(),
+        (StoreError::NotFound, _) => format!(
+            ": there is no such bucket or container there; check its name in `storage.{driver}`, and the endpoint"
+        ),
+        (StoreError::Denied(_), _) => format!(
+            ": check the credentials in `storage.{driver}`, and that they may read, write, list and delete there; the clock of this machine and the region count too"
+        ),
+        _ => format!(": check the endpoint, the region and the network to it (`storage.{driver}`)"),
+    };
+    Err(anyhow!(error)
+        .context(format!("the storage, {}, cannot be used{advice}", whereabouts(config))))
 }
 
 fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {

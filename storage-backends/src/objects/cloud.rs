@@ -168,9 +168,41 @@ pub(crate) fn explain(error: Error) -> ObjectError {
         }
         cause = error.source();
     }
+    let text = shorten(&text);
     match error {
         Error::NotFound { .. } => ObjectError::NotFound(text),
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => ObjectError::Denied(text),
         _ => ObjectError::Failed(text),
+    }
+}
+
+/// Puts the code and the message in place of an error document, which in S3, Azure and Cloud
+/// Storage is XML and may hold pages of what was signed.
+fn shorten(text: &str) -> String {
+    let Some(start) = text.find("<?xml").or_else(|| text.find("<Error>")) else {
+        return text.to_owned();
+    };
+    let (before, document) = text.split_at(start);
+    let element = |name: &str| {
+        let (_, rest) = document.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once(&format!("</{name}>"))?.0.trim())
+    };
+    match (element("Code"), element("Message")) {
+        (Some(code), Some(message)) => format!("{before}{code}: {message}"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_document_is_told_in_two_words() {
+        let text = "403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code>\
+                    <Message>No.</Message><StringToSign>long</StringToSign></Error>";
+        assert_eq!(shorten(text), "403 Forbidden: AccessDenied: No.");
+        assert_eq!(shorten("404: <html>"), "404: <html>");
+        assert_eq!(shorten("<?xml version=\"1.0\"?><Other/>"), "<?xml version=\"1.0\"?><Other/>");
     }
 }

@@ -34,14 +34,16 @@ impl Uploads {
 
     async fn page(&self, prefix: &str, after: &Page) -> Result<Page, ObjectError> {
         let encoded = |text: &str| remote::query_encoded(text);
-        // In the order of their names, as the signature wants them.
-        let url = format!(
-            "{}?key-marker={}&prefix={}&upload-id-marker={}&uploads=",
-            self.bucket_url,
-            encoded(&after.next_key_marker),
-            encoded(prefix),
-            encoded(&after.next_upload_id_marker),
-        );
+        let mut url = format!("{}?uploads=&prefix={}", self.bucket_url, encoded(prefix));
+        // Not every server knows the second one, or takes an empty one.
+        for (name, marker) in [
+            ("key-marker", &after.next_key_marker),
+            ("upload-id-marker", &after.next_upload_id_marker),
+        ] {
+            if !marker.is_empty() {
+                url.push_str(&format!("&{name}={}", encoded(marker)));
+            }
+        }
         let mut request = Request::builder()
             .method(Method::GET)
             .uri(url)
