@@ -44,6 +44,13 @@ const PACKAGES: [&str; 22] = [
     "util-linux",
 ];
 
+/// What brings the tests' object stores into their folders. A machine that has these from
+/// elsewhere keeps its own: the command that tells, and the packages that bring it.
+const LANGUAGES: [(&str, &[&str], &[&str]); 2] = [
+    ("npm", &["--version"], &["nodejs", "npm"]),
+    ("python3", &["-c", "import ensurepip, venv"], &["python3", "python3-venv"]),
+];
+
 /// Installs the packages that are missing.
 pub(crate) fn install(_: &Context) -> Result<Outcome> {
     if !succeeds(Command::new("apt-get").arg("--version")) {
@@ -51,8 +58,13 @@ pub(crate) fn install(_: &Context) -> Result<Outcome> {
             "this is not a Debian machine: install by hand what the tests miss",
         );
     }
-    let missing: Vec<&str> =
+    let mut missing: Vec<&str> =
         PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
+    for (program, arguments, packages) in LANGUAGES {
+        if !succeeds(Command::new(program).args(arguments)) {
+            missing.extend(packages);
+        }
+    }
     if missing.is_empty() {
         return Outcome::passed(format!("all {} are installed", PACKAGES.len()));
     }
