@@ -70,12 +70,10 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     /// the store has none.
     async fn presign(
         &self,
-        _digest: &Digest,
-        _location: &str,
-        _valid: Duration,
-    ) -> Result<Option<String>, StoreError> {
-        Ok(None)
-    }
+        digest: &Digest,
+        location: &str,
+        valid: Duration,
+    ) -> Result<Option<String>, StoreError>;
 
     /// Proves that the store can be written and read now, in a place of its own.
     async fn check(&self) -> Result<(), StoreError>;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
@@ -131,6 +131,15 @@ impl BlobStore for InMemoryStore {
     async fn delete(&self, digest: &Digest, _location: &str) -> Result<(), StoreError> {
         self.state().blobs.remove(digest);
         Ok(())
+    }
+
+    async fn presign(
+        &self,
+        _digest: &Digest,
+        _location: &str,
+        _valid: Duration,
+    ) -> Result<Option<String>, StoreError> {
+        Ok(None)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
@@ -146,6 +146,15 @@ impl BlobStore for FilesystemStore {
             Ok(())
         })
         .await
+    }
+
+    async fn presign(
+        &self,
+        _digest: &Digest,
+        _location: &str,
+        _valid: Duration,
+    ) -> Result<Option<String>, StoreError> {
+        Ok(None)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

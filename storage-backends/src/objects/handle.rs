@@ -1,27 +1,27 @@
 use berth_oci::UploadId;
 use serde::{Deserialize, Serialize};
 
-use super::keys;
-
 /// What is kept of an upload between two requests, in the caller's database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Handle {
-    /// The upload's identifier, which its key is made of.
+    /// The upload's identifier, which its keys are made of.
     pub(super) upload: String,
+    /// The key of the object that the parts become.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<String>,
     /// The store's identifier of the object of parts, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) parts_id: Option<String>,
     /// The parts that are in the store, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) parts: Vec<Part>,
-    /// The number of bytes behind the parts, too few for one: under the upload's own key when
-    /// there are no parts, else beside it.
+    /// The number of bytes behind the parts, too few for one.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) rest: u64,
-    /// An object that a crash left beside the uploads, when the handle stands for no more.
+    /// The key of the object that holds these. When there are no parts it is the blob already.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) leftover: Option<String>,
+    pub(super) rest_key: Option<String>,
 }
 
 /// A part in the store.
@@ -58,14 +58,6 @@ impl Handle {
     /// All bytes that are in the store.
     pub(super) fn held(&self) -> u64 {
         self.in_parts() + self.rest
-    }
-
-    /// The key under which the rest is.
-    pub(super) fn rest_key(&self, id: UploadId) -> String {
-        match self.parts.is_empty() {
-            true => keys::blob(id),
-            false => keys::tail(id, self.in_parts(), self.rest),
-        }
     }
 }
 

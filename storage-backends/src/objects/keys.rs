@@ -9,23 +9,23 @@ pub(super) const TAILS: &str = "berth/tails/";
 /// The folder that the check of the store writes to.
 pub(super) const CHECKS: &str = "berth/checks/";
 
+/// A new key for a blob that comes of an upload.
+///
+/// No two writers ever write to the same key: one that comes too late, while the other has finished
+/// and its caller has not recorded it yet, changes nothing of it.
 pub(super) fn blob(id: UploadId) -> String {
-    format!("{BLOBS}{id}")
+    format!("{BLOBS}{id}.{}", UploadId::random())
 }
 
-/// The key of `len` bytes of an upload that follow its first `offset`. Other bytes never get the
-/// same key once these are recorded, so what is recorded is never written over.
-pub(super) fn tail(id: UploadId, offset: u64, len: u64) -> String {
-    format!("{TAILS}{id}/{offset}-{len}")
+/// A new key for bytes of an upload that wait for more.
+pub(super) fn tail(id: UploadId) -> String {
+    format!("{TAILS}{id}.{}", UploadId::random())
 }
 
 /// The upload that a key belongs to.
 pub(super) fn upload_of(key: &str) -> Option<UploadId> {
-    let name = match key.strip_prefix(BLOBS) {
-        Some(name) => name,
-        None => key.strip_prefix(TAILS)?.split('/').next()?,
-    };
-    name.parse().ok()
+    let name = key.strip_prefix(BLOBS).or_else(|| key.strip_prefix(TAILS))?;
+    name.split('.').next()?.parse().ok()
 }
 
 /// Where a blob is, in the words that callers record: its size and its key.

@@ -1,9 +1,11 @@
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use berth_oci::{Digest, Hasher};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{ObjectError, Objects};
 use crate::{RemoteBlob, StoreError};
@@ -16,6 +18,8 @@ const RESUMES: u32 = 3;
 pub(super) struct RemoteObject {
     pub(super) objects: Arc<dyn Objects>,
     pub(super) key: String,
+    /// What its bytes are to be, where that is known, and how many they are.
+    pub(super) expected: Option<(Digest, u64)>,
 }
 
 impl RemoteBlob for RemoteObject {
@@ -23,6 +27,10 @@ impl RemoteBlob for RemoteObject {
         let reading = Reading {
             objects: Arc::clone(&self.objects),
             key: self.key.clone(),
+            verify: self
+                .expected
+                .filter(|(_, size)| range == (0..*size))
+                .map(|(digest, _)| Verify { hasher: Hasher::new(digest.algorithm()), digest }),
             range,
             stream: None,
             broken: 0,
@@ -40,6 +48,14 @@ struct Reading {
     stream: Option<BoxStream<'static, Result<Bytes, ObjectError>>>,
     /// How often the stream broke since the last byte.
     broken: u32,
+    /// Checks the bytes as they pass, where all of them do.
+    verify: Option<Verify>,
+}
+
+/// Bytes that pass, and what they are to be.
+struct Verify {
+    hasher: Hasher,
+    digest: Digest,
 }
 
 impl Reading {
@@ -47,6 +63,14 @@ impl Reading {
     async fn next(mut self) -> Option<(Result<Bytes, StoreError>, Option<Self>)> {
         while !self.range.is_empty() {
             let error = match self.advance().await {
+                Ok(Some(bytes)) if self.are_wrong(&bytes) => {
+                    error!(
+                        key = self.key,
+                        "the object store gave back other bytes than it was given"
+                    );
+                    let error = io::Error::other("the object's bytes are not what was stored");
+                    return Some((Err(StoreError::Io(error)), None));
+                }
                 Ok(Some(bytes)) => return Some((Ok(bytes), Some(self))),
                 // A store that sends less than it was asked for, and no error.
                 Ok(None) => ObjectError::Failed("the object ended early".to_owned()),
@@ -60,6 +84,14 @@ impl Reading {
             warn!(key = self.key, at = self.range.start, %error, "reading from the object store goes on after a break");
         }
         None
+    }
+
+    /// Whether these, the last ones, make the whole a wrong one. They are held back then, so that
+    /// nobody takes it for complete.
+    fn are_wrong(&mut self, bytes: &[u8]) -> bool {
+        let Some(verify) = &mut self.verify else { return false };
+        verify.hasher.update(bytes);
+        self.range.is_empty() && verify.hasher.clone().finish() != verify.digest
     }
 
     async fn advance(&mut self) -> Result<Option<Bytes>, ObjectError> {

@@ -38,10 +38,10 @@ impl ObjectBlobStore {
         if handle.held() < offset {
             return Err(lost(handle.held()));
         }
-        let rest_key = handle.rest_key(id);
         let in_parts = handle.in_parts();
         if offset > in_parts {
             let len = offset - in_parts;
+            let rest_key = handle.rest_key.clone().ok_or_else(|| lost(in_parts))?;
             let object = match self.objects.size(&rest_key).await {
                 Ok(size) if size >= len => size,
                 Ok(size) => return Err(lost(in_parts + size)),
@@ -51,7 +51,7 @@ impl ObjectBlobStore {
             handle.rest = len;
             return Ok((handle, id, Rest::Stored { key: rest_key, len, object }));
         }
-        handle.rest = 0;
+        (handle.rest, handle.rest_key) = (0, None);
         while handle.in_parts() > offset {
             handle.parts.pop();
         }
@@ -70,14 +70,15 @@ impl ObjectBlobStore {
         let unfinished = unfinished.into_iter().filter(move |one| one.begun < before);
         let unfinished = unfinished.filter_map(|one| {
             let id = keys::upload_of(&one.key)?;
-            let handle = Handle { parts_id: Some(one.id), ..Handle::new(id) };
+            let handle = Handle { key: Some(one.key), parts_id: Some(one.id), ..Handle::new(id) };
             Some(Ok(StaleUpload { id, handle: handle.text(), location: None }))
         });
         let blobs = self.objects.list(keys::BLOBS).try_filter_map(move |found| async move {
             let Some(id) = keys::upload_of(&found.key).filter(|_| found.modified < before) else {
                 return Ok(None);
             };
-            let handle = Handle { rest: found.size, ..Handle::new(id) };
+            let handle =
+                Handle { rest: found.size, rest_key: Some(found.key.clone()), ..Handle::new(id) };
             let location = Location { size: found.size, key: &found.key }.to_string();
             Ok(Some(StaleUpload { id, handle: handle.text(), location: Some(location) }))
         });
@@ -85,7 +86,7 @@ impl ObjectBlobStore {
             let Some(id) = keys::upload_of(&found.key).filter(|_| found.modified < before) else {
                 return Ok(None);
             };
-            let handle = Handle { leftover: Some(found.key), ..Handle::new(id) };
+            let handle = Handle { rest: found.size, rest_key: Some(found.key), ..Handle::new(id) };
             Ok(Some(StaleUpload { id, handle: handle.text(), location: None }))
         });
         let listed = blobs.chain(tails).map_err(StoreError::from);
@@ -116,6 +117,7 @@ impl BlobStore for ObjectBlobStore {
             cut: self.cut,
             id,
             hold,
+            key: recorded.key.clone().unwrap_or_else(|| keys::blob(id)),
             parts: recorded.parts.clone(),
             parts_id: recorded.parts_id.clone(),
             recorded,
@@ -128,7 +130,7 @@ impl BlobStore for ObjectBlobStore {
     async fn open_upload(&self, handle: &str, offset: u64) -> Result<OpenBlob, StoreError> {
         let (_, _, rest) = self.stand(handle, offset).await?;
         let content = match rest {
-            Rest::Stored { key, len, .. } if len == offset => self.remote(key),
+            Rest::Stored { key, len, .. } if len == offset => self.remote(key, None),
             _ if offset == 0 => BlobContent::Memory(Bytes::new()),
             // A store shows parts only as the object that they become.
             _ => BlobContent::Unreadable,
@@ -138,15 +140,12 @@ impl BlobStore for ObjectBlobStore {
 
     async fn abort_upload(&self, handle: &str) -> Result<(), StoreError> {
         let (handle, id) = Handle::parse(handle).ok_or(StoreError::NotFound)?;
-        if let Some(key) = &handle.leftover {
-            return Ok(self.objects.delete(key).await?);
-        }
         self.holds.void(id);
-        if let Some(parts_id) = &handle.parts_id {
-            self.objects.abort_parts(&keys::blob(id), parts_id).await?;
+        if let (Some(key), Some(parts_id)) = (&handle.key, &handle.parts_id) {
+            self.objects.abort_parts(key, parts_id).await?;
         }
-        if handle.rest > 0 {
-            self.objects.delete(&handle.rest_key(id)).await?;
+        if let Some(key) = &handle.rest_key {
+            self.objects.delete(key).await?;
         }
         Ok(())
     }
@@ -155,9 +154,9 @@ impl BlobStore for ObjectBlobStore {
         stream::once(self.stale(before)).try_flatten().boxed()
     }
 
-    async fn open(&self, _digest: &Digest, location: &str) -> Result<OpenBlob, StoreError> {
+    async fn open(&self, digest: &Digest, location: &str) -> Result<OpenBlob, StoreError> {
         let Location { size, key } = Location::parse(location).ok_or(StoreError::NotFound)?;
-        Ok(OpenBlob { size, content: self.remote(key.to_owned()) })
+        Ok(OpenBlob { size, content: self.remote(key.to_owned(), Some((*digest, size))) })
     }
 
     async fn stat(&self, _digest: &Digest, location: &str) -> Result<u64, StoreError> {
@@ -198,7 +197,8 @@ impl BlobStore for ObjectBlobStore {
 }
 
 impl ObjectBlobStore {
-    fn remote(&self, key: String) -> BlobContent {
-        BlobContent::Remote(Arc::new(RemoteObject { objects: Arc::clone(&self.objects), key }))
+    fn remote(&self, key: String, expected: Option<(Digest, u64)>) -> BlobContent {
+        let objects = Arc::clone(&self.objects);
+        BlobContent::Remote(Arc::new(RemoteObject { objects, key, expected }))
     }
 }

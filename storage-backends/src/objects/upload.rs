@@ -41,6 +41,8 @@ pub(super) struct ObjectUpload {
     /// The parts that are in the store or on their way.
     pub(super) parts: Vec<Part>,
     pub(super) parts_id: Option<String>,
+    /// The key of the blob, unless it is a rest that is in the store already.
+    pub(super) key: String,
     pub(super) sending: JoinSet<Result<(usize, String), ObjectError>>,
     pub(super) buffer: Buffer,
     pub(super) rest: Rest,
@@ -50,7 +52,7 @@ pub(super) struct ObjectUpload {
 pub(super) enum Rest {
     /// They are in the buffer, as all that came since.
     Buffered,
-    /// They are in the store alone: as many, of an object of this size under this key.
+    /// They are in the store alone: the first `len` of an object of `object` bytes.
     Stored { key: String, len: u64, object: u64 },
 }
 
@@ -122,7 +124,7 @@ impl ObjectUpload {
             let most = self.cut.limit as u64 * self.cut.size as u64;
             return Err(StoreError::TooLarge { limit: most });
         }
-        let key = keys::blob(self.id);
+        let key = self.key.clone();
         let id = match &self.parts_id {
             Some(id) => id.clone(),
             None => self.parts_id.insert(self.objects.begin_parts(&key).await?).clone(),
@@ -162,7 +164,7 @@ impl ObjectUpload {
 
     /// Makes the object of its parts.
     async fn complete(&mut self, id: &str) -> Result<(), StoreError> {
-        let key = keys::blob(self.id);
+        let key = self.key.clone();
         let size = self.parts.iter().map(|part| part.size).sum::<u64>();
         let names = self.parts.iter().map(|part| part.name.clone()).collect();
         match self.objects.complete_parts(&key, id, names).await {
@@ -178,11 +180,12 @@ impl ObjectUpload {
 
     /// Deletes the tail that was recorded, which the blob has swallowed.
     async fn delete_tail(&self) {
-        if self.recorded.parts.is_empty() || self.recorded.rest == 0 {
+        // Without parts it is an object of its own, which another writer may have made the blob.
+        let Some(key) = self.recorded.rest_key.as_ref().filter(|_| !self.recorded.parts.is_empty())
+        else {
             return;
-        }
-        let key = self.recorded.rest_key(self.id);
-        if let Err(error) = self.objects.delete(&key).await {
+        };
+        if let Err(error) = self.objects.delete(key).await {
             warn!(key, %error, "the tail of an upload is left for the next clean-up");
         }
     }
@@ -215,10 +218,15 @@ impl UploadWriter for ObjectUpload {
             self.receive_all_names().await?;
             handle.parts.clone_from(&self.parts);
             handle.parts_id.clone_from(&self.parts_id);
+            handle.key = self.parts_id.is_some().then(|| self.key.clone());
             handle.rest = self.buffer.len as u64;
-            if handle.rest > 0 {
-                let key = handle.rest_key(self.id);
-                self.objects.put(&key, self.buffer.chunks.clone()).await?;
+            handle.rest_key = match (handle.rest, self.parts.is_empty()) {
+                (0, _) => None,
+                (_, true) => Some(self.key.clone()),
+                (_, false) => Some(keys::tail(self.id)),
+            };
+            if let Some(key) = &handle.rest_key {
+                self.objects.put(key, self.buffer.chunks.clone()).await?;
             }
         }
         self.check_hold()?;
@@ -229,32 +237,32 @@ impl UploadWriter for ObjectUpload {
 
     async fn finish(mut self: Box<Self>, _digest: &Digest) -> Result<String, StoreError> {
         self.check_hold()?;
-        let key = keys::blob(self.id);
-        let whole = matches!(&self.rest, Rest::Stored { key: at, len, object } if *at == key && len == object);
-        let mut size = self.parts.iter().map(|part| part.size).sum::<u64>();
-        if whole {
-            size = self.recorded.rest;
+        if let Rest::Stored { key, len, object } = &self.rest
+            && self.parts.is_empty()
+            && len == object
+        {
+            return Ok(Location { size: *len, key }.to_string());
+        }
+        self.load_rest().await?;
+        let in_parts = self.parts.iter().map(|part| part.size).sum::<u64>();
+        let size = in_parts + self.buffer.len as u64;
+        if self.parts.is_empty() {
+            let content = self.buffer.take(self.buffer.len);
+            self.objects.put(&self.key, content).await?;
         } else {
-            self.load_rest().await?;
-            size += self.buffer.len as u64;
-            if self.parts.is_empty() {
-                let content = self.buffer.take(self.buffer.len);
-                self.objects.put(&key, content).await?;
-            } else {
-                if self.buffer.len > 0 {
-                    self.send_part(self.buffer.len).await?;
-                }
-                self.receive_all_names().await?;
-                let id = self.parts_id.clone().unwrap_or_default();
-                self.complete(&id).await?;
-                self.delete_tail().await;
+            if self.buffer.len > 0 {
+                self.send_part(self.buffer.len).await?;
             }
+            self.receive_all_names().await?;
+            let id = self.parts_id.clone().unwrap_or_default();
+            self.complete(&id).await?;
+            self.delete_tail().await;
         }
         if !self.hold.is_valid() {
             // Given back while the store was at it: nobody may come to know this blob.
-            let _ = self.objects.delete(&key).await;
+            let _ = self.objects.delete(&self.key).await;
             return Err(self.lost(0));
         }
-        Ok(Location { size, key: &key }.to_string())
+        Ok(Location { size, key: &self.key }.to_string())
     }
 }

@@ -6,19 +6,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use berth_config::Config;
 use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
 use berth_registry::http::App;
 use berth_registry::server::{Listener, Server};
 use berth_registry::{AccessLog, BackgroundTasks, Registry};
-use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore};
+use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, s3};
 use berth_tests::content::{Blob, Manifest};
 use berth_tests::wire::{self, Answer, Connection, Request, get, head, post, put};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::faulty_store::Faults;
+use crate::object_store;
 
 /// Settings in the form of the registry's environment.
 pub(crate) type Settings<'a> = &'a [(&'a str, &'a str)];
@@ -27,10 +28,19 @@ pub(crate) type Settings<'a> = &'a [(&'a str, &'a str)];
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
     registry: Arc<Registry>,
-    root: Option<TempDir>,
+    place: Place,
     log: Captured,
     running: Option<Running>,
     runtime: Runtime,
+}
+
+/// Where a registry keeps its blobs.
+#[derive(Clone, Debug)]
+enum Place {
+    Files(Arc<TempDir>),
+    Memory,
+    /// In a store on another server, which these settings name.
+    Store(Vec<(&'static str, String)>),
 }
 
 struct Running {
@@ -42,14 +52,14 @@ struct Running {
 }
 
 impl Api {
-    /// One registry on the filesystem and then one in memory, both with deletion allowed.
+    /// One registry on the filesystem, then one in memory, then one on an S3 server, all with deletion allowed.
     pub(crate) fn each() -> impl Iterator<Item = Self> {
         Self::each_with(&[])
     }
 
     /// The same with settings. Each is started when it is asked for, and panics when it cannot be.
     pub(crate) fn each_with(settings: Settings<'_>) -> impl Iterator<Item = Self> {
-        let starts = [Self::on_files, Self::in_memory];
+        let starts = [Self::on_files, Self::in_memory, Self::on_s3];
         starts.into_iter().map(|start| match start(settings) {
             Ok(api) => api,
             Err(error) => panic!("no registry: {error:#}"),
@@ -58,41 +68,65 @@ impl Api {
 
     /// On an empty tree that vanishes with the registry.
     pub(crate) fn on_files(settings: Settings<'_>) -> Result<Self> {
-        Self::start(Some(tempfile::tempdir()?), settings, &Faults::new())
+        Self::start(Place::Files(Arc::new(tempfile::tempdir()?)), settings, &Faults::new())
     }
 
     /// In memory.
     pub(crate) fn in_memory(settings: Settings<'_>) -> Result<Self> {
-        Self::start(None, settings, &Faults::new())
+        Self::start(Place::Memory, settings, &Faults::new())
+    }
+
+    /// In a folder of its own on an S3 server, which clients are not sent to.
+    pub(crate) fn on_s3(settings: Settings<'_>) -> Result<Self> {
+        let mut place = object_store::settings(&object_store::server()?.endpoint)?;
+        place.push(("REGISTRY_STORAGE_REDIRECT_DISABLE", "true".to_owned()));
+        Self::start(Place::Store(place), settings, &Faults::new())
+    }
+
+    /// In an object store, as these settings say.
+    pub(crate) fn on_store(settings: Vec<(&'static str, String)>) -> Result<Self> {
+        Self::start(Place::Store(settings), &[], &Faults::new())
     }
 
     /// Over a store that fails as told.
     pub(crate) fn over(faults: &Faults, on_files: bool) -> Result<Self> {
-        let root = on_files.then(tempfile::tempdir).transpose()?;
-        Self::start(root, &[], faults)
+        let place = match on_files {
+            true => Place::Files(Arc::new(tempfile::tempdir()?)),
+            false => Place::Memory,
+        };
+        Self::start(place, &[], faults)
     }
 
     /// Stops it and starts another on the same tree.
-    pub(crate) fn restart(mut self, settings: Settings<'_>) -> Result<Self> {
-        let root = self.root.take().context("what is in memory cannot be restarted")?;
+    pub(crate) fn restart(self, settings: Settings<'_>) -> Result<Self> {
+        let place = self.place.clone();
+        ensure!(self.has_files(), "what is in memory cannot be restarted");
         drop(self);
-        Self::start(Some(root), settings, &Faults::new())
+        Self::start(place, settings, &Faults::new())
     }
 
     /// Puts other settings in force, as SIGHUP does.
     pub(crate) fn reload(&self, settings: Settings<'_>) -> Result<()> {
-        self.registry.reload(Arc::new(configuration(self.root.as_ref(), settings)?));
+        self.registry.reload(Arc::new(configuration(&self.place, settings)?));
         Ok(())
     }
 
     /// The root directory.
     pub(crate) fn root(&self) -> Result<&Path> {
-        Ok(self.root.as_ref().context("there is no tree in memory")?.path())
+        match &self.place {
+            Place::Files(root) => Ok(root.path()),
+            _ => bail!("there is no tree"),
+        }
     }
 
     /// Whether blobs are files.
     pub(crate) fn has_files(&self) -> bool {
-        self.root.is_some()
+        matches!(self.place, Place::Files(_))
+    }
+
+    /// Whether blobs are in a store on another server.
+    pub(crate) fn is_on_store(&self) -> bool {
+        matches!(self.place, Place::Store(_))
     }
 
     /// What the access log holds, once the registry has stopped.
@@ -179,15 +213,14 @@ impl Api {
         self.metric("berth_http_received_bytes_total")?.context("no count of received bytes")
     }
 
-    fn start(root: Option<TempDir>, settings: Settings<'_>, faults: &Faults) -> Result<Self> {
-        let place = if root.is_some() { "on files" } else { "in memory" };
-        println!("--- a registry {place}");
-        let config = Arc::new(configuration(root.as_ref(), settings)?);
+    fn start(place: Place, settings: Settings<'_>, faults: &Faults) -> Result<Self> {
+        println!("--- a registry in {place:?}");
+        let config = Arc::new(configuration(&place, settings)?);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let log = Captured::default();
         let (address, registry, running) = runtime.block_on(run(config, log.clone(), faults))?;
-        Ok(Self { address, registry, root, log, running: Some(running), runtime })
+        Ok(Self { address, registry, place, log, running: Some(running), runtime })
     }
 
     fn shut_down(&mut self) {
@@ -208,17 +241,17 @@ impl Drop for Api {
     }
 }
 
-fn configuration(root: Option<&TempDir>, settings: Settings<'_>) -> Result<Config> {
+fn configuration(place: &Place, settings: Settings<'_>) -> Result<Config> {
     let mut environment = vec![
         ("REGISTRY_HTTP_ADDR", "127.0.0.1:0".to_owned()),
         ("REGISTRY_STORAGE_DELETE_ENABLED", "true".to_owned()),
     ];
-    environment.push(match root {
-        Some(root) => {
-            ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root.path().display().to_string())
-        }
-        None => ("REGISTRY_STORAGE", "inmemory".to_owned()),
-    });
+    match place {
+        Place::Files(root) => environment
+            .push(("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root.path().display().to_string())),
+        Place::Memory => environment.push(("REGISTRY_STORAGE", "inmemory".to_owned())),
+        Place::Store(settings) => environment.extend(settings.iter().cloned()),
+    }
     for (name, value) in settings {
         environment.retain(|(given, _)| given != name);
         environment.push((name, (*value).to_owned()));
@@ -233,14 +266,19 @@ async fn run(
     log: Captured,
     faults: &Faults,
 ) -> Result<(SocketAddr, Arc<Registry>, Running)> {
-    let blobs: Arc<dyn BlobStore> = match config.root_directory() {
-        Some(root) => Arc::new(FilesystemStore::open(root)?),
-        None => Arc::new(InMemoryStore::new()),
+    let storage = &config.storage;
+    let blobs: Arc<dyn BlobStore> = match (config.root_directory(), &storage.s3, storage.remote()) {
+        (Some(root), ..) => Arc::new(FilesystemStore::open(root)?),
+        (None, Some(settings), Some(remote)) => s3::open(settings, remote)?,
+        _ => Arc::new(InMemoryStore::new()),
     };
     let blobs = faults.around(blobs);
     let metadata: Arc<dyn MetadataStore> = Arc::new(
         SqliteStore::open(SqliteOptions {
-            location: config.database_path().map_or(SqliteLocation::Memory, SqliteLocation::File),
+            location: match config.database_path() {
+                Some(path) if config.root_directory().is_some() => SqliteLocation::File(path),
+                _ => SqliteLocation::Memory,
+            },
             readers: 2,
             cache_bytes: config.metadata.sqlite.cachesize.bytes(),
             record_links: blobs.link_tree().is_some(),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
@@ -149,6 +149,15 @@ impl BlobStore for FaultyStore {
 
     async fn delete(&self, digest: &Digest, location: &str) -> Result<(), StoreError> {
         self.inner.delete(digest, location).await
+    }
+
+    async fn presign(
+        &self,
+        digest: &Digest,
+        location: &str,
+        valid: Duration,
+    ) -> Result<Option<String>, StoreError> {
+        self.inner.presign(digest, location, valid).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

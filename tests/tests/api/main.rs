@@ -13,6 +13,7 @@ mod listings;
 mod manifests;
 mod modes;
 mod mounts;
+mod object_store;
 mod observe;
 mod races;
 mod ranges;
