@@ -1,5 +1,6 @@
 //! Over an object store: what is asked of it and what is not, and its bad days.
 
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -119,8 +120,10 @@ fn a_reader_is_sent_to_the_store_unless_it_cannot_go_there() -> Result<()> {
     let answer = api.get(&target)?.expect(307)?;
     let address = answer.header("location")?.to_owned();
     let rest = address.strip_prefix(&proxy.endpoint()).context("another server")?;
-    let store = proxy.endpoint().trim_start_matches("http://").parse()?;
-    ensure!(wire::send(store, &get(rest))?.expect(200)?.body == blob.bytes, "other bytes");
+    let store: SocketAddr = proxy.endpoint().trim_start_matches("http://").parse()?;
+    // The host is signed too.
+    let read = get(rest).header("Host", store);
+    ensure!(wire::send(store, &read)?.expect(200)?.body == blob.bytes, "other bytes");
     assert_eq!(answer.header("docker-content-digest")?, blob.digest);
 
     let stays = get(&target).header("Berth-No-Redirect", "1");
