@@ -2,17 +2,24 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use berth_config::{Gcs, Remote};
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use object_store::Attributes;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::client::HttpRequest;
+use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder};
 
-use crate::objects::{CloudObjects, ObjectBlobStore};
+use crate::objects::{Authorize, CloudObjects, ObjectBlobStore, ObjectError, Uploads, failed};
 use crate::{BlobStore, OpenError, remote};
 
 /// The smallest part that is not the last, and how many an object may have (Cloud Storage, XML API
 /// multipart uploads).
 const SMALLEST_PART: usize = 5 << 20;
 const PARTS: usize = 10_000;
+
+/// Where Cloud Storage is.
+const GOOGLE: &str = "https://storage.googleapis.com";
 
 /// Opens the bucket. Nothing is asked of it yet: [`BlobStore::check`] does.
 ///
@@ -33,18 +40,39 @@ pub fn open(settings: &Gcs, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, Op
     if let Some(endpoint) = settings.endpoint() {
         builder = builder.with_base_url(&endpoint);
     }
+    let client = remote::client_options(&common, None)?;
+    let bucket = settings.bucket.clone().unwrap_or_default();
     let store = builder
-        .with_bucket_name(settings.bucket.clone().unwrap_or_default())
-        .with_client_options(remote::client_options(&common, None)?)
+        .with_bucket_name(&bucket)
+        .with_client_options(client.clone())
         .with_retry(remote::retries())
         .build()
+        .map_err(|error| OpenError::settings("storage.gcs", error))?;
+    let endpoint = settings.endpoint().unwrap_or_else(|| GOOGLE.to_owned());
+    let token = Token(store.credentials().clone());
+    let uploads = Uploads::new(token, format!("{endpoint}/{bucket}"), &client)
         .map_err(|error| OpenError::settings("storage.gcs", error))?;
     let objects = CloudObjects {
         store: Arc::new(store),
         root: remote::root(settings.rootdirectory.as_deref()),
         attributes: Attributes::new(),
-        unfinished: None,
+        unfinished: Some(Box::new(uploads)),
         presigns: true,
     };
     Ok(Arc::new(ObjectBlobStore::new(objects, remote::parts(&common, SMALLEST_PART, PARTS))))
+}
+
+/// Puts an access token on a request.
+#[derive(Debug)]
+struct Token(GcpCredentialProvider);
+
+#[async_trait]
+impl Authorize for Token {
+    async fn authorize(&self, request: &mut HttpRequest) -> Result<(), ObjectError> {
+        let credential = self.0.get_credential().await.map_err(failed)?;
+        let bearer = format!("Bearer {}", credential.bearer);
+        let bearer = HeaderValue::try_from(bearer).map_err(failed)?;
+        request.headers_mut().insert(AUTHORIZATION, bearer);
+        Ok(())
+    }
 }

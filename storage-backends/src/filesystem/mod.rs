@@ -158,7 +158,8 @@ impl BlobStore for FilesystemStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        let path = self.layout.uploads().join(".check");
+        // A name of its own: two checks at once must not meet in one file.
+        let path = self.layout.uploads().join(format!(".check.{}", UploadId::random()));
         blocking(move || {
             fs::write(&path, b"berth")?;
             let read = fs::read(&path)?;

@@ -3,6 +3,7 @@
 //! - `client` is what the rest needs of a store, and `cloud` is that over the `object_store` crate.
 //! - `upload` cuts what clients send into parts and sends them side by side; `handle` is what is
 //!   kept of an upload between two requests; `holds` lets one request at a time write to it.
+//! - `unfinished` finds what was begun in parts and never completed.
 //! - `read` streams a blob, and takes up a stream that broke.
 //! - `breaker` answers for a store that is down.
 //!
@@ -19,9 +20,11 @@ mod holds;
 mod keys;
 mod read;
 mod store;
+mod unfinished;
 mod upload;
 
-pub(crate) use client::{ObjectError, Objects, Unfinished};
-pub(crate) use cloud::{CloudObjects, ListUnfinished};
+pub(crate) use client::{ObjectError, Objects};
+pub(crate) use cloud::CloudObjects;
 pub(crate) use store::ObjectBlobStore;
+pub(crate) use unfinished::{Authorize, Uploads, failed};
 pub(crate) use upload::Parts;

@@ -1,15 +1,16 @@
 //! Blobs in Amazon S3 and in stores that speak its protocol.
 
 mod profile;
-mod unfinished;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use berth_config::{ObjectAcl, Remote, S3};
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer, AwsCredentialProvider};
+use object_store::client::HttpRequest;
 use object_store::{Attribute, Attributes};
 
-use crate::objects::{CloudObjects, ObjectBlobStore};
+use crate::objects::{Authorize, CloudObjects, ObjectBlobStore, ObjectError, Uploads, failed};
 use crate::{BlobStore, OpenError, remote};
 
 /// The smallest part that is not the last (Amazon S3 user guide, multipart upload limits).
@@ -34,20 +35,36 @@ pub fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, Ope
         .build()
         .map_err(|error| OpenError::settings("storage.s3", error))?;
     let store = Arc::new(store);
-    let uploads = unfinished::Uploads::new(
-        store.credentials().clone(),
-        bucket_url(settings),
-        settings.region(),
-        &client,
-    );
+    let signature = Signature {
+        credentials: store.credentials().clone(),
+        region: settings.region().to_owned(),
+    };
+    let uploads = Uploads::new(signature, bucket_url(settings), &client)
+        .map_err(|error| OpenError::settings("storage.s3", error))?;
     let objects = CloudObjects {
         root: remote::root(settings.rootdirectory.as_deref()),
         attributes: attributes(settings),
-        unfinished: Some(Box::new(uploads?)),
+        unfinished: Some(Box::new(uploads)),
         presigns: true,
         store,
     };
     Ok(Arc::new(ObjectBlobStore::new(objects, remote::parts(&common, SMALLEST_PART, PARTS))))
+}
+
+/// Signs a request as Amazon S3 wants it (version 4).
+#[derive(Debug)]
+struct Signature {
+    credentials: AwsCredentialProvider,
+    region: String,
+}
+
+#[async_trait]
+impl Authorize for Signature {
+    async fn authorize(&self, request: &mut HttpRequest) -> Result<(), ObjectError> {
+        let credential = self.credentials.get_credential().await.map_err(failed)?;
+        let authorizer = AwsAuthorizer::new(&credential, "s3", &self.region);
+        authorizer.try_authorize(request, None).map_err(failed)
+    }
 }
 
 fn builder(settings: &S3) -> Result<AmazonS3Builder, OpenError> {

@@ -1,14 +1,17 @@
 //! The suite over the drivers of object stores, each against a server that speaks its protocol.
 
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime};
 
 use berth_config::{Config, Storage};
 use berth_oci::UploadId;
 use berth_storage_backends::{BlobStore, azure, gcs, s3};
 use berth_test_stores::{Azurite, Gcs, Moto, S3Access, VersityGateway};
 
-use super::suite::fixtures::Opened;
+use super::suite::fixtures::{Opened, bytes, stale};
 use crate::blob_store_suite;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 // One server of each kind, for all tests of this process; each test has a folder of its own.
 static VERSITY: LazyLock<VersityGateway> = LazyLock::new(|| VersityGateway::start().unwrap());
@@ -77,6 +80,32 @@ fn open_gcs() -> Opened {
     ];
     let storage = storage("gcs", &settings);
     opened(gcs::open(storage.gcs.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
+}
+
+/// What a process leaves in the store that dies in the middle of a large upload.
+async fn parts_that_nobody_completed_are_found_and_ended(store: Arc<dyn BlobStore>) {
+    let id = UploadId::random();
+    let handle = store.begin_upload(id).await.unwrap();
+    let mut writer = store.continue_upload(&handle, 0).await.unwrap();
+    writer.write(vec![bytes(1, 24 << 20)]).await.unwrap();
+    // Nothing of this was recorded.
+    writer.sync().await.unwrap();
+    drop(writer);
+    assert_eq!(stale(&store, SystemTime::now() - MINUTE).await, []);
+    let found = stale(&store, SystemTime::now() + MINUTE).await;
+    assert_eq!(found.iter().map(|one| one.id).collect::<Vec<_>>(), [id]);
+    store.abort_upload(&found[0].handle).await.unwrap();
+    assert_eq!(stale(&store, SystemTime::now() + MINUTE).await, []);
+}
+
+#[tokio::test]
+async fn s3_parts_that_nobody_completed_are_found_and_ended() {
+    parts_that_nobody_completed_are_found_and_ended(open_versity().store).await;
+}
+
+#[tokio::test]
+async fn google_parts_that_nobody_completed_are_found_and_ended() {
+    parts_that_nobody_completed_are_found_and_ended(open_gcs().store).await;
 }
 
 blob_store_suite!(versity, open_versity);

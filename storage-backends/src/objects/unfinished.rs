@@ -1,35 +1,41 @@
+use std::fmt;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use http::{Method, Request};
 use object_store::ClientOptions;
-use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
-use object_store::client::{HttpClient, HttpConnector, HttpRequestBody, ReqwestConnector};
+use object_store::client::{
+    HttpClient, HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector,
+};
 use serde::Deserialize;
 
-use crate::objects::{ListUnfinished, ObjectError, Unfinished};
-use crate::{OpenError, remote};
+use super::client::{ObjectError, Unfinished};
+use super::cloud::ListUnfinished;
+use crate::remote;
 
-/// Lists what was begun in parts and not completed (Amazon S3 API, `ListMultipartUploads`), which
-/// the client beneath has no call for.
+/// Lists what was begun in parts and not completed, which the client beneath has no call for:
+/// `ListMultipartUploads` of the Amazon S3 API, which Cloud Storage has in its XML API too.
 #[derive(Debug)]
-pub(super) struct Uploads {
-    credentials: AwsCredentialProvider,
+pub(crate) struct Uploads<A> {
+    authorize: A,
     bucket_url: String,
-    region: String,
     client: HttpClient,
 }
 
-impl Uploads {
-    pub(super) fn new(
-        credentials: AwsCredentialProvider,
+/// Puts the proof of who asks on a request.
+#[async_trait]
+pub(crate) trait Authorize: fmt::Debug + Send + Sync {
+    async fn authorize(&self, request: &mut HttpRequest) -> Result<(), ObjectError>;
+}
+
+impl<A: Authorize> Uploads<A> {
+    pub(crate) fn new(
+        authorize: A,
         bucket_url: String,
-        region: &str,
         options: &ClientOptions,
-    ) -> Result<Self, OpenError> {
-        let client = ReqwestConnector::default().connect(options);
-        let client = client.map_err(|error| OpenError::settings("storage.s3", error))?;
-        Ok(Self { credentials, bucket_url, region: region.to_owned(), client })
+    ) -> object_store::Result<Self> {
+        let client = ReqwestConnector::default().connect(options)?;
+        Ok(Self { authorize, bucket_url, client })
     }
 
     async fn page(&self, prefix: &str, after: &Page) -> Result<Page, ObjectError> {
@@ -49,9 +55,7 @@ impl Uploads {
             .uri(url)
             .body(HttpRequestBody::empty())
             .map_err(failed)?;
-        let credential = self.credentials.get_credential().await.map_err(failed)?;
-        let authorizer = AwsAuthorizer::new(&credential, "s3", &self.region);
-        authorizer.try_authorize(&mut request, None).map_err(failed)?;
+        self.authorize.authorize(&mut request).await?;
         let response = self.client.execute(request).await.map_err(failed)?;
         let status = response.status();
         let body = response.into_body().bytes().await.map_err(failed)?;
@@ -64,7 +68,7 @@ impl Uploads {
 }
 
 #[async_trait]
-impl ListUnfinished for Uploads {
+impl<A: Authorize> ListUnfinished for Uploads<A> {
     async fn list(&self, prefix: &str) -> Result<Vec<Unfinished>, ObjectError> {
         let mut found = Vec::new();
         let mut page = Page::default();
@@ -87,7 +91,7 @@ impl ListUnfinished for Uploads {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> ObjectError {
+pub(crate) fn failed(error: impl fmt::Display) -> ObjectError {
     ObjectError::Failed(error.to_string())
 }
 
