@@ -10,6 +10,7 @@ pub mod home;
 pub mod process;
 pub mod registry;
 pub mod server;
+pub mod stores;
 pub mod wait;
 pub mod wire;
 

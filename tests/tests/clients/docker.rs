@@ -3,6 +3,7 @@ use std::os::unix::net::UnixStream;
 use anyhow::{Context, Result, ensure};
 use berth_tests::fixtures;
 use berth_tests::process::Daemon;
+use berth_tests::stores::Stored;
 use berth_tests::{Home, Launch, Server, wait};
 
 use crate::{arrived, first_digest, publish, same};
@@ -72,7 +73,23 @@ impl Docker {
 #[test]
 #[ignore = "run by cargo xtask clients"]
 fn pushes_an_image_and_pulls_the_same_back() -> Result<()> {
-    let (docker, server) = (Docker::start()?, Server::start()?);
+    let docker = Docker::start()?;
+    there_and_back(&docker, Server::start()?)?;
+    docker.stop()
+}
+
+#[test]
+#[ignore = "run by cargo xtask clients"]
+fn pushes_and_pulls_where_the_blobs_are_in_an_object_store() -> Result<()> {
+    for stored in Stored::each()? {
+        let docker = Docker::start()?;
+        there_and_back(&docker, stored.launch.start()?).context(stored.name)?;
+        docker.stop()?;
+    }
+    Ok(())
+}
+
+fn there_and_back(docker: &Docker, server: Server) -> Result<()> {
     let host = server.host();
     for (name, image) in
         [("team/busybox:1", fixtures::busybox()?), ("debian:12", fixtures::debian()?)]
@@ -95,7 +112,6 @@ fn pushes_an_image_and_pulls_the_same_back() -> Result<()> {
         docker.run(&format!("pull {host}/{repository}@{pushed}"))?;
         same("the image id by digest", &docker.id(&format!("{host}/{repository}@{pushed}"))?, &id)?;
     }
-    docker.stop()?;
     server.stop()
 }
 

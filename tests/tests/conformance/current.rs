@@ -49,9 +49,9 @@ const DATA_GROUPS: usize = 24;
 
 #[test]
 #[ignore = "run by cargo xtask conformance"]
-fn the_current_suite_passes_whole_on_the_filesystem_and_in_memory() -> Result<()> {
+fn the_current_suite_passes_whole_on_every_storage() -> Result<()> {
     let mut complaints = Vec::new();
-    for (storage, launch) in storages()? {
+    for (storage, launch, _server) in storages()? {
         complaints.extend(run(storage, &launch)?);
     }
     ensure!(

@@ -12,15 +12,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use berth_tests::Launch;
+use berth_tests::stores::Stored;
 
-/// Both embedded storage drivers; images and indexes may be sparse, which the suites can be asked to test.
-fn storages() -> Result<[(&'static str, Launch); 2]> {
+/// The embedded storage drivers, and those of object stores, each with its server; images and indexes may be sparse,
+/// which the suites can be asked to test.
+fn storages() -> Result<Vec<(&'static str, Launch, Option<Stored>)>> {
     let sparse = |launch: Launch| {
         launch
             .env("REGISTRY_VALIDATION_MANIFESTS_BLOBS", "optional")
             .env("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS", "none")
     };
-    Ok([("filesystem", sparse(Launch::temporary()?)), ("inmemory", sparse(Launch::in_memory()?))])
+    let mut storages = vec![
+        ("filesystem", sparse(Launch::temporary()?), None),
+        ("inmemory", sparse(Launch::in_memory()?), None),
+    ];
+    for stored in Stored::each()? {
+        storages.push((stored.name, sparse(stored.launch.clone()), Some(stored)));
+    }
+    Ok(storages)
 }
 
 /// An empty directory for what one run reports.

@@ -34,7 +34,7 @@ fn the_suite_of_release_1_0_1_passes() -> Result<()> {
 
 fn passes(version: &str) -> Result<()> {
     let mut complaints = Vec::new();
-    for (storage, launch) in storages()? {
+    for (storage, launch, _server) in storages()? {
         complaints.extend(run(version, storage, &launch)?);
     }
     ensure!(

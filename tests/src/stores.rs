@@ -1,0 +1,71 @@
+//! Registries whose blobs are in an object store that a test has started.
+
+use std::any::Any;
+use std::fs;
+
+use anyhow::Result;
+use berth_test_stores::{Azurite, Gcs, VersityGateway};
+
+use crate::Launch;
+
+/// A way to start a registry, and the server that keeps its blobs for as long as this lives.
+pub struct Stored {
+    /// The driver's name in the configuration.
+    pub name: &'static str,
+    /// The registry.
+    pub launch: Launch,
+    _server: Box<dyn Any>,
+}
+
+impl Stored {
+    /// On an S3 server.
+    pub fn s3() -> Result<Self> {
+        let server = VersityGateway::start()?;
+        let access = server.access();
+        let launch = Launch::remote(
+            "s3",
+            &[
+                ("regionendpoint", &access.endpoint),
+                ("region", &access.region),
+                ("bucket", &access.bucket),
+                ("accesskey", &access.access_key),
+                ("secretkey", &access.secret_key),
+            ],
+        )?;
+        Ok(Self { name: "s3", launch, _server: Box::new(server) })
+    }
+
+    /// On an Azure Blob server.
+    pub fn azure() -> Result<Self> {
+        let server = Azurite::start()?;
+        let launch = Launch::remote(
+            "azure",
+            &[
+                ("endpoint", server.endpoint()),
+                ("accountname", server.account()),
+                ("accountkey", server.key()),
+                ("container", server.container()),
+            ],
+        )?;
+        Ok(Self { name: "azure", launch, _server: Box::new(server) })
+    }
+
+    /// On a Cloud Storage server. Its client signs addresses for Google's own host alone, so readers are not sent
+    /// there.
+    pub fn gcs() -> Result<Self> {
+        let server = Gcs::start()?;
+        let folder = tempfile::tempdir()?;
+        let key = folder.path().join("key.json");
+        fs::write(&key, server.service_account())?;
+        let (endpoint, key) = (server.endpoint(), key.display().to_string());
+        let settings = [("endpoint", &*endpoint), ("bucket", server.bucket()), ("keyfile", &key)];
+        let launch =
+            Launch::remote("gcs", &settings)?.env("REGISTRY_STORAGE_REDIRECT_DISABLE", "true");
+        Ok(Self { name: "gcs", launch, _server: Box::new((server, folder)) })
+    }
+
+    /// One of each.
+    pub fn each() -> Result<[Self; 3]> {
+        Ok([Self::s3()?, Self::azure()?, Self::gcs()?])
+    }
+}
