@@ -109,6 +109,10 @@ pub trait UploadWriter: Send {
     /// Waits until all that was written is on stable storage and gives the handle to record.
     async fn sync(&mut self) -> Result<String, StoreError>;
 
+    /// Ends the writing and gives all bytes of the upload to be read, before it is finished. When
+    /// it is dropped instead, some stores have lost the upload: they give back objects alone.
+    async fn seal(&mut self) -> Result<OpenBlob, StoreError>;
+
     /// Makes the upload the blob `digest`: durable, under its own name, replacing bytes that the
     /// store may hold under the same digest. The caller has verified the digest.
     /// Gives the location to record.

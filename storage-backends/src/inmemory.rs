@@ -185,6 +185,13 @@ impl UploadWriter for InMemoryUpload {
         Ok(self.handle.clone())
     }
 
+    async fn seal(&mut self) -> Result<OpenBlob, StoreError> {
+        self.sync().await?;
+        let mut state = self.store.state();
+        let bytes = Bytes::copy_from_slice(&self.held(&mut state)?.bytes);
+        Ok(OpenBlob { size: bytes.len() as u64, content: BlobContent::Memory(bytes) })
+    }
+
     async fn finish(self: Box<Self>, digest: &Digest) -> Result<String, StoreError> {
         let mut state = self.store.state();
         let mut bytes = std::mem::take(&mut self.held(&mut state)?.bytes);

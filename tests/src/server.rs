@@ -153,11 +153,12 @@ impl Launch {
         command
             .env("REGISTRY_HTTP_ADDR", address.to_string())
             .env("REGISTRY_STORAGE_DELETE_ENABLED", "true");
-        match root {
-            Some(root) => command.env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root),
-            None => command
-                .env("REGISTRY_STORAGE", "inmemory")
-                .env("REGISTRY_METADATA_SQLITE_PATH", directory.join("metadata/berth.db")),
+        match (root, &self.storage) {
+            (Some(root), _) => command.env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root),
+            (None, Storage::Remote) => {
+                command.env("REGISTRY_METADATA_SQLITE_PATH", directory.join("metadata/berth.db"))
+            }
+            (None, _) => command.env("REGISTRY_STORAGE", "inmemory"),
         };
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)

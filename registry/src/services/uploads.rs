@@ -250,8 +250,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let hasher = match session {
             Some(_) if ingest.hasher.algorithm() != digest.algorithm() => {
-                let handle = ingest.writer.sync().await?;
-                let stored = self.blobs.open_upload(&handle, ingest.offset).await?;
+                let stored = ingest.writer.seal().await?;
                 rehash(digest.algorithm(), stored).await?
             }
             _ => ingest.hasher,

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::blocking;
 use super::layout::Layout;
-use crate::{StoreError, UploadWriter};
+use crate::{BlobContent, OpenBlob, StoreError, UploadWriter};
 
 /// How many bytes go to the page cache before a sync of them is started behind the writer, so
 /// that the last sync finds little left to do.
@@ -131,6 +131,14 @@ impl UploadWriter for FilesystemUpload {
         })
         .await?;
         Ok(self.handle.clone())
+    }
+
+    async fn seal(&mut self) -> Result<OpenBlob, StoreError> {
+        self.sync().await?;
+        let path = self.path.clone();
+        let file = blocking(move || Ok(File::open(path)?)).await?;
+        let size = file.metadata()?.len();
+        Ok(OpenBlob { size, content: BlobContent::File(Arc::new(file)) })
     }
 
     async fn finish(mut self: Box<Self>, digest: &Digest) -> Result<String, StoreError> {

@@ -124,6 +124,7 @@ impl BlobStore for ObjectBlobStore {
             sending: JoinSet::new(),
             buffer: Buffer::default(),
             rest,
+            sealed: None,
         }))
     }
 

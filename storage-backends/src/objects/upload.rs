@@ -10,8 +10,9 @@ use tracing::warn;
 use super::handle::{Handle, Part};
 use super::holds::Hold;
 use super::keys::{self, Location};
+use super::read::RemoteObject;
 use super::{ObjectError, Objects};
-use crate::{StoreError, UploadWriter};
+use crate::{BlobContent, OpenBlob, StoreError, UploadWriter};
 
 /// How an upload is cut.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,15 @@ pub(super) struct ObjectUpload {
     pub(super) sending: JoinSet<Result<(usize, String), ObjectError>>,
     pub(super) buffer: Buffer,
     pub(super) rest: Rest,
+    /// The object that the upload has become.
+    pub(super) sealed: Option<Sealed>,
+}
+
+/// An object that holds an upload whole.
+#[derive(Clone, Debug)]
+pub(super) struct Sealed {
+    key: String,
+    size: u64,
 }
 
 /// The bytes behind the recorded parts.
@@ -235,13 +245,42 @@ impl UploadWriter for ObjectUpload {
         Ok(text)
     }
 
+    async fn seal(&mut self) -> Result<OpenBlob, StoreError> {
+        self.check_hold()?;
+        let Sealed { key, size } = self.become_object().await?;
+        let objects = Arc::clone(&self.objects);
+        let object = RemoteObject { objects, key, expected: None };
+        Ok(OpenBlob { size, content: BlobContent::Remote(Arc::new(object)) })
+    }
+
     async fn finish(mut self: Box<Self>, _digest: &Digest) -> Result<String, StoreError> {
         self.check_hold()?;
+        let Sealed { key, size } = self.become_object().await?;
+        if !self.hold.is_valid() {
+            // Given back while the store was at it: nobody may come to know this blob.
+            let _ = self.objects.delete(&key).await;
+            return Err(self.lost(0));
+        }
+        Ok(Location { size, key: &key }.to_string())
+    }
+}
+
+impl ObjectUpload {
+    /// Puts all bytes into one object, unless they are in one already.
+    async fn become_object(&mut self) -> Result<Sealed, StoreError> {
+        if let Some(sealed) = &self.sealed {
+            return Ok(sealed.clone());
+        }
+        let sealed = self.store_whole().await?;
+        Ok(self.sealed.insert(sealed).clone())
+    }
+
+    async fn store_whole(&mut self) -> Result<Sealed, StoreError> {
         if let Rest::Stored { key, len, object } = &self.rest
             && self.parts.is_empty()
             && len == object
         {
-            return Ok(Location { size: *len, key }.to_string());
+            return Ok(Sealed { key: key.clone(), size: *len });
         }
         self.load_rest().await?;
         let in_parts = self.parts.iter().map(|part| part.size).sum::<u64>();
@@ -258,11 +297,6 @@ impl UploadWriter for ObjectUpload {
             self.complete(&id).await?;
             self.delete_tail().await;
         }
-        if !self.hold.is_valid() {
-            // Given back while the store was at it: nobody may come to know this blob.
-            let _ = self.objects.delete(&self.key).await;
-            return Err(self.lost(0));
-        }
-        Ok(Location { size, key: &self.key }.to_string())
+        Ok(Sealed { key: self.key.clone(), size })
     }
 }

@@ -30,6 +30,7 @@ macro_rules! blob_store_suite {
                     the_first_change_discards_what_is_behind,
                     an_upload_with_fewer_bytes_than_recorded_is_lost,
                     the_bytes_of_an_upload_can_be_read_back,
+                    a_sealed_upload_can_be_read_and_then_finished,
                     an_aborted_upload_is_gone,
                     no_blob_comes_of_an_upload_that_was_aborted_under_its_writer,
                     uploads_that_stood_still_are_found;

@@ -124,6 +124,25 @@ pub async fn the_bytes_of_an_upload_can_be_read_back(store: Arc<dyn BlobStore>) 
     assert_eq!(read(&store.open_upload(&handle, 1000).await.unwrap()).await, content);
 }
 
+pub async fn a_sealed_upload_can_be_read_and_then_finished(store: Arc<dyn BlobStore>) {
+    // In one piece, in parts, and with what was there before.
+    for (before, len) in [(0, 1000), (0, 12 << 20), (1000, 2000), (6 << 20, (6 << 20) + 5), (7, 7)]
+    {
+        let content = bytes(8, len);
+        let handle = store.begin_upload(UploadId::random()).await.unwrap();
+        let mut writer = store.continue_upload(&handle, 0).await.unwrap();
+        writer.write(vec![content.slice(..before)]).await.unwrap();
+        let handle = writer.sync().await.unwrap();
+        drop(writer);
+        let mut writer = store.continue_upload(&handle, before as u64).await.unwrap();
+        writer.write(vec![content.slice(before..)]).await.unwrap();
+        assert_eq!(read(&writer.seal().await.unwrap()).await, content, "{before} {len}");
+        let location = writer.finish(&digest(&content)).await.unwrap();
+        let blob = store.open(&digest(&content), &location).await.unwrap();
+        assert_eq!(read(&blob).await, content, "{before} {len}");
+    }
+}
+
 pub async fn an_aborted_upload_is_gone(store: Arc<dyn BlobStore>) {
     let handle = upload_of(&store, &bytes(8, 1000)).await;
     store.abort_upload(&handle).await.unwrap();

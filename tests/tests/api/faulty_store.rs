@@ -182,6 +182,11 @@ impl UploadWriter for FaultyWriter {
         self.inner.sync().await
     }
 
+    async fn seal(&mut self) -> Result<OpenBlob, StoreError> {
+        self.faults.fails(Fault::Sync)?;
+        self.inner.seal().await
+    }
+
     async fn finish(self: Box<Self>, digest: &Digest) -> Result<String, StoreError> {
         self.faults.fails(Fault::Finish)?;
         self.inner.finish(digest).await

@@ -27,7 +27,9 @@ fn storages() -> Result<Vec<(&'static str, Launch, Option<Stored>)>> {
         ("inmemory", sparse(Launch::in_memory()?), None),
     ];
     for stored in Stored::each()? {
-        storages.push((stored.name, sparse(stored.launch.clone()), Some(stored)));
+        // The suite looks for our headers on every answer, and the store that it would be sent to has none of them.
+        let launch = stored.launch.clone().env("REGISTRY_STORAGE_REDIRECT_DISABLE", "true");
+        storages.push((stored.name, sparse(launch), Some(stored)));
     }
     Ok(storages)
 }
