@@ -40,9 +40,12 @@ fn crash(context: &Context, rounds: &str) -> Result<Outcome> {
     }
     let rounds = env::var("BERTH_CRASH_ROUNDS").unwrap_or_else(|_| rounds.to_owned());
     tests(
-        cargo(context, "test --workspace --locked --test crash -- --ignored --nocapture")
-            .env("BERTH_BIN", context.berth())
-            .env("BERTH_CRASH_ROUNDS", rounds)
-            .env("RUST_BACKTRACE", "0"),
+        cargo(
+            context,
+            "test --workspace --locked --test crash -- --ignored --nocapture --test-threads=1",
+        )
+        .env("BERTH_BIN", context.berth())
+        .env("BERTH_CRASH_ROUNDS", rounds)
+        .env("RUST_BACKTRACE", "0"),
     )
 }
