@@ -142,6 +142,11 @@ impl BlobStore for InMemoryStore {
         Ok(None)
     }
 
+    async fn probe(&self) -> Result<Vec<String>, StoreError> {
+        self.check().await?;
+        Ok(Vec::new())
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
     }

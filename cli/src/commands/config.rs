@@ -20,18 +20,21 @@ pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
         writeln!(out, "notice: {notice}")?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let found = runtime.block_on(async {
         let stores = stores::open(&config).await?;
-        stores::check(&config, &stores).await?;
+        let found = stores::probe(&config, &stores).await?;
         stores.metadata.ping().await?;
         stores.metadata.close().await;
-        anyhow::Ok(())
+        anyhow::Ok(found)
     })?;
     match config.storage.driver() {
         Driver::InMemory => {
             writeln!(out, "storage: in memory; everything is gone when berth ends")?;
         }
         _ => writeln!(out, "storage: {} can be written and read", stores::whereabouts(&config))?,
+    }
+    for finding in found {
+        writeln!(out, "  {finding}")?;
     }
     writeln!(out, "the configuration is good ({origin})")?;
     Ok(ExitCode::SUCCESS)

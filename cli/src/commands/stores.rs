@@ -44,10 +44,17 @@ pub(crate) async fn open(config: &Config) -> Result<Stores> {
 
 /// Proves that the blobs can be written and read where the configuration says.
 pub(crate) async fn check(config: &Config, stores: &Stores) -> Result<()> {
-    let error = match stores.blobs.check().await {
-        Ok(()) => return Ok(()),
-        Err(error) => error,
-    };
+    stores.blobs.check().await.map_err(|error| unusable(config, error))
+}
+
+/// Tries out all that the storage must do, and tells what it found.
+pub(crate) async fn probe(config: &Config, stores: &Stores) -> Result<Vec<String>> {
+    check(config, stores).await?;
+    stores.blobs.probe().await.map_err(|error| unusable(config, error))
+}
+
+/// The error, with what to look at.
+fn unusable(config: &Config, error: StoreError) -> anyhow::Error {
     let driver = config.storage.driver().name();
     let advice = match (&error, config.storage.remote()) {
         (_, None) => String::new(),
@@ -59,8 +66,7 @@ pub(crate) async fn check(config: &Config, stores: &Stores) -> Result<()> {
         ),
         _ => format!(": check the endpoint, the region and the network to it (`storage.{driver}`)"),
     };
-    Err(anyhow!(error)
-        .context(format!("the storage, {}, cannot be used{advice}", whereabouts(config))))
+    anyhow!(error).context(format!("the storage, {}, cannot be used{advice}", whereabouts(config)))
 }
 
 fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {

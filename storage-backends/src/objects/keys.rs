@@ -22,6 +22,11 @@ pub(super) fn tail(id: UploadId) -> String {
     format!("{TAILS}{id}.{}", UploadId::random())
 }
 
+/// A new key for a check.
+pub(super) fn check() -> String {
+    format!("{CHECKS}{}", UploadId::random())
+}
+
 /// The upload that a key belongs to.
 pub(super) fn upload_of(key: &str) -> Option<UploadId> {
     let name = key.strip_prefix(BLOBS).or_else(|| key.strip_prefix(TAILS))?;

@@ -5,6 +5,7 @@
 //!   kept of an upload between two requests; `holds` lets one request at a time write to it.
 //! - `unfinished` finds what was begun in parts and never completed.
 //! - `read` streams a blob, and takes up a stream that broke.
+//! - `probe` tries out what a store really does.
 //! - `breaker` answers for a store that is down.
 //!
 //! An object keeps the key that it was uploaded under, so nothing is copied when an upload becomes
@@ -18,6 +19,7 @@ mod cloud;
 mod handle;
 mod holds;
 mod keys;
+mod probe;
 mod read;
 mod store;
 mod unfinished;

@@ -11,6 +11,7 @@ use super::breaker::Breaker;
 use super::handle::Handle;
 use super::holds::Holds;
 use super::keys::{self, Location};
+use super::probe::probe;
 use super::read::RemoteObject;
 use super::upload::{Buffer, ObjectUpload, Parts, Rest};
 use super::{ObjectError, Objects};
@@ -182,8 +183,12 @@ impl BlobStore for ObjectBlobStore {
         Ok(self.objects.presign(location.key, valid).await?)
     }
 
+    async fn probe(&self) -> Result<Vec<String>, StoreError> {
+        probe(&*self.objects, self.cut).await
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
-        let key = format!("{}{}", keys::CHECKS, UploadId::random());
+        let key = keys::check();
         self.objects.put(&key, vec![Bytes::from_static(b"berth")]).await?;
         let stream = self.objects.get(&key, 0..5).await?;
         let read: Vec<Bytes> = stream.try_collect().await?;

@@ -1,12 +1,13 @@
 //! Blobs once they are there.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use berth_oci::{Algorithm, Hasher};
 use berth_storage_backends::{BlobStore, StoreError};
 use bytes::Bytes;
 
-use super::fixtures::{begin, bytes, digest, is_absent, put, put_as, read};
+use super::fixtures::{begin, bytes, digest, is_absent, put, put_as, read, stale};
 
 pub async fn what_is_not_there_is_not_found(store: Arc<dyn BlobStore>) {
     let absent = digest(b"absent");
@@ -114,4 +115,8 @@ pub async fn a_store_that_works_passes_its_check(store: Arc<dyn BlobStore>) {
     let (first, second) = tokio::join!(store.check(), store.check());
     first.unwrap();
     second.unwrap();
+    // The probe cleans up behind itself.
+    store.probe().await.unwrap();
+    let later = SystemTime::now() + Duration::from_secs(60);
+    assert!(stale(&store, later).await.iter().all(|one| one.location.is_some()));
 }

@@ -160,6 +160,10 @@ impl BlobStore for FaultyStore {
         self.inner.presign(digest, location, valid).await
     }
 
+    async fn probe(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.probe().await
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         self.inner.check().await
     }

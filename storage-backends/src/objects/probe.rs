@@ -1,0 +1,114 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::TryStreamExt;
+
+use super::upload::Parts;
+use super::{ObjectError, Objects, keys};
+use crate::StoreError;
+
+/// What the probe writes where a part must have a smallest size.
+const FILLER: u8 = b'b';
+
+/// Tries in a folder of its own what the driver needs of the store, and tells what it found. What
+/// it wrote is deleted again.
+///
+/// # Errors
+/// What the driver cannot do without.
+pub(super) async fn probe(objects: &dyn Objects, cut: Parts) -> Result<Vec<String>, StoreError> {
+    let key = keys::check();
+    let found = [
+        objects_themselves(objects, &key).await?,
+        listing(objects, &key).await?,
+        parts(objects, &format!("{key}.parts"), cut).await?,
+        unfinished(objects, &format!("{key}.left")).await?,
+        addresses(objects, &key).await?,
+        deletion(objects, &key).await?,
+    ];
+    Ok(found.into_iter().collect())
+}
+
+async fn objects_themselves(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
+    objects.put(key, vec![Bytes::from_static(b"0123456789")]).await?;
+    for (range, expected) in [(0..10, &b"0123456789"[..]), (3..5, b"34"), (9..10, b"9")] {
+        if read(objects, key, range.clone()).await? != expected {
+            return Err(wrong(format!("bytes {range:?} of an object are not what was written")));
+        }
+    }
+    Ok("objects can be written, and read whole and in part".to_owned())
+}
+
+async fn listing(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
+    let listed: Vec<_> = objects.list(keys::CHECKS).try_collect().await?;
+    Ok(match listed.iter().find(|listed| listed.key == key) {
+        Some(listed) if listed.size == 10 => "a listing shows them at once",
+        Some(_) => return Err(wrong("a listing tells the wrong size".to_owned())),
+        None => "a listing shows them late: what a crash leaves is found later",
+    }
+    .to_owned())
+}
+
+async fn parts(objects: &dyn Objects, key: &str, cut: Parts) -> Result<String, StoreError> {
+    let (first, last) = (Bytes::from(vec![FILLER; cut.smallest]), Bytes::from_static(b"last"));
+    let id = objects.begin_parts(key).await?;
+    // In another order than they stand in, as they may arrive.
+    let end = objects.put_part(key, &id, 1, vec![last]).await?;
+    let begin = objects.put_part(key, &id, 0, vec![first]).await?;
+    objects.complete_parts(key, &id, vec![begin, end]).await?;
+    let size = cut.smallest as u64;
+    if objects.size(key).await? != size + 4
+        || read(objects, key, size - 1..size + 4).await? != b"blast"
+    {
+        return Err(wrong("an object of two parts is not what was written".to_owned()));
+    }
+    objects.delete(key).await?;
+    Ok(format!("uploads in parts of {} bytes and more work", cut.smallest))
+}
+
+async fn unfinished(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
+    let id = objects.begin_parts(key).await?;
+    let found = objects.unfinished(keys::CHECKS).await;
+    objects.abort_parts(key, &id).await?;
+    Ok(match found {
+        Ok(found) if found.iter().any(|one| one.key == key) => {
+            "uploads that nobody ends are found".to_owned()
+        }
+        Ok(_) => "uploads that nobody ends are left to the store's own rules".to_owned(),
+        Err(error) => {
+            format!("uploads that nobody ends cannot be listed, so they stay ({error})")
+        }
+    })
+}
+
+async fn addresses(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
+    Ok(match objects.presign(key, Duration::from_secs(60)).await {
+        Ok(Some(_)) => "readers can be sent to the store".to_owned(),
+        Ok(None) => "readers are not sent to the store; bytes pass through berth".to_owned(),
+        Err(error) => {
+            let reason = "readers cannot be sent to the store: set storage.redirect.disable";
+            return Err(wrong(format!("{reason} ({error})")));
+        }
+    })
+}
+
+async fn deletion(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
+    objects.delete(key).await?;
+    match objects.size(key).await {
+        Err(ObjectError::NotFound(_)) => Ok("objects can be deleted".to_owned()),
+        Ok(_) => Err(wrong("an object is there after it was deleted".to_owned())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn read(
+    objects: &dyn Objects,
+    key: &str,
+    range: std::ops::Range<u64>,
+) -> Result<Vec<u8>, ObjectError> {
+    let chunks: Vec<Bytes> = objects.get(key, range).await?.try_collect().await?;
+    Ok(chunks.concat())
+}
+
+fn wrong(what: String) -> StoreError {
+    StoreError::Io(std::io::Error::other(what))
+}
