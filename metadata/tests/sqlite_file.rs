@@ -194,7 +194,7 @@ async fn a_newer_schema_is_refused() {
 
     let error = open(&path).await.unwrap_err();
 
-    assert!(matches!(error, MetadataError::TooNew { found: 999, .. }), "{error}");
+    assert!(matches!(error, MetadataError::TooNew { found: 999, known: 2, .. }), "{error}");
 }
 
 /// Neither of these lets even root make a file.

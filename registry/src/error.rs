@@ -58,11 +58,6 @@ pub enum RegistryError {
         /// The largest blob that it takes, in bytes.
         limit: u64,
     },
-    /// The digest's algorithm is not the session's, and the store cannot read the bytes again.
-    #[error(
-        "the upload session was begun for another digest algorithm; begin one with ?digest-algorithm= and send the content again"
-    )]
-    UploadNotReadable,
     /// Nothing came for too long.
     #[error("no byte of the body came within the time limit")]
     BodyTimeout,

@@ -49,7 +49,6 @@ pub(crate) async fn check(config: &Config, stores: &Stores) -> Result<()> {
 
 /// Tries out all that the storage must do, and tells what it found.
 pub(crate) async fn probe(config: &Config, stores: &Stores) -> Result<Vec<String>> {
-    check(config, stores).await?;
     stores.blobs.probe().await.map_err(|error| unusable(config, error))
 }
 

@@ -88,7 +88,6 @@ impl From<RegistryError> for ApiError {
             }
             E::SizeMismatch { .. } => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
             E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
-            E::UploadNotReadable => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
             E::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, ErrorCode::BlobUploadInvalid),
             E::BodyBroken(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
             E::DeleteDisabled | E::ReadOnlyMode => {

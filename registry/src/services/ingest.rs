@@ -61,13 +61,14 @@ async fn hash(mut hasher: Hasher, chunks: Vec<Bytes>, len: usize) -> Result<Hash
 /// when the kept state cannot be read.
 ///
 /// # Errors
-/// [`RegistryError::UploadNotReadable`] where the store does not give back what is not a blob yet.
+/// [`RegistryError::UploadUnknown`] where the store does not give back what is not a blob yet: the
+/// client has to begin again.
 pub(super) async fn rehash(
     algorithm: Algorithm,
     stored: OpenBlob,
 ) -> Result<Hasher, RegistryError> {
     if let BlobContent::Unreadable = &stored.content {
-        return Err(RegistryError::UploadNotReadable);
+        return Err(RegistryError::UploadUnknown);
     }
     let mut hasher = Hasher::new(algorithm);
     if let BlobContent::Remote(remote) = &stored.content {
