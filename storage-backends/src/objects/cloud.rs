@@ -15,6 +15,7 @@ use object_store::{
 };
 
 use super::client::{Listed, ObjectError, Objects, Unfinished};
+use super::explain::explain;
 
 /// A store that the `object_store` crate speaks to.
 #[derive(Debug)]
@@ -154,55 +155,5 @@ fn none_if_missing(result: Result<(), Error>) -> Result<(), ObjectError> {
     match result {
         Err(Error::NotFound { .. }) => Ok(()),
         other => other.map_err(explain),
-    }
-}
-
-/// The error with all that lies beneath it: the store's own words come last.
-pub(crate) fn explain(error: Error) -> ObjectError {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    let text = shorten(&text);
-    match error {
-        Error::NotFound { .. } => ObjectError::NotFound(text),
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => ObjectError::Denied(text),
-        _ => ObjectError::Failed(text),
-    }
-}
-
-/// Puts the code and the message in place of an error document, which in S3, Azure and Cloud
-/// Storage is XML and may hold pages of what was signed.
-fn shorten(text: &str) -> String {
-    let Some(start) = text.find("<?xml").or_else(|| text.find("<Error>")) else {
-        return text.to_owned();
-    };
-    let (before, document) = text.split_at(start);
-    let element = |name: &str| {
-        let (_, rest) = document.split_once(&format!("<{name}>"))?;
-        Some(rest.split_once(&format!("</{name}>"))?.0.trim())
-    };
-    match (element("Code"), element("Message")) {
-        (Some(code), Some(message)) => format!("{before}{code}: {message}"),
-        _ => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_document_is_told_in_two_words() {
-        let text = "403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code>\
-                    <Message>No.</Message><StringToSign>long</StringToSign></Error>";
-        assert_eq!(shorten(text), "403 Forbidden: AccessDenied: No.");
-        assert_eq!(shorten("404: <html>"), "404: <html>");
-        assert_eq!(shorten("<?xml version=\"1.0\"?><Other/>"), "<?xml version=\"1.0\"?><Other/>");
     }
 }

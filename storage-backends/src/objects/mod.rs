@@ -1,6 +1,7 @@
 //! Blobs in an object store.
 //!
 //! - `client` is what the rest needs of a store, and `cloud` is that over the `object_store` crate.
+//! - `rest` sends the requests that such a crate has no call for, and `explain` tells what failed.
 //! - `upload` cuts what clients send into parts and sends them side by side; `handle` is what is
 //!   kept of an upload between two requests; `holds` lets one request at a time write to it.
 //! - `unfinished` finds what was begun in parts and never completed.
@@ -16,17 +17,21 @@
 mod breaker;
 mod client;
 mod cloud;
+mod explain;
 mod handle;
 mod holds;
 mod keys;
 mod probe;
 mod read;
+mod rest;
 mod store;
 mod unfinished;
 mod upload;
 
 pub(crate) use client::{ObjectError, Objects};
 pub(crate) use cloud::CloudObjects;
+pub(crate) use explain::failed;
+pub(crate) use rest::Authorize;
 pub(crate) use store::ObjectBlobStore;
-pub(crate) use unfinished::{Authorize, Uploads, failed};
+pub(crate) use unfinished::Uploads;
 pub(crate) use upload::Parts;

@@ -6,6 +6,7 @@ use berth_oci::{Digest, UploadId};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tokio::task::JoinSet;
+use tracing::warn;
 
 use super::breaker::Breaker;
 use super::handle::Handle;
@@ -67,7 +68,13 @@ impl ObjectBlobStore {
         &self,
         before: SystemTime,
     ) -> Result<BoxStream<'_, Result<StaleUpload, StoreError>>, StoreError> {
-        let unfinished = self.objects.unfinished(keys::BLOBS).await?;
+        let unfinished = match self.objects.unfinished(keys::BLOBS).await {
+            Err(ObjectError::Denied(reason)) => {
+                warn!(%reason, "uploads that were left unfinished cannot be found: the store may keep their parts for good");
+                Vec::new()
+            }
+            other => other?,
+        };
         let unfinished = unfinished.into_iter().filter(move |one| one.begun < before);
         let unfinished = unfinished.filter_map(|one| {
             let id = keys::upload_of(&one.key)?;

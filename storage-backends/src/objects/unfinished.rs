@@ -1,31 +1,23 @@
-use std::fmt;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use http::{Method, Request};
 use object_store::ClientOptions;
-use object_store::client::{
-    HttpClient, HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector,
-};
+use object_store::client::HttpRequestBody;
 use serde::Deserialize;
 
 use super::client::{ObjectError, Unfinished};
 use super::cloud::ListUnfinished;
+use super::explain::failed;
+use super::rest::{Authorize, Rest};
 use crate::remote;
 
 /// Lists what was begun in parts and not completed, which the client beneath has no call for:
 /// `ListMultipartUploads` of the Amazon S3 API, which Cloud Storage has in its XML API too.
 #[derive(Debug)]
 pub(crate) struct Uploads<A> {
-    authorize: A,
+    rest: Rest<A>,
     bucket_url: String,
-    client: HttpClient,
-}
-
-/// Puts the proof of who asks on a request.
-#[async_trait]
-pub(crate) trait Authorize: fmt::Debug + Send + Sync {
-    async fn authorize(&self, request: &mut HttpRequest) -> Result<(), ObjectError>;
 }
 
 impl<A: Authorize> Uploads<A> {
@@ -34,8 +26,7 @@ impl<A: Authorize> Uploads<A> {
         bucket_url: String,
         options: &ClientOptions,
     ) -> object_store::Result<Self> {
-        let client = ReqwestConnector::default().connect(options)?;
-        Ok(Self { authorize, bucket_url, client })
+        Ok(Self { rest: Rest::new(authorize, options)?, bucket_url })
     }
 
     async fn page(&self, prefix: &str, after: &Page) -> Result<Page, ObjectError> {
@@ -50,20 +41,12 @@ impl<A: Authorize> Uploads<A> {
                 url.push_str(&format!("&{name}={}", encoded(marker)));
             }
         }
-        let mut request = Request::builder()
+        let request = Request::builder()
             .method(Method::GET)
             .uri(url)
             .body(HttpRequestBody::empty())
             .map_err(failed)?;
-        self.authorize.authorize(&mut request).await?;
-        let response = self.client.execute(request).await.map_err(failed)?;
-        let status = response.status();
-        let body = response.into_body().bytes().await.map_err(failed)?;
-        let text = String::from_utf8_lossy(&body);
-        if !status.is_success() {
-            return Err(failed(format!("listing uploads: {status}: {text}")));
-        }
-        quick_xml::de::from_str(&text).map_err(failed)
+        quick_xml::de::from_str(&self.rest.text(request).await?).map_err(failed)
     }
 }
 
@@ -89,10 +72,6 @@ impl<A: Authorize> ListUnfinished for Uploads<A> {
             }
         }
     }
-}
-
-pub(crate) fn failed(error: impl fmt::Display) -> ObjectError {
-    ObjectError::Failed(error.to_string())
 }
 
 /// A page of the listing.
