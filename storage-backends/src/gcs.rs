@@ -10,7 +10,9 @@ use object_store::Attributes;
 use object_store::client::HttpRequest;
 use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder};
 
-use crate::objects::{Authorize, CloudObjects, ObjectBlobStore, ObjectError, Uploads, failed};
+use crate::objects::{
+    Authorize, CloudObjects, ObjectBlobStore, ObjectError, Rest, Uploads, failed,
+};
 use crate::{BlobStore, OpenError, remote};
 
 /// The smallest part that is not the last, and how many an object may have (Cloud Storage, XML API
@@ -50,8 +52,9 @@ pub fn open(settings: &Gcs, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, Op
         .map_err(|error| OpenError::settings("storage.gcs", error))?;
     let endpoint = settings.endpoint().unwrap_or_else(|| GOOGLE.to_owned());
     let token = Token(store.credentials().clone());
-    let uploads = Uploads::new(token, format!("{endpoint}/{bucket}"), &client)
-        .map_err(|error| OpenError::settings("storage.gcs", error))?;
+    let rest =
+        Rest::new(token, &client).map_err(|error| OpenError::settings("storage.gcs", error))?;
+    let uploads = Uploads::new(Arc::new(rest), format!("{endpoint}/{bucket}"));
     let objects = CloudObjects {
         store: Arc::new(store),
         root: remote::root(settings.rootdirectory.as_deref()),

@@ -11,6 +11,7 @@ mod filesystem;
 pub mod gcs;
 mod inmemory;
 mod objects;
+pub mod oss;
 mod remote;
 pub mod s3;
 

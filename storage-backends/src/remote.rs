@@ -10,6 +10,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::OpenError;
 use crate::objects::Parts;
 
+/// What stays as it is in a path: the slashes too.
+const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
+
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -87,6 +90,24 @@ fn bytes(size: ByteSize) -> usize {
 /// The folder that everything is in, without slashes at its ends.
 pub(crate) fn root(directory: Option<&str>) -> String {
     directory.unwrap_or_default().trim_matches('/').to_owned()
+}
+
+/// A key below the folder that everything is in.
+pub(crate) fn join(root: &str, key: &str) -> String {
+    match root.is_empty() {
+        true => key.to_owned(),
+        false => format!("{root}/{key}"),
+    }
+}
+
+/// A whole key without the folder that everything is in; `None` when it is not in there.
+pub(crate) fn without_root<'k>(root: &str, whole: &'k str) -> Option<&'k str> {
+    Some(whole.strip_prefix(root)?.trim_start_matches('/'))
+}
+
+/// A key as it stands in the path of a URL.
+pub(crate) fn path_encoded(key: &str) -> String {
+    utf8_percent_encode(key, PATH).to_string()
 }
 
 /// A text as it stands in the query of a URL.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fs;
 
 use anyhow::Result;
-use berth_test_stores::{Azurite, Gcs, VersityGateway};
+use berth_test_stores::{Azurite, Gcs, Oss, VersityGateway};
 
 use crate::Launch;
 
@@ -64,8 +64,24 @@ impl Stored {
         Ok(Self { name: "gcs", launch, _server: Box::new((server, folder)) })
     }
 
+    /// On an OSS server.
+    pub fn oss() -> Result<Self> {
+        let server = Oss::start()?;
+        let launch = Launch::remote(
+            "oss",
+            &[
+                ("endpoint", &server.endpoint()),
+                ("region", server.region()),
+                ("bucket", server.bucket()),
+                ("accesskeyid", server.access_key()),
+                ("accesskeysecret", server.secret_key()),
+            ],
+        )?;
+        Ok(Self { name: "oss", launch, _server: Box::new(server) })
+    }
+
     /// One of each.
-    pub fn each() -> Result<[Self; 3]> {
-        Ok([Self::s3()?, Self::azure()?, Self::gcs()?])
+    pub fn each() -> Result<Vec<Self>> {
+        Ok(vec![Self::s3()?, Self::azure()?, Self::gcs()?, Self::oss()?])
     }
 }

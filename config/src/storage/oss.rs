@@ -103,6 +103,16 @@ impl Oss {
         format!("{scheme}{}", bare.unwrap_or(host))
     }
 
+    /// The region that requests are signed for, `cn-beijing`; `None` where neither `region` nor `endpoint` tells it.
+    pub fn signing_region(&self) -> Option<String> {
+        let endpoint = self.endpoint();
+        let host = endpoint.split_once("://").map_or(&*endpoint, |(_, host)| host);
+        let of_endpoint = host.strip_suffix(".aliyuncs.com").filter(|host| !host.contains('.'));
+        let region = self.region.as_deref().or(of_endpoint)?;
+        let region = region.strip_prefix("oss-").unwrap_or(region);
+        Some(region.strip_suffix("-internal").unwrap_or(region).to_owned())
+    }
+
     /// `cn-beijing`, as newer pages of Aliyun name a region, means `oss-cn-beijing`.
     fn regional_host(&self) -> String {
         let region = self.region.as_deref().unwrap_or_default();

@@ -16,6 +16,7 @@ use object_store::{
 
 use super::client::{Listed, ObjectError, Objects, Unfinished};
 use super::explain::explain;
+use crate::remote;
 
 /// A store that the `object_store` crate speaks to.
 #[derive(Debug)]
@@ -44,16 +45,7 @@ impl<S> CloudObjects<S> {
     }
 
     fn whole_key(&self, key: &str) -> String {
-        match self.root.is_empty() {
-            true => key.to_owned(),
-            false => format!("{}/{key}", self.root),
-        }
-    }
-
-    /// A whole key without the root.
-    fn key(root: &str, whole: &str) -> Option<String> {
-        let key = whole.strip_prefix(root)?;
-        Some(key.trim_start_matches('/').to_owned())
+        remote::join(&self.root, key)
     }
 }
 
@@ -88,9 +80,9 @@ impl<S: ObjectStore + MultipartStore + Signer> Objects for CloudObjects<S> {
         let root = self.root.clone();
         let listed = self.store.list(Some(&self.path(folder)));
         let listed = listed.try_filter_map(move |found| {
-            let key = Self::key(&root, found.location.as_ref());
+            let key = remote::without_root(&root, found.location.as_ref());
             let modified = SystemTime::from(found.last_modified);
-            let listed = key.map(|key| Listed { key, size: found.size, modified });
+            let listed = key.map(|key| Listed { key: key.to_owned(), size: found.size, modified });
             std::future::ready(Ok(listed))
         });
         listed.map_err(explain).boxed()
@@ -137,8 +129,10 @@ impl<S: ObjectStore + MultipartStore + Signer> Objects for CloudObjects<S> {
     async fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, ObjectError> {
         let Some(list) = &self.unfinished else { return Ok(Vec::new()) };
         let found = list.list(&self.whole_key(folder)).await?;
-        let inside =
-            |one: Unfinished| Some(Unfinished { key: Self::key(&self.root, &one.key)?, ..one });
+        let inside = |one: Unfinished| {
+            let key = remote::without_root(&self.root, &one.key)?.to_owned();
+            Some(Unfinished { key, ..one })
+        };
         Ok(found.into_iter().filter_map(inside).collect())
     }
 

@@ -28,10 +28,10 @@ mod store;
 mod unfinished;
 mod upload;
 
-pub(crate) use client::{ObjectError, Objects};
-pub(crate) use cloud::CloudObjects;
+pub(crate) use client::{Listed, ObjectError, Objects, Unfinished};
+pub(crate) use cloud::{CloudObjects, ListUnfinished};
 pub(crate) use explain::failed;
-pub(crate) use rest::Authorize;
+pub(crate) use rest::{Authorize, Rest, unanswered};
 pub(crate) use store::ObjectBlobStore;
 pub(crate) use unfinished::Uploads;
 pub(crate) use upload::Parts;

@@ -2,7 +2,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable as _};
-use http::{Method, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method, StatusCode};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
@@ -44,7 +45,12 @@ impl<A: Authorize> Rest<A> {
     }
 
     /// Sends a request that may be sent twice, and gives the answer once it is one of success.
-    pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ObjectError> {
+    pub(crate) async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, ObjectError> {
+        // Stores refuse bodies in chunks, which a body of several pieces is otherwise sent in.
+        let length = HeaderValue::from(request.body().content_length());
+        if request.method() == Method::PUT || request.method() == Method::POST {
+            request.headers_mut().insert(CONTENT_LENGTH, length);
+        }
         let attempts = || self.attempt(request.clone());
         attempts
             .retry(pauses())

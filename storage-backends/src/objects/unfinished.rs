@@ -1,8 +1,8 @@
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use http::{Method, Request};
-use object_store::ClientOptions;
 use object_store::client::HttpRequestBody;
 use serde::Deserialize;
 
@@ -16,22 +16,19 @@ use crate::remote;
 /// `ListMultipartUploads` of the Amazon S3 API, which Cloud Storage has in its XML API too.
 #[derive(Debug)]
 pub(crate) struct Uploads<A> {
-    rest: Rest<A>,
+    rest: Arc<Rest<A>>,
     bucket_url: String,
 }
 
 impl<A: Authorize> Uploads<A> {
-    pub(crate) fn new(
-        authorize: A,
-        bucket_url: String,
-        options: &ClientOptions,
-    ) -> object_store::Result<Self> {
-        Ok(Self { rest: Rest::new(authorize, options)?, bucket_url })
+    /// `bucket_url` is the address of the bucket itself, without a slash at its end.
+    pub(crate) fn new(rest: Arc<Rest<A>>, bucket_url: String) -> Self {
+        Self { rest, bucket_url }
     }
 
     async fn page(&self, prefix: &str, after: &Page) -> Result<Page, ObjectError> {
         let encoded = |text: &str| remote::query_encoded(text);
-        let mut url = format!("{}?uploads=&prefix={}", self.bucket_url, encoded(prefix));
+        let mut url = format!("{}/?uploads=&prefix={}", self.bucket_url, encoded(prefix));
         // Not every server knows the second one, or takes an empty one.
         for (name, marker) in [
             ("key-marker", &after.next_key_marker),

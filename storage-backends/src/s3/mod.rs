@@ -10,7 +10,9 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer, AwsCr
 use object_store::client::HttpRequest;
 use object_store::{Attribute, Attributes};
 
-use crate::objects::{Authorize, CloudObjects, ObjectBlobStore, ObjectError, Uploads, failed};
+use crate::objects::{
+    Authorize, CloudObjects, ObjectBlobStore, ObjectError, Rest, Uploads, failed,
+};
 use crate::{BlobStore, OpenError, remote};
 
 /// The smallest part that is not the last (Amazon S3 user guide, multipart upload limits).
@@ -39,8 +41,9 @@ pub fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, Ope
         credentials: store.credentials().clone(),
         region: settings.region().to_owned(),
     };
-    let uploads = Uploads::new(signature, bucket_url(settings), &client)
-        .map_err(|error| OpenError::settings("storage.s3", error))?;
+    let rest =
+        Rest::new(signature, &client).map_err(|error| OpenError::settings("storage.s3", error))?;
+    let uploads = Uploads::new(Arc::new(rest), bucket_url(settings));
     let objects = CloudObjects {
         root: remote::root(settings.rootdirectory.as_deref()),
         attributes: attributes(settings),

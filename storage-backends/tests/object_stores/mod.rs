@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use berth_config::{Config, Storage};
 use berth_oci::UploadId;
-use berth_storage_backends::{BlobStore, azure, gcs, s3};
-use berth_test_stores::{Azurite, Gcs, Moto, S3Access, VersityGateway};
+use berth_storage_backends::{BlobStore, azure, gcs, oss, s3};
+use berth_test_stores::{Azurite, Gcs, Moto, Oss, S3Access, VersityGateway};
 
 use super::suite::fixtures::{Opened, bytes, stale};
 use crate::blob_store_suite;
@@ -18,6 +18,8 @@ static VERSITY: LazyLock<VersityGateway> = LazyLock::new(|| VersityGateway::star
 static MOTO: LazyLock<Moto> = LazyLock::new(|| Moto::start().unwrap());
 static AZURITE: LazyLock<Azurite> = LazyLock::new(|| Azurite::start().unwrap());
 static GCS: LazyLock<Gcs> = LazyLock::new(|| Gcs::start().unwrap());
+
+static OSS: LazyLock<Oss> = LazyLock::new(|| Oss::start().unwrap());
 
 fn opened(store: Arc<dyn BlobStore>) -> Opened {
     Opened { store, directory: None }
@@ -82,6 +84,29 @@ fn open_gcs() -> Opened {
     opened(gcs::open(storage.gcs.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
 }
 
+/// With signatures of version 4.
+fn open_oss() -> Opened {
+    open_oss_with(&[("region", OSS.region())])
+}
+
+/// With signatures of version 1: they need no region.
+fn open_oss_without_region() -> Opened {
+    open_oss_with(&[])
+}
+
+fn open_oss_with(more: &[(&str, &str)]) -> Opened {
+    let endpoint = OSS.endpoint();
+    let settings = [
+        ("endpoint", &*endpoint),
+        ("bucket", OSS.bucket()),
+        ("accesskeyid", OSS.access_key()),
+        ("accesskeysecret", OSS.secret_key()),
+        ("chunksize", "5MiB"),
+    ];
+    let storage = storage("oss", &[&settings, more].concat());
+    opened(oss::open(storage.oss.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
+}
+
 /// What a process leaves in the store that dies in the middle of a large upload.
 async fn parts_that_nobody_completed_are_found_and_ended(store: Arc<dyn BlobStore>) {
     let id = UploadId::random();
@@ -108,7 +133,14 @@ async fn google_parts_that_nobody_completed_are_found_and_ended() {
     parts_that_nobody_completed_are_found_and_ended(open_gcs().store).await;
 }
 
+#[tokio::test]
+async fn aliyun_parts_that_nobody_completed_are_found_and_ended() {
+    parts_that_nobody_completed_are_found_and_ended(open_oss().store).await;
+}
+
 blob_store_suite!(versity, open_versity);
 blob_store_suite!(moto, open_moto);
 blob_store_suite!(azurite, open_azurite);
 blob_store_suite!(google, open_gcs);
+blob_store_suite!(aliyun, open_oss);
+blob_store_suite!(aliyun_without_region, open_oss_without_region);
