@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 /// Where the blob store keeps a blob, in the words of its driver. Opaque here; empty for drivers
 /// that find a blob by its digest alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BlobLocation(pub String);
 
 /// A blob that a repository links.

@@ -39,8 +39,11 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         digest: &Digest,
     ) -> Result<Option<BlobRecord>, MetadataError>;
 
-    /// Whether a blob is at this location of the store.
-    async fn blob_at(&self, location: &BlobLocation) -> Result<bool, MetadataError>;
+    /// Those of some locations of the store that no blob is at.
+    async fn locations_without_blob(
+        &self,
+        locations: &[BlobLocation],
+    ) -> Result<Vec<BlobLocation>, MetadataError>;
 
     /// Links a blob that another repository has; `None` when the source does not link it.
     /// The link carries a lease of `lease`.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use berth_test_stores::{Azurite, Gcs, Oss, VersityGateway};
@@ -14,6 +15,8 @@ pub struct Stored {
     pub name: &'static str,
     /// The registry.
     pub launch: Launch,
+    /// The folder that the server keeps the bucket in, where it keeps files.
+    pub bucket: Option<PathBuf>,
     _server: Box<dyn Any>,
 }
 
@@ -32,7 +35,7 @@ impl Stored {
                 ("secretkey", &access.secret_key),
             ],
         )?;
-        Ok(Self { name: "s3", launch, _server: Box::new(server) })
+        Ok(Self { name: "s3", launch, bucket: Some(server.data()), _server: Box::new(server) })
     }
 
     /// On an Azure Blob server.
@@ -47,7 +50,7 @@ impl Stored {
                 ("container", server.container()),
             ],
         )?;
-        Ok(Self { name: "azure", launch, _server: Box::new(server) })
+        Ok(Self { name: "azure", launch, bucket: None, _server: Box::new(server) })
     }
 
     /// On a Cloud Storage server. Its client signs addresses for Google's own host alone, so readers are not sent
@@ -61,7 +64,7 @@ impl Stored {
         let settings = [("endpoint", &*endpoint), ("bucket", server.bucket()), ("keyfile", &key)];
         let launch =
             Launch::remote("gcs", &settings)?.env("REGISTRY_STORAGE_REDIRECT_DISABLE", "true");
-        Ok(Self { name: "gcs", launch, _server: Box::new((server, folder)) })
+        Ok(Self { name: "gcs", launch, bucket: None, _server: Box::new((server, folder)) })
     }
 
     /// On an OSS server.
@@ -77,7 +80,7 @@ impl Stored {
                 ("accesskeysecret", server.secret_key()),
             ],
         )?;
-        Ok(Self { name: "oss", launch, _server: Box::new(server) })
+        Ok(Self { name: "oss", launch, bucket: None, _server: Box::new(server) })
     }
 
     /// One of each.

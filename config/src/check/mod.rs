@@ -164,7 +164,7 @@ pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigE
 }
 
 /// Values that would stop the service when they are zero.
-fn zeros(config: &Config) -> [(&'static str, bool); 12] {
+fn zeros(config: &Config) -> [(&'static str, bool); 13] {
     let limits = &config.http.limits;
     let purging = &config.storage.maintenance.uploadpurging;
     let health = &config.health.storagedriver;
@@ -176,6 +176,7 @@ fn zeros(config: &Config) -> [(&'static str, bool); 12] {
         ("http.limits.connections", limits.connections == 0),
         ("http.limits.uploadmemory", limits.uploadmemory.bytes() == 0),
         ("storage.maintenance.uploadpurging.age", purging.age.is_zero()),
+        ("storage.maintenance.uploadpurging.graceperiod", purging.graceperiod.is_zero()),
         ("storage.maintenance.uploadpurging.interval", purging.interval.is_zero()),
         ("health.storagedriver.interval", health.interval.is_zero()),
         ("health.storagedriver.threshold", health.threshold == 0),

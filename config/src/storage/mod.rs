@@ -228,6 +228,9 @@ pub struct UploadPurging {
     pub enabled: bool,
     /// How long after its last byte an upload counts as abandoned.
     pub age: GoDuration,
+    /// How old bytes in the store must be to be removed when neither an upload nor a blob names them. A crash leaves such
+    /// bytes.
+    pub graceperiod: GoDuration,
     /// Time between two rounds.
     pub interval: GoDuration,
     /// Whether a round only logs what it would remove.
@@ -239,6 +242,7 @@ impl Default for UploadPurging {
         Self {
             enabled: true,
             age: GoDuration::from_secs(168 * 3600),
+            graceperiod: GoDuration::from_secs(3600),
             interval: GoDuration::from_secs(24 * 3600),
             dryrun: false,
         }

@@ -23,16 +23,21 @@ pub(super) async fn find(
     row.map(|row| record(digest, row)).transpose()
 }
 
-pub(super) async fn is_at(
+pub(super) async fn locations_without_blob(
     connection: &mut SqliteConnection,
-    location: &BlobLocation,
-) -> Result<bool, Fault> {
-    let row: Option<(i64,)> =
-        sqlx::query_as(AT).bind(location.0.as_str()).fetch_optional(connection).await?;
-    Ok(row.is_some())
+    locations: &[BlobLocation],
+) -> Result<Vec<BlobLocation>, Fault> {
+    let locations: Vec<&str> = locations.iter().map(|location| location.0.as_str()).collect();
+    let rows: Vec<String> = sqlx::query_scalar(WITHOUT_BLOB)
+        .bind(serde_json::Value::from(locations).to_string())
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().map(BlobLocation).collect())
 }
 
-pub(super) const AT: &str = "SELECT 1 FROM blobs WHERE location = $1 AND location <> '' LIMIT 1";
+pub(super) const WITHOUT_BLOB: &str = "
+    SELECT value FROM json_each($1)
+    WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE location = value AND location <> '')";
 
 pub(super) const FIND: &str = "
     SELECT b.size, b.location

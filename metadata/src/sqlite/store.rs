@@ -165,8 +165,11 @@ impl MetadataStore for SqliteStore {
         Ok(record)
     }
 
-    async fn blob_at(&self, location: &BlobLocation) -> Result<bool, MetadataError> {
-        read!(self, blobs::is_at(location))
+    async fn locations_without_blob(
+        &self,
+        locations: &[BlobLocation],
+    ) -> Result<Vec<BlobLocation>, MetadataError> {
+        read!(self, blobs::locations_without_blob(locations))
     }
 
     async fn mount_blob(

@@ -195,7 +195,7 @@ async fn no_statement_scans_or_sorts_a_table() {
     let (store, _directory) = open().await;
     let mut connection = store.reader().await.unwrap();
     for statements in [
-        blobs::AT,
+        blobs::WITHOUT_BLOB,
         blobs::FIND,
         blobs::FIND_ANYWHERE,
         blobs::FINISH,

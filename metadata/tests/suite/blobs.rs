@@ -26,6 +26,15 @@ pub async fn a_blob_without_a_session_is_linked(store: Store) {
     }
 }
 
+pub async fn locations_that_no_blob_is_at_are_told(store: Store) {
+    let record = push_blob(&store, "app", "layer").await;
+    let unknown = BlobLocation("12:berth/blobs/unknown".to_owned());
+    let asked = [record.location.clone(), unknown.clone()];
+
+    assert_eq!(store.locations_without_blob(&asked).await.unwrap(), [unknown]);
+    assert_eq!(store.locations_without_blob(&[]).await.unwrap(), []);
+}
+
 pub async fn finishing_a_cancelled_session_changes_nothing(store: Store) {
     let upload = new_upload("app");
     store.create_upload(upload.clone()).await.unwrap();

@@ -1,18 +1,17 @@
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
+use berth_config::UploadPurging;
 use berth_metadata::BlobLocation;
+use berth_storage_backends::StaleUpload;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{Registry, RegistryError};
 
 /// How many sessions are looked at in one go.
 const ROUND: u32 = 256;
-
-/// Bytes of an upload that no session knows are given back when they are this old. A request that
-/// brings a blob whole writes such bytes while it lasts.
-const ORPHAN_AGE: Duration = Duration::from_secs(60 * 60);
 
 impl Registry {
     /// Gives back what abandoned uploads hold, at the start and then at the configured interval,
@@ -20,10 +19,12 @@ impl Registry {
     pub(super) async fn keep_house(&self, stop: CancellationToken) {
         loop {
             let purging = self.config().storage.maintenance.uploadpurging.clone();
-            if purging.enabled
-                && let Err(error) = self.purge_uploads(purging.age.get(), purging.dryrun).await
-            {
-                warn!(%error, cause = error.cause(), "abandoned uploads could not be purged");
+            if purging.enabled {
+                tokio::select! {
+                    () = self.purge(&purging) => {}
+                    // Half a round is as good as none: the next one finds the rest.
+                    () = stop.cancelled() => return,
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(purging.interval.get()) => {}
@@ -32,9 +33,32 @@ impl Registry {
         }
     }
 
-    async fn purge_uploads(&self, age: Duration, dry_run: bool) -> Result<(), RegistryError> {
+    async fn purge(&self, purging: &UploadPurging) {
         let now = SystemTime::now();
-        let before = now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+        let before = |age: Duration| now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+        let dry_run = purging.dryrun;
+        let purged = async {
+            let sessions = self.purge_sessions(before(purging.age.get()), dry_run).await?;
+            let orphans = self.purge_orphans(before(purging.graceperiod.get()), dry_run).await?;
+            Ok::<_, RegistryError>((sessions, orphans))
+        };
+        match purged.await {
+            Ok((0, 0)) => debug!("there are no abandoned uploads"),
+            Ok((sessions, orphans)) => {
+                info!(sessions, orphans, dry_run, "abandoned uploads were purged");
+            }
+            Err(error) => {
+                warn!(%error, cause = error.cause(), "abandoned uploads could not be purged");
+            }
+        }
+    }
+
+    async fn purge_sessions(
+        &self,
+        before: SystemTime,
+        dry_run: bool,
+    ) -> Result<usize, RegistryError> {
+        let mut count = 0;
         loop {
             let stale = self.metadata.stale_uploads(before, ROUND).await?;
             for session in &stale {
@@ -46,32 +70,57 @@ impl Registry {
                     }
                 }
             }
+            count += stale.len();
             if dry_run || stale.len() < ROUND as usize {
-                break;
+                return Ok(count);
             }
         }
-        self.purge_orphans(now, dry_run).await
     }
 
-    /// Bytes that a crash left before any session named them.
-    async fn purge_orphans(&self, now: SystemTime, dry_run: bool) -> Result<(), RegistryError> {
-        let before = now.checked_sub(ORPHAN_AGE).unwrap_or(SystemTime::UNIX_EPOCH);
-        let mut stale = self.blobs.stale_uploads(before);
-        while let Some(upload) = stale.next().await {
-            let upload = upload?;
-            if self.metadata.upload_exists(upload.id).await? {
-                continue;
-            }
-            if let Some(location) = upload.location
-                && self.metadata.blob_at(&BlobLocation(location)).await?
-            {
-                continue;
-            }
-            info!(upload = %upload.id, dry_run, "purging upload bytes that no session names");
-            if !dry_run {
-                self.blobs.abort_upload(&upload.handle).await?;
+    /// Bytes that a crash left before any session or blob named them.
+    async fn purge_orphans(
+        &self,
+        before: SystemTime,
+        dry_run: bool,
+    ) -> Result<usize, RegistryError> {
+        let mut count = 0;
+        let mut stale = self.blobs.stale_uploads(before).chunks(ROUND as usize);
+        while let Some(round) = stale.next().await {
+            let round = round.into_iter().collect::<Result<Vec<_>, _>>()?;
+            for upload in self.that_are_no_blobs(round).await? {
+                if self.metadata.upload_exists(upload.id).await? {
+                    continue;
+                }
+                // Between the two questions it may have become a blob.
+                let (id, handle) = (upload.id, upload.handle.clone());
+                if self.that_are_no_blobs(vec![upload]).await?.is_empty() {
+                    continue;
+                }
+                info!(upload = %id, dry_run, "purging upload bytes that nothing names");
+                if !dry_run {
+                    self.blobs.abort_upload(&handle).await?;
+                }
+                count += 1;
             }
         }
-        Ok(())
+        Ok(count)
+    }
+
+    /// In an object store a blob keeps the name that it was uploaded under, so that all of them are
+    /// found: one question for many.
+    async fn that_are_no_blobs(
+        &self,
+        uploads: Vec<StaleUpload>,
+    ) -> Result<Vec<StaleUpload>, RegistryError> {
+        let location = |upload: &StaleUpload| upload.location.clone().map(BlobLocation);
+        let locations: Vec<_> = uploads.iter().filter_map(location).collect();
+        let without_blob: HashSet<_> = match locations.is_empty() {
+            true => HashSet::new(),
+            false => self.metadata.locations_without_blob(&locations).await?.into_iter().collect(),
+        };
+        let is_no_blob = |upload: &StaleUpload| {
+            location(upload).is_none_or(|location| without_blob.contains(&location))
+        };
+        Ok(uploads.into_iter().filter(is_no_blob).collect())
     }
 }

@@ -35,6 +35,11 @@ impl Holds {
         Some(Hold { holds: self.clone(), upload, writer })
     }
 
+    /// Whether a writer has hold of an upload.
+    pub(super) fn is_held(&self, upload: UploadId) -> bool {
+        self.state().holders.contains_key(&upload)
+    }
+
     /// Makes whoever holds the upload lose it.
     pub(super) fn void(&self, upload: UploadId) {
         self.state().holders.remove(&upload);

@@ -98,7 +98,12 @@ impl ObjectBlobStore {
             Ok(Some(StaleUpload { id, handle: handle.text(), location: None }))
         });
         let listed = blobs.chain(tails).map_err(StoreError::from);
-        Ok(stream::iter(unfinished).chain(listed).boxed())
+        // A blob that comes in one request has no session while it comes, however long that takes.
+        let is_still = |found: &Result<StaleUpload, StoreError>| {
+            let held = found.as_ref().is_ok_and(|upload| self.holds.is_held(upload.id));
+            std::future::ready(!held)
+        };
+        Ok(stream::iter(unfinished).chain(listed).filter(is_still).boxed())
     }
 }
 

@@ -123,6 +123,20 @@ async fn parts_that_nobody_completed_are_found_and_ended(store: Arc<dyn BlobStor
     assert_eq!(stale(&store, SystemTime::now() + MINUTE).await, []);
 }
 
+/// A blob that comes in one request may take longer than any grace period.
+#[tokio::test]
+async fn an_upload_that_is_being_written_does_not_stand_still() {
+    let store = open_versity().store;
+    let handle = store.begin_upload(UploadId::random()).await.unwrap();
+    let mut writer = store.continue_upload(&handle, 0).await.unwrap();
+    writer.write(vec![bytes(1, 24 << 20)]).await.unwrap();
+    writer.sync().await.unwrap();
+    let soon = SystemTime::now() + MINUTE;
+    assert_eq!(stale(&store, soon).await, []);
+    drop(writer);
+    assert_eq!(stale(&store, soon).await.len(), 1);
+}
+
 #[tokio::test]
 async fn s3_parts_that_nobody_completed_are_found_and_ended() {
     parts_that_nobody_completed_are_found_and_ended(open_versity().store).await;

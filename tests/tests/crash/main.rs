@@ -11,6 +11,7 @@
 mod client;
 mod load;
 mod model;
+mod orphans;
 mod tree;
 mod verify;
 
@@ -89,8 +90,12 @@ fn run(start: Start, root: &Path, rounds: u32, seed: u64) -> Result<()> {
     tree::compare_listings(&mut Client::new(server.address()), &models)?;
     server.stop()?;
     println!("{rounds} crashes\n{counts}");
-    if store.is_none() {
-        println!("{}", tree::compare_links(root, &models, &counts, rounds)?);
+    match store.and_then(|store| store.bucket.clone().zip(Some(store))) {
+        Some((bucket, store)) => {
+            println!("{}", orphans::purge_and_compare(&launch, &bucket, root)?);
+            drop(store);
+        }
+        None => println!("{}", tree::compare_links(root, &models, &counts, rounds)?),
     }
     Ok(())
 }

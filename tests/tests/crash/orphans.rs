@@ -1,0 +1,57 @@
+//! What an object store still holds when abandoned uploads have been purged: blobs, and nothing else.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use berth_metadata::{
+    BlobLocation, MetadataStore as _, SqliteLocation, SqliteOptions, SqliteStore,
+};
+use berth_tests::{Launch, wait};
+
+const PURGING: &str = "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING";
+
+/// Has the registry purge whatever is abandoned, however young, then looks into the bucket and the database.
+pub(crate) fn purge_and_compare(launch: &Launch, bucket: &Path, root: &Path) -> Result<String> {
+    let before = files(bucket)?.len();
+    let server = launch
+        .clone()
+        .env("REGISTRY_LOG_LEVEL", "debug")
+        .env(format!("{PURGING}_AGE"), "1ms")
+        .env(format!("{PURGING}_GRACEPERIOD"), "1ms")
+        .env(format!("{PURGING}_INTERVAL"), "1s")
+        .start()?;
+    wait::until("a round finds nothing to purge", || {
+        Ok(server.log_end().contains("there are no abandoned uploads"))
+    })?;
+    server.stop()?;
+    let kept = files(bucket)?;
+    let locations: Vec<BlobLocation> =
+        kept.iter().map(|file| location(bucket, file)).collect::<Result<_>>()?;
+    let orphans = tokio::runtime::Runtime::new()?.block_on(async {
+        let options = SqliteOptions::new(SqliteLocation::File(root.join("berth.db")));
+        let database = SqliteStore::open(options).await?;
+        anyhow::Ok(database.locations_without_blob(&locations).await?)
+    })?;
+    ensure!(orphans.is_empty(), "nothing names these any more: {orphans:?}");
+    Ok(format!("{:9} files in the bucket, {} after the purge, each a blob", before, kept.len()))
+}
+
+/// Where the database says that a file's blob is: its size and its key.
+fn location(bucket: &Path, file: &Path) -> Result<BlobLocation> {
+    let key = file.strip_prefix(bucket)?.display();
+    Ok(BlobLocation(format!("{}:{key}", fs::metadata(file)?.len())))
+}
+
+/// All files, the parts of unfinished uploads too.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => found.extend(files(&entry.path())?),
+            false => found.push(entry.path()),
+        }
+    }
+    Ok(found)
+}
