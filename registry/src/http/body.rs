@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use berth_storage_backends::{BlobContent, RemoteBlob, StoreError};
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt};
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
@@ -83,6 +83,21 @@ impl BlobBody {
         sendfile: Option<SendfileConnection>,
     ) -> Self {
         Self { content, segments, remaining, sendfile, region: None, pending: None, remote: None }
+    }
+
+    /// Waits for the first bytes of content that is in a store on other machines, so that a store
+    /// that does not give them is told by the status of the answer.
+    pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
+        let BlobContent::Remote(blob) = &self.content else { return Ok(()) };
+        let first = self.segments.iter().find_map(|segment| match segment {
+            Segment::Content(range) if !range.is_empty() => Some(range.clone()),
+            _ => None,
+        });
+        let Some(range) = first else { return Ok(()) };
+        let mut stream = blob.read(range);
+        let first = stream.next().await.transpose()?;
+        self.remote = Some(stream::iter(first.map(Ok)).chain(stream).boxed());
+        Ok(())
     }
 
     /// The next bytes of a range of the file, and how many of it they are.

@@ -177,14 +177,13 @@ impl ObjectUpload {
         let key = self.key.clone();
         let size = self.parts.iter().map(|part| part.size).sum::<u64>();
         let names = self.parts.iter().map(|part| part.name.clone()).collect();
-        match self.objects.complete_parts(&key, id, names).await {
-            // It was completed before, by a process that died before it could say so.
-            Err(ObjectError::NotFound(_)) => match self.objects.size(&key).await {
-                Ok(held) if held == size => Ok(()),
-                Ok(_) | Err(ObjectError::NotFound(_)) => Err(self.lost(0)),
-                Err(error) => Err(error.into()),
-            },
-            other => Ok(other?),
+        let Err(error) = self.objects.complete_parts(&key, id, names).await else { return Ok(()) };
+        // It may have been completed all the same, before the answer was lost or by a process that
+        // died: nobody else ever writes to this key.
+        match (self.objects.size(&key).await, error) {
+            (Ok(held), _) if held == size => Ok(()),
+            (Ok(_) | Err(ObjectError::NotFound(_)), ObjectError::NotFound(_)) => Err(self.lost(0)),
+            (_, error) => Err(error.into()),
         }
     }
 

@@ -12,7 +12,7 @@ use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
 use berth_registry::http::App;
 use berth_registry::server::{Listener, Server};
 use berth_registry::{AccessLog, BackgroundTasks, Registry};
-use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, s3};
+use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, azure, gcs, oss, s3};
 use berth_tests::content::{Blob, Manifest};
 use berth_tests::wire::{self, Answer, Connection, Request, get, head, post, put};
 use tempfile::TempDir;
@@ -40,7 +40,7 @@ enum Place {
     Files(Arc<TempDir>),
     Memory,
     /// In a store on another server, which these settings name.
-    Store(Vec<(&'static str, String)>),
+    Store(Vec<(String, String)>),
 }
 
 struct Running {
@@ -80,11 +80,11 @@ impl Api {
     pub(crate) fn on_s3(settings: Settings<'_>) -> Result<Self> {
         let mut place = object_store::settings(&object_store::server()?.endpoint)?;
         place.push(("REGISTRY_STORAGE_REDIRECT_DISABLE", "true".to_owned()));
-        Self::start(Place::Store(place), settings, &Faults::new())
+        Self::start(Place::Store(owned(place)), settings, &Faults::new())
     }
 
     /// In an object store, as these settings say.
-    pub(crate) fn on_store(settings: Vec<(&'static str, String)>) -> Result<Self> {
+    pub(crate) fn on_store(settings: Vec<(String, String)>) -> Result<Self> {
         Self::start(Place::Store(settings), &[], &Faults::new())
     }
 
@@ -241,23 +241,44 @@ impl Drop for Api {
     }
 }
 
+/// Settings as a configuration takes them.
+pub(crate) fn owned(settings: Vec<(&str, String)>) -> Vec<(String, String)> {
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 fn configuration(place: &Place, settings: Settings<'_>) -> Result<Config> {
-    let mut environment = vec![
+    let mut environment = owned(vec![
         ("REGISTRY_HTTP_ADDR", "127.0.0.1:0".to_owned()),
         ("REGISTRY_STORAGE_DELETE_ENABLED", "true".to_owned()),
-    ];
+    ]);
     match place {
-        Place::Files(root) => environment
-            .push(("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root.path().display().to_string())),
-        Place::Memory => environment.push(("REGISTRY_STORAGE", "inmemory".to_owned())),
+        Place::Files(root) => environment.push((
+            "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY".to_owned(),
+            root.path().display().to_string(),
+        )),
+        Place::Memory => environment.push(("REGISTRY_STORAGE".to_owned(), "inmemory".to_owned())),
         Place::Store(settings) => environment.extend(settings.iter().cloned()),
     }
     for (name, value) in settings {
         environment.retain(|(given, _)| given != name);
-        environment.push((name, (*value).to_owned()));
+        environment.push(((*name).to_owned(), (*value).to_owned()));
     }
-    let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value));
     Ok(Config::parse("version: 0.1\n", environment)?.config)
+}
+
+fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
+    let storage = &config.storage;
+    if let Some(root) = config.root_directory() {
+        return Ok(Arc::new(FilesystemStore::open(root)?));
+    }
+    let Some(remote) = storage.remote() else { return Ok(Arc::new(InMemoryStore::new())) };
+    Ok(match (&storage.s3, &storage.azure, &storage.gcs, &storage.oss) {
+        (Some(settings), ..) => s3::open(settings, remote)?,
+        (_, Some(settings), ..) => azure::open(settings, remote)?,
+        (.., Some(settings), _) => gcs::open(settings, remote)?,
+        (.., Some(settings)) => oss::open(settings, remote)?,
+        _ => bail!("no settings of {}", remote.name),
+    })
 }
 
 /// What `berth serve` does, but for its signals.
@@ -266,13 +287,7 @@ async fn run(
     log: Captured,
     faults: &Faults,
 ) -> Result<(SocketAddr, Arc<Registry>, Running)> {
-    let storage = &config.storage;
-    let blobs: Arc<dyn BlobStore> = match (config.root_directory(), &storage.s3, storage.remote()) {
-        (Some(root), ..) => Arc::new(FilesystemStore::open(root)?),
-        (None, Some(settings), Some(remote)) => s3::open(settings, remote)?,
-        _ => Arc::new(InMemoryStore::new()),
-    };
-    let blobs = faults.around(blobs);
+    let blobs = faults.around(open_blobs(&config)?);
     let metadata: Arc<dyn MetadataStore> = Arc::new(
         SqliteStore::open(SqliteOptions {
             location: match config.database_path() {

@@ -14,6 +14,7 @@ mod manifests;
 mod modes;
 mod mounts;
 mod object_store;
+mod object_store_faults;
 mod observe;
 mod races;
 mod ranges;

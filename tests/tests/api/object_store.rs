@@ -1,17 +1,15 @@
-//! Over an object store: what is asked of it and what is not, and its bad days.
+//! Over an object store: what is asked of it and what is not.
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use berth_test_stores::proxy::Kind;
-use berth_test_stores::{Fault, FaultProxy, S3Access, VersityGateway};
+use berth_test_stores::{FaultProxy, S3Access, VersityGateway};
 use berth_tests::content::Blob;
-use berth_tests::wait;
 use berth_tests::wire::{self, get, patch, put};
 
-use crate::api::Api;
+use crate::api::{Api, owned};
 
 /// One server for all tests of this process; each registry has a folder of its own on it.
 static SERVER: LazyLock<Result<VersityGateway, String>> =
@@ -43,20 +41,25 @@ pub(crate) fn settings(endpoint: &str) -> Result<Vec<(&'static str, String)>> {
     ])
 }
 
-/// A registry, and the way between it and its store.
-fn start(more: &[(&'static str, &str)]) -> Result<(Api, FaultProxy)> {
+/// A registry, and the way between it and its store. An empty value takes a setting away.
+pub(crate) fn start(more: &[(&'static str, &str)]) -> Result<(Api, FaultProxy)> {
     let proxy = FaultProxy::start(&server()?.endpoint)?;
     let mut settings = settings(&proxy.endpoint())?;
-    settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
     // The purge of abandoned uploads looks into the store at the start.
     settings.push(("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED", "false".to_owned()));
-    Ok((Api::on_store(settings)?, proxy))
+    for (name, value) in more {
+        settings.retain(|(given, _)| given != name);
+        if !value.is_empty() {
+            settings.push((name, (*value).to_owned()));
+        }
+    }
+    Ok((Api::on_store(owned(settings))?, proxy))
 }
 
-const STREAMED: &[(&str, &str)] = &[("REGISTRY_STORAGE_REDIRECT_DISABLE", "true")];
+pub(crate) const STREAMED: &[(&str, &str)] = &[("REGISTRY_STORAGE_REDIRECT_DISABLE", "true")];
 
 /// Pushes as docker does: POST, a streamed PATCH, PUT.
-fn push(api: &Api, blob: &Blob) -> Result<wire::Answer> {
+pub(crate) fn push(api: &Api, blob: &Blob) -> Result<wire::Answer> {
     let session = api.begin("app")?;
     let next = api.send(&patch(session).streamed(blob.bytes.clone()))?.expect(202)?.location()?;
     api.send(&put(next).with_query(&format!("digest={}", blob.digest)))
@@ -136,93 +139,4 @@ fn a_reader_is_sent_to_the_store_unless_it_cannot_go_there() -> Result<()> {
     let (api, _proxy) = start(&[("REGISTRY_STORAGE_REDIRECT_EXCEPT", "[127.0.0.0/8]")])?;
     api.push_blob("app", &blob)?;
     api.expect_blob("app", &blob)
-}
-
-#[test]
-fn a_stream_that_breaks_is_taken_up_again() -> Result<()> {
-    let (api, proxy) = start(STREAMED)?;
-    let blob = Blob::random(1, 3 << 20);
-    push(&api, &blob)?.expect(201)?;
-    for fault in [Fault::Cut(1 << 20), Fault::Truncate(100_000), Fault::Status(503), Fault::Refuse]
-    {
-        proxy.next_of(Kind::Get, fault.clone(), 2);
-        api.expect_blob("app", &blob).with_context(|| format!("{fault:?}"))?;
-        assert_eq!(proxy.pending(), 0, "{fault:?} was met");
-    }
-    Ok(())
-}
-
-#[test]
-fn wrong_bytes_are_never_a_complete_answer() -> Result<()> {
-    let (api, proxy) = start(STREAMED)?;
-    let blob = Blob::random(1, 1 << 20);
-    push(&api, &blob)?.expect(201)?;
-    proxy.next_of(Kind::Get, Fault::Flip(500_000), 1);
-    let mut connection = api.connect()?;
-    connection.write(&get(format!("/v2/app/blobs/{}", blob.digest)).head())?;
-    let received = connection.until_closed()?;
-    let head = received.windows(4).position(|four| four == b"\r\n\r\n").context("no head")?;
-    let body = received.len() - head - 4;
-    ensure!(body < 1 << 20, "{body} bytes of a damaged blob were sent as if they were good");
-    api.expect_blob("app", &blob)
-}
-
-#[test]
-fn a_push_outlives_what_the_store_gets_wrong() -> Result<()> {
-    let (api, proxy) = start(STREAMED)?;
-    let faults = [
-        (Kind::Part, Fault::Status(503)),
-        (Kind::Part, Fault::Status(500)),
-        (Kind::Part, Fault::CutUpload(100_000)),
-        (Kind::Part, Fault::LoseAnswer),
-        (Kind::Initiate, Fault::Status(503)),
-        (Kind::Complete, Fault::Status(500)),
-    ];
-    for (seed, (kind, fault)) in (0..).zip(faults) {
-        let blob = Blob::random(seed, 12 << 20);
-        proxy.next_of(kind, fault.clone(), 2);
-        push(&api, &blob)?.expect(201).with_context(|| format!("{kind:?} {fault:?}"))?;
-        assert_eq!(proxy.pending(), 0, "{kind:?} {fault:?} was met");
-        api.expect_blob("app", &blob)?;
-    }
-    Ok(())
-}
-
-#[test]
-fn while_the_store_is_down_pushes_are_told_to_wait_and_manifests_are_served() -> Result<()> {
-    let (api, proxy) = start(STREAMED)?;
-    let manifest = api.push_image("app", "latest", 1)?;
-    proxy.next(Fault::Refuse, 1_000_000);
-    let blob = Blob::random(9, 1000);
-    for _ in 0..6 {
-        let answer = push_whole(&api, &blob)?.expect(503)?;
-        answer.header("retry-after")?;
-    }
-    // It is not asked any more for a while, so the answer comes at once.
-    let asked = proxy.requests().len();
-    push_whole(&api, &blob)?.expect(503)?;
-    assert_eq!(proxy.requests().len(), asked);
-    api.get(&format!("/v2/app/manifests/{}", manifest.digest))?.expect(200)?;
-    api.get("/v2/app/manifests/latest")?.expect(200)?;
-    proxy.heal();
-    wait::until("the store is asked again", || Ok(push_whole(&api, &blob)?.status == 201))?;
-    api.expect_blob("app", &blob)
-}
-
-fn push_whole(api: &Api, blob: &Blob) -> Result<wire::Answer> {
-    let target = format!("/v2/app/blobs/uploads/?digest={}", blob.digest);
-    api.send(&wire::post(target).body(blob.bytes.clone()))
-}
-
-#[test]
-fn a_slow_store_slows_no_manifest() -> Result<()> {
-    let (api, proxy) = start(STREAMED)?;
-    api.push_image("app", "latest", 1)?;
-    proxy.clear();
-    proxy.delay(Duration::from_secs(30));
-    for _ in 0..100 {
-        api.get("/v2/app/manifests/latest")?.expect(200)?;
-    }
-    assert_eq!(proxy.requests(), []);
-    Ok(())
 }

@@ -11,6 +11,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Context;
+use crate::RegistryError;
 use crate::http::body::{BlobBody, Multipart};
 use crate::http::{ApiError, ResolvedRanges, render};
 
@@ -34,10 +35,10 @@ pub(super) async fn read(
     }
     let blob = context.registry.open_blob(&record).await?;
     let mut response = match ranges(&context.headers, &digest, blob.size) {
-        ResolvedRanges::Whole => whole(context, blob, &digest)?,
+        ResolvedRanges::Whole => whole(context, blob, &digest).await?,
         ResolvedRanges::Parts(parts) => match &parts[..] {
-            [part] => single(context, blob, &digest, part.clone())?,
-            _ => multiple(context, blob, &digest, &parts)?,
+            [part] => single(context, blob, &digest, part.clone()).await?,
+            _ => multiple(context, blob, &digest, &parts).await?,
         },
         ResolvedRanges::Unsatisfiable => return Err(ApiError::range_not_satisfiable(blob.size)),
     };
@@ -103,15 +104,25 @@ fn ranges(headers: &HeaderMap, digest: &Digest, size: u64) -> ResolvedRanges {
     ResolvedRanges::resolve(headers.get(RANGE).and_then(|range| range.to_str().ok()), size)
 }
 
-fn whole(context: &Context, blob: OpenBlob, digest: &Digest) -> Result<Response<Body>, ApiError> {
+/// The answer that a body is for, once it can be had.
+async fn begin(mut body: BlobBody) -> Result<Response<Body>, ApiError> {
+    body.begin().await.map_err(RegistryError::from)?;
+    Ok(Response::new(Body::new(body)))
+}
+
+async fn whole(
+    context: &Context,
+    blob: OpenBlob,
+    digest: &Digest,
+) -> Result<Response<Body>, ApiError> {
     let size = blob.size;
     let body = BlobBody::range(blob.content, 0..size, context.connection.sendfile.clone());
-    let mut response = Response::new(Body::new(body));
+    let mut response = begin(body).await?;
     render::content_headers(response.headers_mut(), digest, OCTET_STREAM, size)?;
     Ok(response)
 }
 
-fn single(
+async fn single(
     context: &Context,
     blob: OpenBlob,
     digest: &Digest,
@@ -120,7 +131,7 @@ fn single(
     let content_range = format!("bytes {}-{}/{}", part.start, part.end - 1, blob.size);
     let len = part.end - part.start;
     let body = BlobBody::range(blob.content, part, context.connection.sendfile.clone());
-    let mut response = Response::new(Body::new(body));
+    let mut response = begin(body).await?;
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     let headers = response.headers_mut();
     render::content_headers(headers, digest, OCTET_STREAM, len)?;
@@ -128,7 +139,7 @@ fn single(
     Ok(response)
 }
 
-fn multiple(
+async fn multiple(
     context: &Context,
     blob: OpenBlob,
     digest: &Digest,
@@ -139,7 +150,7 @@ fn multiple(
     let content_type = render::value(multipart.content_type())?;
     let len = multipart.len();
     let body = BlobBody::multipart(blob.content, multipart, context.connection.sendfile.clone());
-    let mut response = Response::new(Body::new(body));
+    let mut response = begin(body).await?;
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
