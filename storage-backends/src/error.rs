@@ -9,6 +9,9 @@ pub enum StoreError {
     /// The bytes are not there.
     #[error("the store does not hold the content")]
     NotFound,
+    /// The place that the store is to keep bytes in is not there.
+    #[error("the store has no such bucket or container: {0}")]
+    NoContainer(String),
     /// Another request is writing to the same upload.
     #[error("another request is writing to this upload")]
     Busy,

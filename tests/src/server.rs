@@ -102,6 +102,12 @@ impl Launch {
         self
     }
 
+    /// The settings, in the registry's own environment form.
+    #[must_use]
+    pub fn environment(&self) -> &[(OsString, OsString)] {
+        &self.environment
+    }
+
     /// Starts the registry and returns once it answers `GET /v2/`.
     pub fn start(&self) -> Result<Server> {
         for _ in 1..PORT_ATTEMPTS {

@@ -57,8 +57,8 @@ fn unusable(config: &Config, error: StoreError) -> anyhow::Error {
     let driver = config.storage.driver().name();
     let advice = match (&error, config.storage.remote()) {
         (_, None) => String::new(),
-        (StoreError::NotFound, _) => format!(
-            ": there is no such bucket or container there; check its name in `storage.{driver}`, and the endpoint"
+        (StoreError::NoContainer(_), _) => format!(
+            ": check the name of the bucket or container in `storage.{driver}`, the endpoint and the credentials"
         ),
         (StoreError::Denied(_), _) => format!(
             ": check the credentials in `storage.{driver}`, and that they may read, write, list and delete there; the clock of this machine and the region count too"

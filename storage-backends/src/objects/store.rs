@@ -12,7 +12,7 @@ use super::breaker::Breaker;
 use super::handle::Handle;
 use super::holds::Holds;
 use super::keys::{self, Location};
-use super::probe::probe;
+use super::probe::{first_put, probe};
 use super::read::RemoteObject;
 use super::upload::{Buffer, ObjectUpload, Parts, Rest};
 use super::{ObjectError, Objects};
@@ -201,7 +201,7 @@ impl BlobStore for ObjectBlobStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         let key = keys::check();
-        self.objects.put(&key, vec![Bytes::from_static(b"berth")]).await?;
+        first_put(&*self.objects, &key, b"berth").await?;
         let stream = self.objects.get(&key, 0..5).await?;
         let read: Vec<Bytes> = stream.try_collect().await?;
         self.objects.delete(&key).await?;

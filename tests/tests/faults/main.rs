@@ -13,4 +13,5 @@ mod full_disk;
 mod log;
 mod signals;
 mod start;
+mod store_start;
 mod unix_socket;

@@ -10,7 +10,11 @@ use anyhow::{Context, Result, ensure};
 use berth_tests::server::berth_binary;
 
 /// Runs `berth` to its end in `directory`, with these variables.
-fn berth(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output> {
+pub(crate) fn berth(
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<Output> {
     let mut command = Command::new(berth_binary()?);
     finish(command.args(arguments), directory, environment)
 }
@@ -21,7 +25,7 @@ fn finish(command: &mut Command, directory: &Path, environment: &[(&str, &str)])
 }
 
 /// Checks that it failed with a message on its standard error that holds these words.
-fn fails(output: &Output, words: &[&str]) -> Result<()> {
+pub(crate) fn fails(output: &Output, words: &[&str]) -> Result<()> {
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(1), "ended with {}: {told}", output.status);
     ensure!(told.contains("berth: "), "{told}");
