@@ -14,6 +14,7 @@ mod objects;
 pub mod oss;
 mod remote;
 pub mod s3;
+pub mod swift;
 
 pub use blob_store::{
     BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, RemoteBlob, StaleUpload, UploadWriter,

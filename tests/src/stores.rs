@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use berth_test_stores::{Azurite, Gcs, Oss, VersityGateway};
+use berth_test_stores::{Azurite, Gcs, Oss, Swift, VersityGateway};
 
 use crate::Launch;
 
@@ -83,8 +83,27 @@ impl Stored {
         Ok(Self { name: "oss", launch, bucket: None, _server: Box::new(server) })
     }
 
+    /// On OpenStack Swift.
+    pub fn swift() -> Result<Self> {
+        let server = Swift::start()?;
+        let user = server.user();
+        let launch = Launch::remote(
+            "swift",
+            &[
+                ("authurl", &user.auth_url),
+                ("username", &user.user),
+                ("password", &user.password),
+                ("domain", &user.domain),
+                ("tenant", &user.project),
+                ("container", server.container()),
+                ("secretkey", server.temp_url_key()),
+            ],
+        )?;
+        Ok(Self { name: "swift", launch, bucket: None, _server: Box::new(server) })
+    }
+
     /// One of each.
     pub fn each() -> Result<Vec<Self>> {
-        Ok(vec![Self::s3()?, Self::azure()?, Self::gcs()?, Self::oss()?])
+        Ok(vec![Self::s3()?, Self::azure()?, Self::gcs()?, Self::oss()?, Self::swift()?])
     }
 }

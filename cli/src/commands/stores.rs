@@ -5,7 +5,7 @@ use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Driver};
 use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
 use berth_storage_backends::{
-    BlobStore, FilesystemStore, InMemoryStore, StoreError, azure, gcs, oss, s3,
+    BlobStore, FilesystemStore, InMemoryStore, StoreError, azure, gcs, oss, s3, swift,
 };
 
 /// The two stores that a configuration names.
@@ -96,6 +96,8 @@ fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
                 azure::open(settings, remote)?
             } else if let Some(settings) = &storage.gcs {
                 gcs::open(settings, remote)?
+            } else if let Some(settings) = &storage.swift {
+                swift::open(settings, remote)?
             } else if let Some(settings) = &storage.oss {
                 oss::open(settings, remote)?
             } else {
@@ -124,6 +126,9 @@ pub(crate) fn whereabouts(config: &Config) -> String {
                 format!("the container {} at {}", named(&azure.container), azure.endpoint())
             } else if let Some(gcs) = &storage.gcs {
                 format!("the bucket {}{}", named(&gcs.bucket), at(gcs.endpoint()))
+            } else if let Some(swift) = &storage.swift {
+                let cluster = named(&swift.authurl);
+                format!("the container {} of {cluster}", named(&swift.container))
             } else if let Some(oss) = &storage.oss {
                 format!("the bucket {} at {}", named(&oss.bucket), oss.endpoint())
             } else {

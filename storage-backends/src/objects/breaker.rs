@@ -111,6 +111,11 @@ impl<O: Objects> Objects for Breaker<O> {
         self.objects.list(folder)
     }
 
+    async fn part_limit(&self) -> Option<usize> {
+        // A store that is down says nothing of it, and takes no part either.
+        self.objects.part_limit().await
+    }
+
     async fn begin_parts(&self, key: &str) -> Result<String, ObjectError> {
         self.ask(self.objects.begin_parts(key)).await
     }

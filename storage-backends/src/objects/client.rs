@@ -32,6 +32,11 @@ pub(crate) trait Objects: fmt::Debug + Send + Sync + 'static {
     /// All objects whose keys begin with a folder's name.
     fn list(&self, folder: &str) -> BoxStream<'static, Result<Listed, ObjectError>>;
 
+    /// How many parts an object may have, where the store itself says so.
+    async fn part_limit(&self) -> Option<usize> {
+        None
+    }
+
     /// Begins an object of parts and gives its identifier.
     async fn begin_parts(&self, key: &str) -> Result<String, ObjectError>;
 
@@ -81,7 +86,7 @@ pub(crate) struct Unfinished {
 }
 
 /// Why the object store could not do it.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub(crate) enum ObjectError {
     /// No such object, upload, bucket or container.
     #[error("not found: {0}")]

@@ -85,7 +85,7 @@ impl<A: Authorize> Rest<A> {
 }
 
 /// As those of the client beneath.
-fn pauses() -> ExponentialBuilder {
+pub(crate) fn pauses() -> ExponentialBuilder {
     let retries = remote::retries();
     ExponentialBuilder::default()
         .with_jitter()

@@ -23,7 +23,7 @@ pub(crate) struct Parts {
     pub(crate) smallest: usize,
     /// How many parts go up at the same time.
     pub(crate) parallel: usize,
-    /// How many parts an object may have.
+    /// How many parts an object may have, unless the store itself says so.
     pub(crate) limit: usize,
 }
 
@@ -130,8 +130,9 @@ impl ObjectUpload {
 
     /// Sends the first bytes of the buffer as a part.
     async fn send_part(&mut self, len: usize) -> Result<(), StoreError> {
-        if self.parts.len() >= self.cut.limit {
-            let most = self.cut.limit as u64 * self.cut.size as u64;
+        let limit = self.objects.part_limit().await.unwrap_or(self.cut.limit);
+        if self.parts.len() >= limit {
+            let most = limit as u64 * self.cut.size as u64;
             return Err(StoreError::TooLarge { limit: most });
         }
         let key = self.key.clone();

@@ -1,12 +1,15 @@
 //! The suite over the drivers of object stores, each against a server that speaks its protocol.
 
+mod openstack;
+
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use berth_config::{Config, Storage};
 use berth_oci::UploadId;
 use berth_storage_backends::{BlobStore, azure, gcs, oss, s3};
-use berth_test_stores::{Azurite, Gcs, Moto, Oss, S3Access, VersityGateway};
+use berth_test_stores::{Azurite, Gcs, Moto, Oss, S3Access, Swift, VersityGateway};
+use serde_json::Value;
 
 use super::suite::fixtures::{Opened, bytes, stale};
 use crate::blob_store_suite;
@@ -18,8 +21,8 @@ static VERSITY: LazyLock<VersityGateway> = LazyLock::new(|| VersityGateway::star
 static MOTO: LazyLock<Moto> = LazyLock::new(|| Moto::start().unwrap());
 static AZURITE: LazyLock<Azurite> = LazyLock::new(|| Azurite::start().unwrap());
 static GCS: LazyLock<Gcs> = LazyLock::new(|| Gcs::start().unwrap());
-
 static OSS: LazyLock<Oss> = LazyLock::new(|| Oss::start().unwrap());
+static SWIFT: LazyLock<Swift> = LazyLock::new(|| Swift::start().unwrap());
 
 fn opened(store: Arc<dyn BlobStore>) -> Opened {
     Opened { store, directory: None }
@@ -28,9 +31,15 @@ fn opened(store: Arc<dyn BlobStore>) -> Opened {
 /// The storage section that a text of `key: value` lines makes.
 fn storage(driver: &str, settings: &[(&str, &str)]) -> Storage {
     let folder = format!("suite/{}", UploadId::random());
-    let mut text = format!("version: 0.1\nstorage:\n  {driver}:\n    rootdirectory: {folder}\n");
+    let directory = if driver == "swift" { "prefix" } else { "rootdirectory" };
+    let mut text = format!("version: 0.1\nstorage:\n  {driver}:\n    {directory}: {folder}\n");
     for (key, value) in settings {
-        text.push_str(&format!("    {key}: {}\n", serde_json::Value::from(*value)));
+        // A list, a number and a switch stand for themselves.
+        let value = match serde_json::from_str(value) {
+            Ok(value @ (Value::Array(_) | Value::Bool(_) | Value::Number(_))) => value,
+            _ => Value::from(*value),
+        };
+        text.push_str(&format!("    {key}: {value}\n"));
     }
     Config::parse(&text, []).unwrap().config.storage
 }
@@ -107,6 +116,10 @@ fn open_oss_with(more: &[(&str, &str)]) -> Opened {
     opened(oss::open(storage.oss.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
 }
 
+fn open_swift() -> Opened {
+    opened(openstack::open(&SWIFT, &[]))
+}
+
 /// What a process leaves in the store that dies in the middle of a large upload.
 async fn parts_that_nobody_completed_are_found_and_ended(store: Arc<dyn BlobStore>) {
     let id = UploadId::random();
@@ -152,9 +165,15 @@ async fn aliyun_parts_that_nobody_completed_are_found_and_ended() {
     parts_that_nobody_completed_are_found_and_ended(open_oss().store).await;
 }
 
+#[tokio::test]
+async fn segments_of_swift_that_nobody_completed_are_found_and_ended() {
+    parts_that_nobody_completed_are_found_and_ended(open_swift().store).await;
+}
+
 blob_store_suite!(versity, open_versity);
 blob_store_suite!(moto, open_moto);
 blob_store_suite!(azurite, open_azurite);
 blob_store_suite!(google, open_gcs);
 blob_store_suite!(aliyun, open_oss);
 blob_store_suite!(aliyun_without_region, open_oss_without_region);
+blob_store_suite!(swift, open_swift);

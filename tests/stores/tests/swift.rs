@@ -1,4 +1,4 @@
-//! Swift by its own protocol, as no client of ours speaks it yet.
+//! Swift by its own protocol: what the tests of our driver take for granted.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use berth_test_stores::{Swift, SwiftUser};
