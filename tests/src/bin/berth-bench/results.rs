@@ -78,8 +78,8 @@ pub(crate) enum Metric {
     AnonymousMebibytes,
     Milliseconds,
     StoreRequests,
-    TimesTheBlob,
     StoreCopies,
+    TimesTheBlob,
 }
 
 /// The middle of some values, and how far they spread.

@@ -24,10 +24,10 @@ const PUSHES: usize = 50;
 /// How many sessions become blobs at the same time. This store copies all parts of an object to its end before it
 /// removes them, and distribution has it copy the object besides: more at a time would fill the disk.
 const COMMITS: usize = 4;
-/// How often a blob is on the disk while it is being committed.
-const COPIES: u64 = 4;
+/// How often a blob is on the disk while distribution commits it: the object, and twice its copy.
+const COPIES: u64 = 3;
 /// What the disk keeps for others.
-const SPARE: u64 = 4 * GIB;
+const SPARE: u64 = 2 * GIB;
 
 pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     if !super::is_here(run) {
