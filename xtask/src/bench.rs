@@ -47,11 +47,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     quick: bool,
     /// Only this row; the others keep the numbers that they have
-    #[arg(
-        long,
-        value_name = "ROW",
-        value_parser = ROWS
-    )]
+    #[arg(long, value_name = "ROW", value_parser = ROWS)]
     only: Vec<String>,
     /// Measure nothing, only write the page again from the numbers that are there
     #[arg(long)]

@@ -11,8 +11,8 @@ use berth_test_stores::S3Access;
 use super::{Bucket, Launch};
 
 /// What the page says about it.
-pub(crate) const SETTINGS: &str = "registries: `log.level: error`, access log off, filesystem storage; distribution \
-    with `storage.cache.blobdescriptor: inmemory`, as its example file has it, and without traces";
+pub(crate) const SETTINGS: &str = "registries: `log.level: error`, access log off, filesystem storage but for the \
+    rows of S3; distribution with `storage.cache.blobdescriptor: inmemory`, as its example file has it, and without traces";
 
 pub(super) fn command(program: &Path, launch: &Launch, address: SocketAddr) -> Result<Command> {
     let config = launch.folder.join("config.yml");

@@ -77,7 +77,7 @@ impl Row {
             Self::Start => "Start to ready",
             Self::StorePush => "S3: push of a large blob",
             Self::StoreStream => "S3: blob GET through the registry",
-            Self::StoreRequests => "S3: requests to the store",
+            Self::StoreRequests => "S3: what is asked of the store",
             Self::StoreMemory => "S3: memory",
         }
     }

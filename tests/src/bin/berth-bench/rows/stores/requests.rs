@@ -43,7 +43,8 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     let settings = &bench.settings;
     run.setting(format!(
         "all requests to the store pass a proxy that counts them: each thing is asked for {TIMES} times on one connection \
-         of a registry that was asked for nothing before, and the sum divided; then wrk with {} threads and {} kept \
+         of a registry that was asked for nothing before, and the sum divided (distribution answers HEAD of a blob with \
+         307 as well, and its clients then ask the store themselves); then wrk with {} threads and {} kept \
          connections asks for the manifest for {} s, {} rounds, the proxy as it is and then with {} ms for each request",
         load::THREADS,
         settings.connections,
