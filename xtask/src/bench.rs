@@ -23,20 +23,31 @@ const PROGRAMS: [(&str, &str); 5] = [
 const DISTRIBUTION: &str = "github.com/distribution/distribution/v3/cmd/registry";
 const DISTRIBUTION_VERSION: &str = "v3.1.2";
 
+/// What berth-bench calls its rows.
+const ROWS: [&str; 11] = [
+    "manifests",
+    "blobs",
+    "push",
+    "small-blobs",
+    "memory",
+    "growth",
+    "start",
+    "store-push",
+    "store-stream",
+    "store-requests",
+    "store-memory",
+];
+
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Another registry that already runs, measured beside the others: NAME=http://ADDRESS:PORT
     #[arg(long = "peer", value_name = "NAME=URL")]
     peers: Vec<String>,
-    /// Small sizes and one round, in less than three minutes; written to the target directory
+    /// Small sizes and one round, in about five minutes; written to the target directory
     #[arg(long)]
     quick: bool,
     /// Only this row; the others keep the numbers that they have
-    #[arg(
-        long,
-        value_name = "ROW",
-        value_parser = ["manifests", "blobs", "push", "small-blobs", "memory", "growth", "start"]
-    )]
+    #[arg(long, value_name = "ROW", value_parser = ROWS)]
     only: Vec<String>,
     /// Measure nothing, only write the page again from the numbers that are there
     #[arg(long)]
@@ -49,7 +60,8 @@ pub(crate) struct Arguments {
 pub(crate) fn bench(context: &Context, arguments: &Arguments) -> Result<ExitCode> {
     run(&mut cargo(
         context,
-        "build --release --locked --package berth --package berth-tests --bin berth --bin berth-bench",
+        "build --release --locked --package berth --package berth-tests --package berth-test-stores \
+         --bin berth --bin berth-bench --bin berth-stores-install",
     ))?;
     let mut command = Command::new(context.target.join("release/berth-bench"));
     // Debian keeps nginx where only root looks.
@@ -64,6 +76,8 @@ pub(crate) fn bench(context: &Context, arguments: &Arguments) -> Result<ExitCode
             }
             Err(error) => println!("distribution 3 is not measured: {error:#}"),
         }
+        // It may need the Go that distribution has brought.
+        install_store(context);
     }
     command.arg("--berth").arg(context.berth());
     command.arg("--out").arg(out(context, arguments));
@@ -105,6 +119,14 @@ fn install_programs(context: &Context) {
     }
     if let Err(error) = debian::install_packages(&missing) {
         println!("cannot install {}: {error:#}", missing.join(", "));
+    }
+}
+
+/// The S3 server; without it the rows that need it are not measured.
+fn install_store(context: &Context) {
+    let mut install = Command::new(context.target.join("release/berth-stores-install"));
+    if let Err(error) = run(install.arg("versitygw")) {
+        println!("no S3 server is measured: {error:#}");
     }
 }
 

@@ -11,11 +11,16 @@ const PREFIX: &str = "berth-stores-";
 
 /// A folder that is removed with its value, or by the next test process if this one is killed.
 pub(crate) fn temporary() -> Result<TempDir> {
+    temporary_in(&std::env::temp_dir())
+}
+
+/// The same elsewhere. What a killed process leaves there is for whoever owns `parent` to remove.
+pub(crate) fn temporary_in(parent: &Path) -> Result<TempDir> {
     static SWEPT: Once = Once::new();
     SWEPT.call_once(sweep);
     tempfile::Builder::new()
         .prefix(&format!("{PREFIX}{}-", std::process::id()))
-        .tempdir()
+        .tempdir_in(parent)
         .context("cannot create a temporary folder")
 }
 

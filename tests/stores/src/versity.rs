@@ -1,7 +1,7 @@
 //! Versity's S3 gateway over a folder: an S3 server that is used in production.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use anyhow::Result;
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ pub(crate) fn path() -> PathBuf {
 /// - encryption and storage classes are accepted and ignored.
 #[derive(Debug)]
 pub struct VersityGateway {
-    _program: Program,
+    program: Program,
     folder: TempDir,
     access: S3Access,
 }
@@ -39,12 +39,21 @@ impl VersityGateway {
     ///
     /// It is not installed, or does not start.
     pub fn start() -> Result<Self> {
-        on_free_port(Self::start_on)
+        Self::start_in(&env::temp_dir())
     }
 
-    fn start_on(port: u16) -> Result<Self> {
+    /// Starts a gateway that keeps its data in a temporary folder inside `parent`, for those who choose the disk.
+    ///
+    /// # Errors
+    ///
+    /// It is not installed, or does not start.
+    pub fn start_in(parent: &Path) -> Result<Self> {
+        on_free_port(|port| Self::start_on(port, parent))
+    }
+
+    fn start_on(port: u16, parent: &Path) -> Result<Self> {
         let program = cache::program(path())?;
-        let folder = folder::temporary()?;
+        let folder = folder::temporary_in(parent)?;
         let access = S3Access::new(port);
         // A folder is a bucket.
         fs::create_dir_all(folder.path().join("data").join(&access.bucket))?;
@@ -55,12 +64,17 @@ impl VersityGateway {
             command.arg("posix").arg(folder.path().join("data"));
         })?;
         program.wait_until(|| http::answers(loopback(port), "/"))?;
-        Ok(Self { _program: program, folder, access })
+        Ok(Self { program, folder, access })
     }
 
     /// Where it is and who may use it.
     pub fn access(&self) -> &S3Access {
         &self.access
+    }
+
+    /// The number of its process, for what it takes of the machine.
+    pub fn process(&self) -> u32 {
+        self.program.process()
     }
 
     /// The bucket on disk, for what is left behind: parts of unfinished uploads are under `.sgwtmp`.

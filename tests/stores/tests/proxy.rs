@@ -55,6 +55,15 @@ async fn requests_and_bytes_are_counted() {
 }
 
 #[tokio::test]
+async fn a_copy_is_told_from_an_upload() {
+    let case = Case::new().await;
+    case.put().send().await.unwrap();
+    case.put().header("x-amz-copy-source", "/bucket/other").send().await.unwrap();
+    let copies: Vec<_> = case.proxy.requests().iter().map(|seen| seen.copies).collect();
+    assert_eq!(copies, [false, true]);
+}
+
+#[tokio::test]
 async fn the_next_requests_get_an_error_and_the_store_gets_none_of_them() {
     let case = Case::new().await;
     case.proxy.next(Fault::Status(503), 2);

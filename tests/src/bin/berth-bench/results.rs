@@ -67,6 +67,7 @@ pub(crate) enum Metric {
     ServerMicrosecondsPerRequest,
     MebibytesPerSecond,
     ServerSecondsPerGibibyte,
+    StoreSecondsPerGibibyte,
     ClientSecondsPerGibibyte,
     Seconds,
     TimesTheFloor,
@@ -76,6 +77,9 @@ pub(crate) enum Metric {
     IdleMebibytes,
     AnonymousMebibytes,
     Milliseconds,
+    StoreRequests,
+    StoreCopies,
+    TimesTheBlob,
 }
 
 /// The middle of some values, and how far they spread.
@@ -96,6 +100,7 @@ impl Metric {
             Self::ServerMicrosecondsPerRequest => "server CPU, µs per request",
             Self::MebibytesPerSecond => "MiB/s",
             Self::ServerSecondsPerGibibyte => "server CPU, s per GiB",
+            Self::StoreSecondsPerGibibyte => "store CPU, s per GiB",
             Self::ClientSecondsPerGibibyte => "client CPU, s per GiB",
             Self::Seconds => "seconds",
             Self::TimesTheFloor => "times the floor",
@@ -105,6 +110,9 @@ impl Metric {
             Self::IdleMebibytes => "RSS, MiB",
             Self::AnonymousMebibytes => "of it anonymous, MiB",
             Self::Milliseconds => "ms",
+            Self::StoreRequests => "requests to the store",
+            Self::TimesTheBlob => "bytes sent to the store, times the blob",
+            Self::StoreCopies => "of them copies",
         }
     }
 }

@@ -224,6 +224,7 @@ async fn pass(
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
+        copies: seen::copies(request.headers()),
     };
     let lists = seen.kind() == Kind::List;
     let (delay, fault) = state.admit(seen);

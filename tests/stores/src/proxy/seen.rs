@@ -1,5 +1,7 @@
 //! What passed the proxy.
 
+use http::HeaderMap;
+
 /// A request that the proxy saw, in the order of arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -9,6 +11,17 @@ pub struct Seen {
     pub path: String,
     /// The query, as it was sent, without its question mark.
     pub query: String,
+    /// Whether the store is asked to take the bytes from an object that it has.
+    pub copies: bool,
+}
+
+/// What names the object to copy, in S3, Azure, Cloud Storage and Swift.
+const COPY_SOURCES: [&str; 4] =
+    ["x-amz-copy-source", "x-ms-copy-source", "x-goog-copy-source", "x-copy-from"];
+
+/// Whether a request with these headers is about bytes that the store has already.
+pub(super) fn copies(headers: &HeaderMap) -> bool {
+    COPY_SOURCES.into_iter().any(|name| headers.contains_key(name))
 }
 
 /// What a request is for, as far as method and query tell, in the protocols of all the stores.
@@ -86,7 +99,8 @@ mod tests {
     use super::*;
 
     fn kind(method: &str, query: &str) -> Kind {
-        Seen { method: method.into(), path: "/b/k".into(), query: query.into() }.kind()
+        let (path, query) = ("/b/k".into(), query.into());
+        Seen { method: method.into(), path, query, copies: false }.kind()
     }
 
     #[test]

@@ -64,7 +64,11 @@ impl Connection {
         all.push(("Content-Length", &length));
         self.send_head(method, path, &all)?;
         self.send(body)?;
-        self.response().with_context(|| format!("{method} {path}"))
+        let answer = match method {
+            "HEAD" => self.head(),
+            _ => self.response(),
+        };
+        answer.with_context(|| format!("{method} {path}"))
     }
 
     pub(crate) fn send_head(
@@ -90,6 +94,16 @@ impl Connection {
     }
 
     pub(crate) fn response(&mut self) -> Result<Response> {
+        let answer = self.head()?;
+        let len = usize::try_from(answer.head.body_len()?)?;
+        while self.received.len() < len {
+            self.receive()?;
+        }
+        Ok(Response { body: self.received.drain(..len).collect(), ..answer })
+    }
+
+    /// An answer without its body, which one to HEAD does not have, whatever its length says.
+    fn head(&mut self) -> Result<Response> {
         let (head, head_len) = loop {
             match Head::parse(&self.received)? {
                 Some(parsed) => break parsed,
@@ -97,12 +111,7 @@ impl Connection {
             }
         };
         self.received.drain(..head_len);
-        let len = usize::try_from(head.body_len()?)?;
-        while self.received.len() < len {
-            self.receive()?;
-        }
-        let body = self.received.drain(..len).collect();
-        Ok(Response { head, body })
+        Ok(Response { head, body: Vec::new() })
     }
 
     fn receive(&mut self) -> Result<()> {

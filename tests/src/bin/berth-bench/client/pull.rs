@@ -58,7 +58,10 @@ pub(crate) fn pull(
     let mut bytes = 0;
     while !limit.is_reached(bytes) {
         for index in readable(&pulls)? {
-            bytes += pulls[index].proceed(&request, &mut gulp)?;
+            bytes += pulls[index].proceed(&mut gulp)?;
+            if pulls[index].is_at_end() && !limit.is_reached(bytes) {
+                pulls[index].ask(&request)?;
+            }
         }
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -103,7 +106,7 @@ impl Pull {
     }
 
     /// Takes what has come and gives the number of bytes of the blob in it.
-    fn proceed(&mut self, request: &[u8], gulp: &mut [u8]) -> Result<u64> {
+    fn proceed(&mut self, gulp: &mut [u8]) -> Result<u64> {
         let came = match &mut self.state {
             State::Head(head) => match read_head(&self.stream, head)? {
                 Some((left, came)) => {
@@ -120,11 +123,12 @@ impl Pull {
         self.bytes += came;
         if let State::Body { left } = &mut self.state {
             *left -= came;
-            if *left == 0 {
-                self.ask(request)?;
-            }
         }
         Ok(came)
+    }
+
+    fn is_at_end(&self) -> bool {
+        matches!(self.state, State::Body { left: 0 })
     }
 }
 

@@ -20,15 +20,30 @@ pub(crate) fn push_content(
     content: &mut Content,
 ) -> Result<Duration> {
     let start = Instant::now();
+    let session = send_content(connection, repository, content)?;
+    commit(connection, &session, &content.digest)?;
+    Ok(start.elapsed())
+}
+
+/// Sends all bytes of a push and gives the location of the session that has them.
+pub(crate) fn send_content(
+    connection: &mut Connection,
+    repository: &str,
+    content: &mut Content,
+) -> Result<String> {
     let location = begin(connection, repository)?;
     let headers = [("Transfer-Encoding", "chunked"), ("Content-Type", "application/octet-stream")];
     connection.send_head("PATCH", &location, &headers)?;
     content.blocks(|block| send_chunks(connection, block))?;
     connection.send(b"0\r\n\r\n")?;
     let appended = connection.response()?.expect(202)?;
-    let path = with_digest(appended.head.location()?, &content.digest);
-    connection.exchange("PUT", &path, &[], &[])?.expect(201)?;
-    Ok(start.elapsed())
+    Ok(appended.head.location()?.to_owned())
+}
+
+/// Makes a blob of a session that has all bytes.
+pub(crate) fn commit(connection: &mut Connection, session: &str, digest: &Digest) -> Result<()> {
+    connection.exchange("PUT", &with_digest(session, digest), &[], &[])?.expect(201)?;
+    Ok(())
 }
 
 /// Pushes with POST and PUT.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use berth_test_stores::S3Access;
 
 use crate::arguments::Arguments;
 use crate::machine::first_line;
@@ -54,17 +55,33 @@ pub(crate) struct Launch {
     /// Its configuration, log and, unless `data` says otherwise, data.
     pub(crate) folder: PathBuf,
     data: Option<PathBuf>,
+    bucket: Option<Bucket>,
     environment: Vec<(OsString, OsString)>,
+}
+
+/// Where a registry keeps its blobs if not in files.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    /// Where the S3 server is, or what stands before it, and who may use it.
+    pub(crate) access: S3Access,
+    /// Whether clients are sent there to pull.
+    pub(crate) redirect: bool,
 }
 
 impl Launch {
     pub(crate) fn in_folder(folder: PathBuf) -> Self {
-        Self { folder, data: None, environment: Vec::new() }
+        Self { folder, data: None, bucket: None, environment: Vec::new() }
     }
 
     /// On data that are there already.
     pub(crate) fn on(mut self, data: &Path) -> Self {
         self.data = Some(data.to_owned());
+        self
+    }
+
+    /// On an object store, in a directory of the bucket that has the name of the launch's folder.
+    pub(crate) fn in_bucket(mut self, bucket: Bucket) -> Self {
+        self.bucket = Some(bucket);
         self
     }
 

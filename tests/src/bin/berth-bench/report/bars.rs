@@ -28,6 +28,10 @@ pub(super) fn plots(row: Row, run: &RowRun) -> Vec<Plot> {
         Row::Memory => &[Metric::IdleMebibytes, Metric::PeakMebibytes],
         Row::Growth => &[Metric::P99Milliseconds],
         Row::Start => &[Metric::Milliseconds],
+        Row::StorePush => &[Metric::Seconds],
+        Row::StoreStream => &[Metric::MebibytesPerSecond],
+        Row::StoreRequests => &[Metric::StoreRequests, Metric::RequestsPerSecond],
+        Row::StoreMemory => &[Metric::PeakMebibytes],
     };
     metrics.iter().map(|metric| plot(row, run, *metric)).collect()
 }

@@ -1,12 +1,13 @@
 //! The bars of the table, and whether they are met.
 
+use super::stores;
 use crate::peers::{BERTH, DISTRIBUTION_3, NGINX, NGINX_CACHED};
 use crate::results::{Metric, RowRun, Spread};
 use crate::rows::Row;
 use crate::rows::{growth, manifests, memory, push, small_blobs, start};
 
 /// How far medians of unchanged latencies lie apart on a quiet machine.
-const NOISE: f64 = 1.1;
+pub(super) const NOISE: f64 = 1.1;
 
 /// One bar.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Verdict {
     }
 
     /// `ours` must be no less than `theirs`.
-    fn at_least(ours: Spread, theirs: Spread) -> Self {
+    pub(super) fn at_least(ours: Spread, theirs: Spread) -> Self {
         match () {
             () if ours.median >= theirs.median => Self::Met,
             () if ours.max >= theirs.min => Self::WithinNoise,
@@ -47,12 +48,12 @@ impl Verdict {
     }
 
     /// `many` must be what `few` is. Rounds of the same thing differ by as much as this allows.
-    fn unchanged(many: Spread, few: Spread) -> Self {
+    pub(super) fn unchanged(many: Spread, few: Spread) -> Self {
         Self::at_most(many, Spread { median: few.median * NOISE, ..few })
     }
 
     /// `ours` must be no more than `theirs`.
-    fn at_most(ours: Spread, theirs: Spread) -> Self {
+    pub(super) fn at_most(ours: Spread, theirs: Spread) -> Self {
         match () {
             () if ours.median <= theirs.median => Self::Met,
             () if ours.min <= theirs.max => Self::WithinNoise,
@@ -77,6 +78,10 @@ pub(crate) fn of(row: Row, run: &RowRun) -> Vec<Check> {
         Row::Memory => memory(run),
         Row::Growth => growth(run),
         Row::Start => start(run),
+        Row::StorePush => stores::push(run),
+        Row::StoreStream => stores::stream(run),
+        Row::StoreRequests => stores::requests(run),
+        Row::StoreMemory => stores::memory(run),
     }
 }
 
@@ -91,7 +96,7 @@ fn manifests(run: &RowRun) -> Vec<Check> {
 }
 
 /// At least so many times what a peer reaches.
-fn factor(run: &RowRun, case: &str, metric: Metric, times: f64, peer: &str) -> Check {
+pub(super) fn factor(run: &RowRun, case: &str, metric: Metric, times: f64, peer: &str) -> Check {
     let unit = metric.title();
     let what = format!("{case}, {unit}");
     let bar = format!("at least {times} x {peer}");
@@ -143,7 +148,14 @@ fn best(run: &RowRun, case: &str, metric: Metric, more_is_better: bool) -> Check
 }
 
 /// No more than a number.
-fn limit(run: &RowRun, case: &str, who: &str, metric: Metric, most: f64, shown: &str) -> Check {
+pub(super) fn limit(
+    run: &RowRun,
+    case: &str,
+    who: &str,
+    metric: Metric,
+    most: f64,
+    shown: &str,
+) -> Check {
     let what = format!("{case}, {}", metric.title());
     let bar = format!("at most {shown}");
     let Some(ours) = run.spread(case, who, metric) else { return Check::not_measured(what, bar) };
@@ -208,17 +220,17 @@ fn start(run: &RowRun) -> Vec<Check> {
 }
 
 impl Check {
-    fn not_measured(what: String, bar: String) -> Self {
+    pub(super) fn not_measured(what: String, bar: String) -> Self {
         Self { what, measured: "-".to_owned(), bar, verdict: Verdict::NotMeasured }
     }
 }
 
 impl Spread {
-    fn exactly(value: f64) -> Self {
+    pub(super) fn exactly(value: f64) -> Self {
         Self { median: value, min: value, max: value }
     }
 
-    fn times(self, factor: f64) -> Self {
+    pub(super) fn times(self, factor: f64) -> Self {
         Self { median: self.median * factor, min: self.min * factor, max: self.max * factor }
     }
 }

@@ -4,8 +4,12 @@ use super::checks::number;
 use super::svg::{Drawing, colour};
 use crate::peers::BERTH;
 use crate::results::RowRun;
+use crate::rows::Row;
 
-pub(super) const FILE: &str = "memory-over-time.svg";
+/// The plot's file.
+pub(super) fn file(row: Row) -> String {
+    format!("{}-over-time.svg", row.name())
+}
 
 const LEFT: f64 = 60.0;
 const WIDTH: f64 = 460.0;
@@ -16,7 +20,7 @@ const BOTTOM: f64 = 30.0;
 /// The shades of a peer that was measured in several cases.
 const BERTH_SHADES: [&str; 3] = ["#1d4ed8", "#60a5fa", "#0c4a6e"];
 
-pub(super) fn plot(run: &RowRun) -> String {
+pub(super) fn plot(row: Row, run: &RowRun) -> String {
     let points = || run.series.iter().flat_map(|series| &series.points);
     let longest = points().map(|(time, _)| *time).fold(1.0, f64::max);
     let most = points().map(|(_, memory)| *memory).fold(1.0, f64::max);
@@ -24,7 +28,8 @@ pub(super) fn plot(run: &RowRun) -> String {
     let y = |memory: f64| TOP + HEIGHT - memory / most * HEIGHT;
 
     let mut drawing = Drawing::new(LEFT + WIDTH + LEGEND, TOP + HEIGHT + BOTTOM);
-    drawing.text(10.0, 20.0, "start", "Memory: resident set over time, MiB");
+    let title = format!("{}: resident set over time, MiB", row.title());
+    drawing.text(10.0, 20.0, "start", &title);
     for step in 0..=4 {
         let memory = most * f64::from(step) / 4.0;
         drawing.line([LEFT, y(memory), LEFT + WIDTH, y(memory)], "#dddddd");

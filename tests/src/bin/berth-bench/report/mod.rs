@@ -4,6 +4,7 @@ mod bars;
 mod checks;
 mod lines;
 mod page;
+mod stores;
 mod svg;
 
 use std::fmt::Write as _;
@@ -25,7 +26,7 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Result<()> {
             fs::write(folder.join(plot.file), plot.svg)?;
         }
         if !run.series.is_empty() {
-            fs::write(folder.join(lines::FILE), lines::plot(run))?;
+            fs::write(folder.join(lines::file(row)), lines::plot(row, run))?;
         }
     }
     Ok(())

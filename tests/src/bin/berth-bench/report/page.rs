@@ -94,7 +94,7 @@ fn section(text: &mut String, row: Row, run: &RowRun) {
         let _ = write!(text, "\n![{}]({})\n", plot.title, plot.file);
     }
     if !run.series.is_empty() {
-        let _ = write!(text, "\n![Resident memory over time]({})\n", lines::FILE);
+        let _ = write!(text, "\n![Resident memory over time]({})\n", lines::file(row));
     }
 }
 

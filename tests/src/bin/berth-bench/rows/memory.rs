@@ -1,25 +1,22 @@
 //! What a server holds in memory, idle and with many transfers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 
+use super::watch::{group, watch};
 use super::{Row, settle};
 use crate::Bench;
 use crate::client::{Limit, Pulled, pull, push_paced};
 use crate::content::Content;
 use crate::peers::{BERTH, Peer, Server};
-use crate::procfs::{Group, Memory};
 use crate::results::{Metric, RowRun, Series};
 use crate::settings::{GIB, MIB, Settings};
 
 pub(crate) const IDLE: &str = "idle";
 
 const REPOSITORY: &str = "bench/memory";
-/// How often memory is looked at for the plot.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// How many transfers go each way.
 #[derive(Clone, Copy)]
@@ -98,14 +95,14 @@ fn transfers(
     settle();
     let path = format!("/v2/{REPOSITORY}/blobs/{}", content.digest);
     let watched = watch(group(&server)?, || load(&bench.settings, &server, &path, mix))?;
-    let anonymous = watched.points.iter().map(|(_, memory)| memory.anonymous).fold(0.0, f64::max);
-    let values = [(Metric::PeakMebibytes, watched.peak), (Metric::AnonymousMebibytes, anonymous)];
+    let values =
+        [(Metric::PeakMebibytes, watched.peak), (Metric::AnonymousMebibytes, watched.anonymous())];
     run.record(&mix.name(), &peer.name, round, &values);
     run.note(format!("{}, {}: {}", peer.name, mix.name(), watched.result.told()));
     run.series.push(Series {
         case: mix.name(),
         peer: peer.name.clone(),
-        points: watched.points.iter().map(|(time, memory)| (*time, memory.resident)).collect(),
+        points: watched.resident(),
     });
     // The data are large and the next server gets its own.
     server.stop()?;
@@ -157,38 +154,4 @@ fn load(settings: &Settings, server: &Server, path: &str, mix: Mix) -> Result<Mo
         let pushed = pushes.join().map_err(|_| anyhow!("the pushes panicked"))??;
         Ok(Moved { pulled, pushed })
     })
-}
-
-struct Watched<T> {
-    result: T,
-    peak: f64,
-    points: Vec<(f64, Memory)>,
-}
-
-/// Looks at the memory of a server as long as `work` takes.
-fn watch<T>(group: Group, work: impl FnOnce() -> Result<T>) -> Result<Watched<T>> {
-    group.reset_peak()?;
-    let ended = AtomicBool::new(false);
-    let start = Instant::now();
-    thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            let mut points = Vec::new();
-            while !ended.load(Ordering::Relaxed) {
-                if let Ok(memory) = group.memory() {
-                    points.push((start.elapsed().as_secs_f64(), memory));
-                }
-                thread::sleep(LOOK);
-            }
-            points
-        });
-        let result = work();
-        let peak = group.memory().map(|memory| memory.peak);
-        ended.store(true, Ordering::Relaxed);
-        let points = watcher.join().map_err(|_| anyhow!("the watcher panicked"))?;
-        Ok(Watched { result: result?, peak: peak?, points })
-    })
-}
-
-fn group(server: &Server) -> Result<Group> {
-    server.group.with_context(|| format!("the processes of {} cannot be seen", server.name))
 }

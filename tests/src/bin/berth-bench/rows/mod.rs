@@ -7,6 +7,8 @@ pub(crate) mod memory;
 pub(crate) mod push;
 pub(crate) mod small_blobs;
 pub(crate) mod start;
+pub(crate) mod stores;
+mod watch;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -25,10 +27,14 @@ pub(crate) enum Row {
     Memory,
     Growth,
     Start,
+    StorePush,
+    StoreStream,
+    StoreRequests,
+    StoreMemory,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Manifests,
         Self::Blobs,
         Self::Push,
@@ -36,6 +42,10 @@ impl Row {
         Self::Memory,
         Self::Growth,
         Self::Start,
+        Self::StorePush,
+        Self::StoreStream,
+        Self::StoreRequests,
+        Self::StoreMemory,
     ];
 
     /// As `--only` and the numbers have it.
@@ -48,6 +58,10 @@ impl Row {
             Self::Memory => "memory",
             Self::Growth => "growth",
             Self::Start => "start",
+            Self::StorePush => "store-push",
+            Self::StoreStream => "store-stream",
+            Self::StoreRequests => "store-requests",
+            Self::StoreMemory => "store-memory",
         }
     }
 
@@ -61,6 +75,10 @@ impl Row {
             Self::Memory => "Memory",
             Self::Growth => "Growth",
             Self::Start => "Start to ready",
+            Self::StorePush => "S3: push of a large blob",
+            Self::StoreStream => "S3: blob GET through the registry",
+            Self::StoreRequests => "S3: what is asked of the store",
+            Self::StoreMemory => "S3: memory",
         }
     }
 
@@ -73,6 +91,10 @@ impl Row {
             Self::Memory => memory::run(bench, run),
             Self::Growth => growth::run(bench, run),
             Self::Start => start::run(bench, run),
+            Self::StorePush => stores::push::run(bench, run),
+            Self::StoreStream => stores::stream::run(bench, run),
+            Self::StoreRequests => stores::requests::run(bench, run),
+            Self::StoreMemory => stores::memory::run(bench, run),
         }
     }
 
