@@ -15,8 +15,9 @@ pub(crate) fn berth(
     arguments: &[&str],
     environment: &[(&str, &str)],
 ) -> Result<Output> {
-    let mut command = Command::new(berth_binary()?);
-    finish(command.args(arguments), directory, environment)
+    // A start that succeeds where it must not would go on for ever.
+    let mut command = Command::new("/usr/bin/timeout");
+    finish(command.arg("60").arg(berth_binary()?).args(arguments), directory, environment)
 }
 
 fn finish(command: &mut Command, directory: &Path, environment: &[(&str, &str)]) -> Result<Output> {

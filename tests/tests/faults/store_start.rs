@@ -43,7 +43,6 @@ fn what_is_wrong_with_an_s3_store_is_told() -> Result<()> {
         ("ACCESSKEY", "nobody", &["credentials", "access key", "storage.s3"]),
         ("SECRETKEY", "wrong", &["credentials", "SignatureDoesNotMatch", "storage.s3"]),
         ("REGIONENDPOINT", &nobody, &["endpoint", &nobody, "storage.s3"]),
-        ("REGOIN", "eu-west-1", &["storage.s3.regoin", "did you mean"]),
     ] {
         let name = format!("REGISTRY_STORAGE_S3_{name}");
         refused(stored.launch.environment(), (&name, value), words)?;
