@@ -153,6 +153,18 @@ impl ObjectUpload {
         Ok(())
     }
 
+    /// Waits until so many more bytes are within what an upload may hold: the parts on their way and
+    /// one that is being filled.
+    async fn make_room(&mut self, len: usize) -> Result<(), StoreError> {
+        let budget = (self.cut.parallel + 1) * self.cut.size;
+        while self.sending.len() * self.cut.size + self.buffer.len + len > budget {
+            if !self.receive_name().await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until one of the parts that are on their way is in the store.
     async fn receive_name(&mut self) -> Result<bool, StoreError> {
         let Some(sent) = self.sending.join_next().await else { return Ok(false) };
@@ -210,6 +222,7 @@ impl UploadWriter for ObjectUpload {
         }
         self.load_rest().await?;
         for chunk in chunks {
+            self.make_room(chunk.len()).await?;
             self.buffer.push(chunk);
             while self.buffer.len >= self.cut.size + self.cut.smallest {
                 self.send_part(self.cut.size).await?;
