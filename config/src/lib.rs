@@ -64,6 +64,6 @@ pub use size::ByteSize;
 pub use storage::{
     Azure, AzureCredentials, AzureCredentialsType, BlobDescriptorCache, Cache, Delete, Driver,
     EndpointType, Filesystem, Gcs, InMemory, Maintenance, ObjectAcl, Oss, ReadOnly, Redirect,
-    Remote, S3, Storage, Swift, Tag, UploadPurging,
+    Remote, RemoteDriver, S3, Storage, Swift, Tag, UploadPurging,
 };
 pub use validation::{Blobs, Indexes, Manifests, Platform, Platforms, Urls, Validation};

@@ -16,11 +16,11 @@ const BLOCKS: usize = 50_000;
 /// Blocks may be of any size, but a blob of very small ones would soon have too many.
 const SMALLEST_BLOCK: usize = 1 << 20;
 
-/// Opens the container. Nothing is asked of it yet: [`BlobStore::check`] does.
+/// Opens the container.
 ///
 /// # Errors
 /// When the settings cannot be used as they are.
-pub fn open(settings: &Azure, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
+pub(crate) fn open(settings: &Azure, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
     let retries = RetryConfig {
         max_retries: settings.maxretries as usize,
         backoff: BackoffConfig {
@@ -29,11 +29,12 @@ pub fn open(settings: &Azure, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, 
         },
         ..remote::retries()
     };
+    let client = remote::client_options(&common, None)?;
     let store = with_credentials(settings)?
         .with_account(settings.accountname.clone().unwrap_or_default())
         .with_container_name(settings.container.clone().unwrap_or_default())
         .with_endpoint(settings.endpoint())
-        .with_client_options(remote::client_options(&common, None)?)
+        .with_client_options(client.clone())
         .with_retry(retries)
         .build()
         .map_err(|error| OpenError::settings("storage.azure", error))?;
@@ -45,7 +46,8 @@ pub fn open(settings: &Azure, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, 
         // A shared access signature of the operator's allows more than one blob to be read.
         presigns: settings.credentials_type() != Kind::Sas,
     };
-    Ok(Arc::new(ObjectBlobStore::new(objects, remote::parts(&common, SMALLEST_BLOCK, BLOCKS))))
+    let parts = remote::parts(&common, SMALLEST_BLOCK, BLOCKS);
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
 }
 
 fn with_credentials(settings: &Azure) -> Result<MicrosoftAzureBuilder, OpenError> {

@@ -23,11 +23,11 @@ const PARTS: usize = 10_000;
 /// Where Cloud Storage is.
 const GOOGLE: &str = "https://storage.googleapis.com";
 
-/// Opens the bucket. Nothing is asked of it yet: [`BlobStore::check`] does.
+/// Opens the bucket.
 ///
 /// # Errors
 /// When the settings cannot be used as they are.
-pub fn open(settings: &Gcs, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
+pub(crate) fn open(settings: &Gcs, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
     let mut builder = match (&settings.keyfile, settings.inline_key()) {
         (Some(path), _) => {
             let path = path.display().to_string();
@@ -62,7 +62,8 @@ pub fn open(settings: &Gcs, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, Op
         unfinished: Some(Box::new(uploads)),
         presigns: true,
     };
-    Ok(Arc::new(ObjectBlobStore::new(objects, remote::parts(&common, SMALLEST_PART, PARTS))))
+    let parts = remote::parts(&common, SMALLEST_PART, PARTS);
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
 }
 
 /// Puts an access token on a request.

@@ -4,17 +4,17 @@
 //! links that a readable tree repeats ([`LinkTree`]), and nothing of HTTP or SQL. Callers never
 //! ask which driver they have; they ask for its [`Capabilities`].
 
-pub mod azure;
+mod azure;
 mod blob_store;
 mod error;
 mod filesystem;
-pub mod gcs;
+mod gcs;
 mod inmemory;
 mod objects;
-pub mod oss;
+mod oss;
 mod remote;
-pub mod s3;
-pub mod swift;
+mod s3;
+mod swift;
 
 pub use blob_store::{
     BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, RemoteBlob, StaleUpload, UploadWriter,
@@ -22,3 +22,22 @@ pub use blob_store::{
 pub use error::{OpenError, StoreError};
 pub use filesystem::FilesystemStore;
 pub use inmemory::InMemoryStore;
+
+use std::sync::Arc;
+
+use berth_config::{Remote, RemoteDriver};
+
+/// Opens the store that a configuration names. Nothing is asked of it yet: [`BlobStore::check`]
+/// does.
+///
+/// # Errors
+/// When the settings cannot be used as they are.
+pub fn open_remote(remote: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
+    match remote.driver {
+        RemoteDriver::S3(settings) => s3::open(settings, remote),
+        RemoteDriver::Azure(settings) => azure::open(settings, remote),
+        RemoteDriver::Gcs(settings) => gcs::open(settings, remote),
+        RemoteDriver::Swift(settings) => swift::open(settings, remote),
+        RemoteDriver::Oss(settings) => oss::open(settings, remote),
+    }
+}

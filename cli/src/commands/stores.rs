@@ -2,11 +2,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
-use berth_config::{Config, Driver};
+use berth_config::{Config, Driver, RemoteDriver};
 use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
-use berth_storage_backends::{
-    BlobStore, FilesystemStore, InMemoryStore, StoreError, azure, gcs, oss, s3, swift,
-};
+use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, StoreError, open_remote};
 
 /// The two stores that a configuration names.
 pub(crate) struct Stores {
@@ -70,15 +68,12 @@ fn unusable(config: &Config, error: StoreError) -> anyhow::Error {
 
 fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
     let storage = &config.storage;
-    let missing = |driver: Driver| {
-        let name = driver.name();
-        anyhow!("`storage.{name}`: this build of berth does not have the driver yet")
-    };
-    let driver = storage.driver();
-    let remote = storage.remote();
-    Ok(match (driver, remote) {
-        (Driver::InMemory, _) => Arc::new(InMemoryStore::new()),
-        (Driver::Filesystem, _) => {
+    if let Some(remote) = storage.remote() {
+        return Ok(open_remote(remote)?);
+    }
+    Ok(match storage.driver() {
+        Driver::InMemory => Arc::new(InMemoryStore::new()),
+        _ => {
             let root = config.root_directory().unwrap_or(Path::new("."));
             let store = FilesystemStore::open(root).with_context(|| {
                 format!(
@@ -88,53 +83,41 @@ fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
             })?;
             Arc::new(store)
         }
-        (_, None) => return Err(missing(driver)),
-        (_, Some(remote)) => {
-            if let Some(settings) = &storage.s3 {
-                s3::open(settings, remote)?
-            } else if let Some(settings) = &storage.azure {
-                azure::open(settings, remote)?
-            } else if let Some(settings) = &storage.gcs {
-                gcs::open(settings, remote)?
-            } else if let Some(settings) = &storage.swift {
-                swift::open(settings, remote)?
-            } else if let Some(settings) = &storage.oss {
-                oss::open(settings, remote)?
-            } else {
-                return Err(missing(driver));
-            }
-        }
     })
 }
 
 /// Where the blobs are, in words.
 pub(crate) fn whereabouts(config: &Config) -> String {
-    let storage = &config.storage;
     let named = |name: &Option<String>| name.clone().unwrap_or_default();
     let at =
         |endpoint: Option<String>| endpoint.map(|url| format!(" at {url}")).unwrap_or_default();
-    match storage.driver() {
+    let Some(remote) = config.storage.remote() else {
+        return whereabouts_here(config);
+    };
+    let place = match remote.driver {
+        RemoteDriver::S3(s3) => format!("the bucket {}{}", named(&s3.bucket), at(s3.endpoint())),
+        RemoteDriver::Azure(azure) => {
+            format!("the container {} at {}", named(&azure.container), azure.endpoint())
+        }
+        RemoteDriver::Gcs(gcs) => {
+            format!("the bucket {}{}", named(&gcs.bucket), at(gcs.endpoint()))
+        }
+        RemoteDriver::Swift(swift) => {
+            format!("the container {} of {}", named(&swift.container), named(&swift.authurl))
+        }
+        RemoteDriver::Oss(oss) => {
+            format!("the bucket {} at {}", named(&oss.bucket), oss.endpoint())
+        }
+    };
+    format!("{place} ({})", remote.name)
+}
+
+fn whereabouts_here(config: &Config) -> String {
+    match config.storage.driver() {
         Driver::InMemory => "memory; it is gone when berth ends".to_owned(),
-        Driver::Filesystem => {
+        _ => {
             let root = config.root_directory().unwrap_or(Path::new("."));
             std::path::absolute(root).unwrap_or_else(|_| root.to_owned()).display().to_string()
-        }
-        driver => {
-            let place = if let Some(s3) = &storage.s3 {
-                format!("the bucket {}{}", named(&s3.bucket), at(s3.endpoint()))
-            } else if let Some(azure) = &storage.azure {
-                format!("the container {} at {}", named(&azure.container), azure.endpoint())
-            } else if let Some(gcs) = &storage.gcs {
-                format!("the bucket {}{}", named(&gcs.bucket), at(gcs.endpoint()))
-            } else if let Some(swift) = &storage.swift {
-                let cluster = named(&swift.authurl);
-                format!("the container {} of {cluster}", named(&swift.container))
-            } else if let Some(oss) = &storage.oss {
-                format!("the bucket {} at {}", named(&oss.bucket), oss.endpoint())
-            } else {
-                String::new()
-            };
-            format!("{place} ({})", driver.name())
         }
     }
 }

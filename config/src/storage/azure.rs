@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::remote::{self, Remote};
+use super::remote::{self, Remote, RemoteDriver};
 use crate::{ByteSize, GoDuration, Secret};
 
 /// Blobs are in Azure Blob Storage.
@@ -111,6 +111,7 @@ impl Azure {
     pub(super) fn remote(&self) -> Remote<'_> {
         Remote {
             name: "azure",
+            driver: RemoteDriver::Azure(self),
             chunksize: self.chunksize,
             parallelparts: self.parallelparts,
             timeout: self.timeout,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::remote::{self, Remote};
+use super::remote::{self, Remote, RemoteDriver};
 use crate::{ByteSize, GoDuration, Opaque, Secret};
 
 /// Blobs are in Google Cloud Storage.
@@ -97,6 +97,7 @@ impl Gcs {
     pub(super) fn remote(&self) -> Remote<'_> {
         Remote {
             name: "gcs",
+            driver: RemoteDriver::Gcs(self),
             chunksize: self.chunksize,
             parallelparts: self.parallelparts,
             timeout: self.timeout,

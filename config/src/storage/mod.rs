@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use azure::{Azure, AzureCredentials, AzureCredentialsType};
 pub use gcs::Gcs;
 pub use oss::Oss;
-pub use remote::Remote;
+pub use remote::{Remote, RemoteDriver};
 pub use s3::{ObjectAcl, S3};
 pub use swift::{EndpointType, Swift};
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::remote::{self, Remote};
+use super::remote::{self, Remote, RemoteDriver};
 use crate::{ByteSize, GoDuration, Secret};
 
 /// Blobs are in Aliyun OSS.
@@ -124,6 +124,7 @@ impl Oss {
     pub(super) fn remote(&self) -> Remote<'_> {
         Remote {
             name: "oss",
+            driver: RemoteDriver::Oss(self),
             chunksize: self.chunksize,
             parallelparts: self.parallelparts,
             timeout: self.timeout,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::{Azure, Gcs, Oss, S3, Swift};
 use crate::{ByteSize, GoDuration, Secret};
 
 /// The size of a part when nothing else is said, as in `registry:2`'s `s3` driver.
@@ -18,6 +19,8 @@ pub(super) const TIMEOUT: GoDuration = GoDuration::from_secs(30);
 pub struct Remote<'s> {
     /// The key of the driver in `storage`: `s3`.
     pub name: &'static str,
+    /// The driver, with all of its section.
+    pub driver: RemoteDriver<'s>,
     /// Bytes in a part of an upload.
     pub chunksize: ByteSize,
     /// Parts of one upload that are in memory at the same time: one upload takes `parallelparts` x `chunksize`.
@@ -30,6 +33,21 @@ pub struct Remote<'s> {
     pub proxy: Option<&'s Secret>,
     /// Whether the store's certificate is taken without a look at it.
     pub skipverify: bool,
+}
+
+/// A driver of a remote store, with its section of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteDriver<'s> {
+    /// Amazon S3 or a compatible store.
+    S3(&'s S3),
+    /// Azure Blob Storage.
+    Azure(&'s Azure),
+    /// Google Cloud Storage.
+    Gcs(&'s Gcs),
+    /// OpenStack Swift.
+    Swift(&'s Swift),
+    /// Aliyun OSS.
+    Oss(&'s Oss),
 }
 
 /// An endpoint as a URL: one without a scheme gets `https://` or, when `secure` is off, `http://`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::remote::{self, Remote};
+use super::remote::{self, Remote, RemoteDriver};
 use crate::{ByteSize, GoDuration, Opaque, Secret};
 
 /// The region that stores other than Amazon's expect when none is configured.
@@ -193,6 +193,7 @@ impl S3 {
     pub(super) fn remote(&self) -> Remote<'_> {
         Remote {
             name: "s3",
+            driver: RemoteDriver::S3(self),
             chunksize: self.chunksize,
             parallelparts: self.parallelparts,
             timeout: self.timeout,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::remote::{self, Remote};
+use super::remote::{self, Remote, RemoteDriver};
 use crate::{ByteSize, GoDuration, Opaque, Secret};
 
 /// Blobs are in OpenStack Swift.
@@ -139,6 +139,7 @@ impl Swift {
     pub(super) fn remote(&self) -> Remote<'_> {
         Remote {
             name: "swift",
+            driver: RemoteDriver::Swift(self),
             chunksize: self.chunksize,
             parallelparts: self.parallelparts,
             timeout: self.timeout,

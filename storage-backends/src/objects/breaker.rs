@@ -91,6 +91,10 @@ impl<O: Objects> Objects for Breaker<O> {
         self.ask(self.objects.put(key, content)).await
     }
 
+    async fn put_new(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
+        self.ask(self.objects.put_new(key, content)).await
+    }
+
     async fn get(
         &self,
         key: &str,

@@ -16,6 +16,9 @@ pub(crate) trait Objects: fmt::Debug + Send + Sync + 'static {
     /// Writes an object whole.
     async fn put(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError>;
 
+    /// Writes an object whole, unless there is one: that is [`ObjectError::Exists`].
+    async fn put_new(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError>;
+
     /// Reads a part of an object.
     async fn get(
         &self,
@@ -91,6 +94,9 @@ pub(crate) enum ObjectError {
     /// No such object, upload, bucket or container.
     #[error("not found: {0}")]
     NotFound(String),
+    /// There is an object already.
+    #[error("an object is there already: {0}")]
+    Exists(String),
     /// The credentials do not allow it.
     #[error("the object store denies access: {0}")]
     Denied(String),

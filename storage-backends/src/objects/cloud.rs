@@ -10,8 +10,8 @@ use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{
-    Attributes, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMultipartOptions,
-    PutOptions, PutPayload,
+    Attributes, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload,
 };
 
 use super::client::{Listed, ObjectError, Objects, Unfinished};
@@ -49,13 +49,29 @@ impl<S> CloudObjects<S> {
     }
 }
 
-#[async_trait]
-impl<S: ObjectStore + MultipartStore + Signer> Objects for CloudObjects<S> {
-    async fn put(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
-        let options = PutOptions { attributes: self.attributes.clone(), ..PutOptions::default() };
+impl<S: ObjectStore> CloudObjects<S> {
+    async fn write(
+        &self,
+        key: &str,
+        content: Vec<Bytes>,
+        mode: PutMode,
+    ) -> Result<(), ObjectError> {
+        let attributes = self.attributes.clone();
+        let options = PutOptions { mode, attributes, ..PutOptions::default() };
         let payload = PutPayload::from_iter(content);
         self.store.put_opts(&self.path(key), payload, options).await.map_err(explain)?;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl<S: ObjectStore + MultipartStore + Signer> Objects for CloudObjects<S> {
+    async fn put(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
+        self.write(key, content, PutMode::Overwrite).await
+    }
+
+    async fn put_new(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
+        self.write(key, content, PutMode::Create).await
     }
 
     async fn get(

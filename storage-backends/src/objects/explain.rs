@@ -7,10 +7,13 @@ use super::client::ObjectError;
 
 /// The error of the client beneath, in our terms.
 pub(crate) fn explain(error: object_store::Error) -> ObjectError {
-    use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+    use object_store::Error::{
+        AlreadyExists, NotFound, PermissionDenied, Precondition, Unauthenticated,
+    };
     let text = causes(&error);
     match error {
         NotFound { .. } => ObjectError::NotFound(text),
+        AlreadyExists { .. } | Precondition { .. } => ObjectError::Exists(text),
         PermissionDenied { .. } | Unauthenticated { .. } => ObjectError::Denied(text),
         _ => ObjectError::Failed(text),
     }

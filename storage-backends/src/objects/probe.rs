@@ -2,35 +2,48 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::TryStreamExt;
+use http::Request;
+use object_store::ClientOptions;
+use object_store::client::HttpRequestBody;
 
+use super::rest::{Anonymous, Rest, unanswered};
 use super::upload::Parts;
-use super::{ObjectError, Objects, keys};
+use super::{ObjectError, Objects, failed, keys};
 use crate::StoreError;
 
 /// What the probe writes where a part must have a smallest size.
 const FILLER: u8 = b'b';
+
+/// What the probe writes else.
+const CONTENT: &[u8] = b"0123456789";
 
 /// Tries in a folder of its own what the driver needs of the store, and tells what it found. What
 /// it wrote is deleted again.
 ///
 /// # Errors
 /// What the driver cannot do without.
-pub(super) async fn probe(objects: &dyn Objects, cut: Parts) -> Result<Vec<String>, StoreError> {
+pub(super) async fn probe(
+    objects: &dyn Objects,
+    cut: Parts,
+    client: &ClientOptions,
+) -> Result<Vec<String>, StoreError> {
     let key = keys::check();
     let found = [
         objects_themselves(objects, &key).await?,
+        condition(objects, &key).await?,
         listing(objects, &key).await?,
+        order(objects, &key).await?,
         parts(objects, &format!("{key}.parts"), cut).await?,
         unfinished(objects, &format!("{key}.left")).await?,
-        addresses(objects, &key).await?,
+        addresses(objects, &key, client).await?,
         deletion(objects, &key).await?,
     ];
     Ok(found.into_iter().collect())
 }
 
 async fn objects_themselves(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
-    first_put(objects, key, b"0123456789").await?;
-    for (range, expected) in [(0..10, &b"0123456789"[..]), (3..5, b"34"), (9..10, b"9")] {
+    first_put(objects, key, CONTENT).await?;
+    for (range, expected) in [(0..10, CONTENT), (3..5, b"34"), (9..10, b"9")] {
         if read(objects, key, range.clone()).await? != expected {
             return Err(wrong(format!("bytes {range:?} of an object are not what was written")));
         }
@@ -50,10 +63,46 @@ pub(super) async fn first_put(
     }
 }
 
+/// No two writers of ours share a key, so none of this is needed; but an operator may want to know.
+async fn condition(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
+    Ok(match objects.put_new(key, vec![Bytes::from_static(b"second")]).await {
+        Err(ObjectError::Exists(_)) => {
+            "an object is not written over where that is forbidden".to_owned()
+        }
+        Ok(()) => {
+            first_put(objects, key, CONTENT).await?;
+            "objects are written over even where that is forbidden, which berth does not rely on"
+                .to_owned()
+        }
+        Err(error) => {
+            format!(
+                "writing only where no object is does not work, which berth does not need ({error})"
+            )
+        }
+    })
+}
+
+async fn order(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
+    let others = [format!("{key}.2"), format!("{key}.1")];
+    for other in &others {
+        first_put(objects, other, CONTENT).await?;
+    }
+    let listed: Result<Vec<_>, _> = objects.list(keys::CHECKS).try_collect().await;
+    for other in &others {
+        objects.delete(other).await?;
+    }
+    let listed: Vec<String> = listed?.into_iter().map(|listed| listed.key).collect();
+    Ok(match listed.is_sorted() {
+        true => "and all of them in the order of their keys",
+        false => "but not in the order of their keys, which berth does not rely on",
+    }
+    .to_owned())
+}
+
 async fn listing(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
     let listed: Vec<_> = objects.list(keys::CHECKS).try_collect().await?;
     Ok(match listed.iter().find(|listed| listed.key == key) {
-        Some(listed) if listed.size == 10 => "a listing shows them at once",
+        Some(listed) if listed.size == CONTENT.len() as u64 => "a listing shows them at once",
         Some(_) => return Err(wrong("a listing tells the wrong size".to_owned())),
         None => "a listing shows them late: what a crash leaves is found later",
     }
@@ -92,9 +141,21 @@ async fn unfinished(objects: &dyn Objects, key: &str) -> Result<String, StoreErr
     })
 }
 
-async fn addresses(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
+async fn addresses(
+    objects: &dyn Objects,
+    key: &str,
+    client: &ClientOptions,
+) -> Result<String, StoreError> {
     Ok(match objects.presign(key, Duration::from_secs(60)).await {
-        Ok(Some(_)) => "readers can be sent to the store".to_owned(),
+        Ok(Some(address)) => match visit(&address, client).await {
+            Ok(content) if content == CONTENT => "readers can be sent to the store".to_owned(),
+            Ok(_) => {
+                return Err(wrong("an address for readers does not lead to the object".to_owned()));
+            }
+            Err(error) => format!(
+                "readers are sent to addresses that cannot be read from here: if they cannot read them either, set storage.redirect.disable ({error})"
+            ),
+        },
         Ok(None) => "readers are not sent to the store; bytes pass through berth".to_owned(),
         Err(error) => {
             let reason = "readers cannot be sent to the store: set storage.redirect.disable";
@@ -110,6 +171,14 @@ async fn deletion(objects: &dyn Objects, key: &str) -> Result<String, StoreError
         Ok(_) => Err(wrong("an object is there after it was deleted".to_owned())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What a reader gets who is sent to an address.
+async fn visit(address: &str, client: &ClientOptions) -> Result<Bytes, ObjectError> {
+    let reader = Rest::new(Anonymous, client).map_err(failed)?;
+    let request = Request::get(address).body(HttpRequestBody::empty()).map_err(failed)?;
+    let answer = reader.send(request).await?;
+    answer.into_body().bytes().await.map_err(unanswered)
 }
 
 async fn read(

@@ -33,6 +33,17 @@ pub(crate) trait Authorize: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// Proves nothing: for addresses that anyone may read.
+#[derive(Debug)]
+pub(crate) struct Anonymous;
+
+#[async_trait]
+impl Authorize for Anonymous {
+    async fn authorize(&self, _request: &mut HttpRequest) -> Result<(), ObjectError> {
+        Ok(())
+    }
+}
+
 /// Why an attempt failed, and whether another one may not.
 struct Failure {
     error: ObjectError,
@@ -121,6 +132,7 @@ fn refused(method: &Method, path: &str, status: StatusCode, body: &[u8]) -> Obje
     };
     match status {
         StatusCode::NOT_FOUND => ObjectError::NotFound(text),
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => ObjectError::Exists(text),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ObjectError::Denied(text),
         _ => ObjectError::Failed(text),
     }

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use object_store::ClientOptions;
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -26,11 +27,14 @@ pub(crate) struct ObjectBlobStore {
     objects: Arc<dyn Objects>,
     cut: Parts,
     holds: Holds,
+    /// How others reach the store.
+    client: ClientOptions,
 }
 
 impl ObjectBlobStore {
-    pub(crate) fn new(objects: impl Objects, cut: Parts) -> Self {
-        Self { objects: Arc::new(Breaker::new(objects)), cut, holds: Holds::default() }
+    pub(crate) fn new(objects: impl Objects, cut: Parts, client: ClientOptions) -> Self {
+        let objects = Arc::new(Breaker::new(objects));
+        Self { objects, cut, holds: Holds::default(), client }
     }
 
     /// The handle cut to `offset`, and what is to be read of its rest.
@@ -196,7 +200,7 @@ impl BlobStore for ObjectBlobStore {
     }
 
     async fn probe(&self) -> Result<Vec<String>, StoreError> {
-        probe(&*self.objects, self.cut).await
+        probe(&*self.objects, self.cut, &self.client).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -21,11 +21,11 @@ const PARTS: usize = 10_000;
 /// Where a machine of Aliyun asks for the credentials of its RAM role. No proxy leads there.
 const METADATA_SERVICE: &str = "100.100.100.200";
 
-/// Opens the bucket. Nothing is asked of it yet: [`BlobStore::check`] does.
+/// Opens the bucket.
 ///
 /// # Errors
 /// When the settings cannot be used as they are.
-pub fn open(settings: &Oss, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
+pub(crate) fn open(settings: &Oss, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
     let wrong = |error: &dyn std::fmt::Display| OpenError::settings("storage.oss", error);
     let client = remote::client_options(&common, None)?.with_proxy_excludes(METADATA_SERVICE);
     let bucket = Bucket::of(settings).map_err(|error| wrong(&error))?;
@@ -42,7 +42,8 @@ pub fn open(settings: &Oss, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, Op
         signature,
         url,
     };
-    Ok(Arc::new(ObjectBlobStore::new(objects, remote::parts(&common, SMALLEST_PART, PARTS))))
+    let parts = remote::parts(&common, SMALLEST_PART, PARTS);
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
 }
 
 /// The headers of a new object:

@@ -83,6 +83,13 @@ impl Objects for OssObjects {
         Ok(())
     }
 
+    async fn put_new(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
+        let mut headers = self.encryption.clone();
+        headers.push(("x-oss-forbid-overwrite", "true".to_owned()));
+        self.write(&self.url(key), Method::PUT, &headers, payload(content)).await?;
+        Ok(())
+    }
+
     async fn get(
         &self,
         key: &str,

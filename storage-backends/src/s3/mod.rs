@@ -21,11 +21,11 @@ const SMALLEST_PART: usize = 5 << 20;
 /// How many parts an object may have (as above).
 const PARTS: usize = 10_000;
 
-/// Opens the bucket. Nothing is asked of it yet: [`BlobStore::check`] does.
+/// Opens the bucket.
 ///
 /// # Errors
 /// When the settings cannot be used as they are.
-pub fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
+pub(crate) fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
     if !matches!(settings.objectacl, None | Some(ObjectAcl::Private)) {
         let reason = "berth stores objects with the bucket's own access list: remove it";
         return Err(OpenError::settings("storage.s3.objectacl", reason));
@@ -51,7 +51,8 @@ pub fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, Ope
         presigns: true,
         store,
     };
-    Ok(Arc::new(ObjectBlobStore::new(objects, remote::parts(&common, SMALLEST_PART, PARTS))))
+    let parts = remote::parts(&common, SMALLEST_PART, PARTS);
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
 }
 
 /// Signs a request as Amazon S3 wants it (version 4).

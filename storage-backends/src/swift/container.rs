@@ -4,7 +4,7 @@ use std::sync::Arc;
 use backon::Retryable as _;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, RANGE};
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -100,8 +100,23 @@ impl Container {
 
     /// Writes an object and gives its ETag. The container is made when it is missing.
     pub(super) async fn put(&self, key: &str, content: Vec<Bytes>) -> Result<String, ObjectError> {
+        self.put_with(&[(CONTENT_TYPE, PLAIN)], key, content).await
+    }
+
+    /// Writes an object unless there is one, which is [`ObjectError::Exists`].
+    pub(super) async fn put_new(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
+        self.put_with(&[(CONTENT_TYPE, PLAIN), (IF_NONE_MATCH, "*")], key, content).await?;
+        Ok(())
+    }
+
+    async fn put_with(
+        &self,
+        headers: &[(HeaderName, &str)],
+        key: &str,
+        content: Vec<Bytes>,
+    ) -> Result<String, ObjectError> {
         let url = self.url(key, "").await?;
-        let request = request(Method::PUT, &url, &[(CONTENT_TYPE, PLAIN)], content)?;
+        let request = request(Method::PUT, &url, headers, content)?;
         let answer = match self.rest.send(request.clone()).await {
             Err(ObjectError::NotFound(_)) => {
                 self.create().await?;
@@ -126,9 +141,9 @@ impl Container {
                 Ok(())
             }
             Err(ObjectError::Denied(text)) => Err(ObjectError::Denied(why(text))),
-            Err(ObjectError::NotFound(text) | ObjectError::Failed(text)) => {
-                Err(ObjectError::Failed(why(text)))
-            }
+            Err(
+                ObjectError::NotFound(text) | ObjectError::Exists(text) | ObjectError::Failed(text),
+            ) => Err(ObjectError::Failed(why(text))),
             Err(ObjectError::Down) => Err(ObjectError::Down),
         }
     }

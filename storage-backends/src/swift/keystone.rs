@@ -151,7 +151,7 @@ impl Login {
             ObjectError::NotFound(text) => ObjectError::Failed(format!(
                 "storage.swift.authurl: there are no tokens at {url}: check the URL, and storage.swift.authversion: {text}"
             )),
-            ObjectError::Failed(text) => {
+            ObjectError::Failed(text) | ObjectError::Exists(text) => {
                 let text = in_words(&text);
                 ObjectError::Failed(format!("storage.swift.authurl: no token from {url}: {text}"))
             }

@@ -38,7 +38,7 @@ const SEGMENTS: usize = 1000;
 ///
 /// # Errors
 /// When the settings cannot be used as they are.
-pub fn open(settings: &Swift, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
+pub(crate) fn open(settings: &Swift, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
     let client = remote::client_options(&common, None)?;
     let wrong = |error| OpenError::settings("storage.swift", error);
     let login = Login::new(settings, &client).map_err(wrong)?;
@@ -51,5 +51,6 @@ pub fn open(settings: &Swift, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, 
     let objects = SwiftObjects { container, addresses };
     let chunk = usize::try_from(common.chunksize.bytes()).unwrap_or(usize::MAX);
     let smallest = SMALLEST_SEGMENT.min(chunk);
-    Ok(Arc::new(ObjectBlobStore::new(objects, remote::parts(&common, smallest, SEGMENTS))))
+    let parts = remote::parts(&common, smallest, SEGMENTS);
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
 }

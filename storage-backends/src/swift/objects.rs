@@ -42,6 +42,10 @@ impl Objects for SwiftObjects {
         Ok(())
     }
 
+    async fn put_new(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
+        self.container.put_new(key, content).await
+    }
+
     async fn get(
         &self,
         key: &str,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use berth_config::{Config, Storage};
 use berth_oci::UploadId;
-use berth_storage_backends::{BlobStore, azure, gcs, oss, s3};
+use berth_storage_backends::{BlobStore, open_remote};
 use berth_test_stores::{Azurite, Gcs, Moto, Oss, S3Access, Swift, VersityGateway};
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ fn open_s3(access: &S3Access) -> Opened {
             ("chunksize", "5MiB"),
         ],
     );
-    opened(s3::open(storage.s3.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
+    opened(open_remote(storage.remote().unwrap()).unwrap())
 }
 
 fn open_versity() -> Opened {
@@ -77,7 +77,7 @@ fn open_azurite() -> Opened {
             ("container", AZURITE.container()),
         ],
     );
-    opened(azure::open(storage.azure.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
+    opened(open_remote(storage.remote().unwrap()).unwrap())
 }
 
 fn open_gcs() -> Opened {
@@ -90,7 +90,7 @@ fn open_gcs() -> Opened {
         ("keyfile", key.to_str().unwrap()),
     ];
     let storage = storage("gcs", &settings);
-    opened(gcs::open(storage.gcs.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
+    opened(open_remote(storage.remote().unwrap()).unwrap())
 }
 
 /// With signatures of version 4.
@@ -113,7 +113,7 @@ fn open_oss_with(more: &[(&str, &str)]) -> Opened {
         ("chunksize", "5MiB"),
     ];
     let storage = storage("oss", &[&settings, more].concat());
-    opened(oss::open(storage.oss.as_ref().unwrap(), storage.remote().unwrap()).unwrap())
+    opened(open_remote(storage.remote().unwrap()).unwrap())
 }
 
 fn open_swift() -> Opened {
@@ -134,6 +134,28 @@ async fn parts_that_nobody_completed_are_found_and_ended(store: Arc<dyn BlobStor
     assert_eq!(found.iter().map(|one| one.id).collect::<Vec<_>>(), [id]);
     store.abort_upload(&found[0].handle).await.unwrap();
     assert_eq!(stale(&store, SystemTime::now() + MINUTE).await, []);
+}
+
+#[tokio::test]
+async fn a_probe_tells_what_it_found() {
+    for open in [open_versity, open_moto, open_azurite, open_oss, open_swift] {
+        let store = open().store;
+        let found = store.probe().await.unwrap();
+        println!("{found:#?}");
+        for words in [
+            "read whole and in part",
+            "not written over where that is forbidden",
+            "a listing shows them at once",
+            "in the order of their keys",
+            "uploads in parts",
+            "uploads that nobody ends",
+            "readers",
+            "can be deleted",
+        ] {
+            assert!(found.iter().any(|one| one.contains(words)), "{words:?} is not in {found:#?}");
+        }
+        assert_eq!(stale(&store, SystemTime::now() + MINUTE).await, []);
+    }
 }
 
 /// A blob that comes in one request may take longer than any grace period.

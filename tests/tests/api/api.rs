@@ -12,7 +12,7 @@ use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
 use berth_registry::http::App;
 use berth_registry::server::{Listener, Server};
 use berth_registry::{AccessLog, BackgroundTasks, Registry};
-use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, azure, gcs, oss, s3};
+use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, open_remote};
 use berth_tests::content::{Blob, Manifest};
 use berth_tests::wire::{self, Answer, Connection, Request, get, head, post, put};
 use tempfile::TempDir;
@@ -267,18 +267,13 @@ fn configuration(place: &Place, settings: Settings<'_>) -> Result<Config> {
 }
 
 fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
-    let storage = &config.storage;
     if let Some(root) = config.root_directory() {
         return Ok(Arc::new(FilesystemStore::open(root)?));
     }
-    let Some(remote) = storage.remote() else { return Ok(Arc::new(InMemoryStore::new())) };
-    Ok(match (&storage.s3, &storage.azure, &storage.gcs, &storage.oss) {
-        (Some(settings), ..) => s3::open(settings, remote)?,
-        (_, Some(settings), ..) => azure::open(settings, remote)?,
-        (.., Some(settings), _) => gcs::open(settings, remote)?,
-        (.., Some(settings)) => oss::open(settings, remote)?,
-        _ => bail!("no settings of {}", remote.name),
-    })
+    match config.storage.remote() {
+        Some(remote) => Ok(open_remote(remote)?),
+        None => Ok(Arc::new(InMemoryStore::new())),
+    }
 }
 
 /// What `berth serve` does, but for its signals.

@@ -7,7 +7,7 @@ mod logins;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use berth_storage_backends::{BlobStore, OpenError, StoreError, swift};
+use berth_storage_backends::{BlobStore, OpenError, StoreError, open_remote};
 use berth_test_stores::{Swift, SwiftUser};
 use http::{Method, StatusCode};
 
@@ -39,7 +39,7 @@ fn try_open(
     all.retain(|(key, _)| settings.iter().all(|(other, _)| other != key));
     all.extend(settings.iter().filter(|(_, value)| *value != "-"));
     let storage = storage("swift", &all);
-    swift::open(storage.swift.as_ref().unwrap(), storage.remote().unwrap())
+    open_remote(storage.remote().unwrap())
 }
 
 /// With a container of its own that does not exist yet, and segments as small as can be.
