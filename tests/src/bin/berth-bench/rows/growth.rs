@@ -18,6 +18,9 @@ const HOT: u32 = 1_000;
 /// The repositories that listings are taken from, one after the other.
 const LISTED: usize = 50;
 const PAGE: usize = 100;
+/// Fewer than the smallest registry of many repositories has: the same work in all of them, with
+/// word of a next page.
+const CATALOG: usize = 50;
 /// Before anything counts.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -49,7 +52,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     run.setting(format!(
         "berth alone, each tag with a manifest of its own; wrk with {} connections for {} s, {} rounds, a tag at random \
          for each request; `cache off` is `metadata.sqlite.cachesize: 0`, so each answer comes from SQLite; listings: {} \
-         a round, one after the other on one connection, `n={PAGE}`",
+         a round, one after the other on one connection, `n={PAGE}` of tags and `n={CATALOG}` of the catalog",
         settings.connections,
         settings.growth_time.as_secs(),
         settings.growth_rounds,
@@ -88,7 +91,7 @@ fn measure(
         .map(|_| tags((random.next() % u64::from(shape.repositories())) as u32))
         .collect();
     run.record(TAG_PAGE, &name, round, &listings(&server, &some, bench.settings.listings)?);
-    let catalog = [format!("/v2/_catalog?n={PAGE}")];
+    let catalog = [format!("/v2/_catalog?n={CATALOG}")];
     run.record(CATALOG_PAGE, &name, round, &listings(&server, &catalog, bench.settings.listings)?);
     server.stop()?;
     uncached(bench, run, berth, shape, round, &launch)
