@@ -5,13 +5,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use berth_test_stores::{Azurite, Gcs, Oss, Swift, VersityGateway};
+use berth_test_stores::{Azurite, Gcs, Moto, Oss, S3Access, Swift, VersityGateway};
 
 use crate::Launch;
 
 /// A way to start a registry, and the server that keeps its blobs for as long as this lives.
 pub struct Stored {
-    /// The driver's name in the configuration.
+    /// The driver's name in the configuration, and which server it is where there are two.
     pub name: &'static str,
     /// The registry.
     pub launch: Launch,
@@ -24,18 +24,15 @@ impl Stored {
     /// On an S3 server.
     pub fn s3() -> Result<Self> {
         let server = VersityGateway::start()?;
-        let access = server.access();
-        let launch = Launch::remote(
-            "s3",
-            &[
-                ("regionendpoint", &access.endpoint),
-                ("region", &access.region),
-                ("bucket", &access.bucket),
-                ("accesskey", &access.access_key),
-                ("secretkey", &access.secret_key),
-            ],
-        )?;
+        let launch = s3_launch(server.access())?;
         Ok(Self { name: "s3", launch, bucket: Some(server.data()), _server: Box::new(server) })
+    }
+
+    /// On another S3 server, which has nothing in common with the first.
+    pub fn moto() -> Result<Self> {
+        let server = Moto::start()?;
+        let launch = s3_launch(server.access())?;
+        Ok(Self { name: "s3-moto", launch, bucket: None, _server: Box::new(server) })
     }
 
     /// On an Azure Blob server.
@@ -104,6 +101,26 @@ impl Stored {
 
     /// One of each.
     pub fn each() -> Result<Vec<Self>> {
-        Ok(vec![Self::s3()?, Self::azure()?, Self::gcs()?, Self::oss()?, Self::swift()?])
+        Ok(vec![
+            Self::s3()?,
+            Self::moto()?,
+            Self::azure()?,
+            Self::gcs()?,
+            Self::oss()?,
+            Self::swift()?,
+        ])
     }
+}
+
+fn s3_launch(access: &S3Access) -> Result<Launch> {
+    Launch::remote(
+        "s3",
+        &[
+            ("regionendpoint", &access.endpoint),
+            ("region", &access.region),
+            ("bucket", &access.bucket),
+            ("accesskey", &access.access_key),
+            ("secretkey", &access.secret_key),
+        ],
+    )
 }

@@ -11,7 +11,7 @@ use berth_storage_backends::{BlobStore, open_remote};
 use berth_test_stores::{Azurite, Gcs, Moto, Oss, S3Access, Swift, VersityGateway};
 use serde_json::Value;
 
-use super::suite::fixtures::{Opened, bytes, stale};
+use super::suite::fixtures::{Opened, bytes, digest, put, stale};
 use crate::blob_store_suite;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -45,17 +45,19 @@ fn storage(driver: &str, settings: &[(&str, &str)]) -> Storage {
 }
 
 fn open_s3(access: &S3Access) -> Opened {
-    let storage = storage(
-        "s3",
-        &[
-            ("regionendpoint", &access.endpoint),
-            ("region", &access.region),
-            ("bucket", &access.bucket),
-            ("accesskey", &access.access_key),
-            ("secretkey", &access.secret_key),
-            ("chunksize", "5MiB"),
-        ],
-    );
+    open_s3_with(access, &[])
+}
+
+fn open_s3_with(access: &S3Access, more: &[(&str, &str)]) -> Opened {
+    let settings = [
+        ("regionendpoint", &*access.endpoint),
+        ("region", &access.region),
+        ("bucket", &access.bucket),
+        ("accesskey", &access.access_key),
+        ("secretkey", &access.secret_key),
+        ("chunksize", "5MiB"),
+    ];
+    let storage = storage("s3", &[&settings, more].concat());
     opened(open_remote(storage.remote().unwrap()).unwrap())
 }
 
@@ -134,6 +136,35 @@ async fn parts_that_nobody_completed_are_found_and_ended(store: Arc<dyn BlobStor
     assert_eq!(found.iter().map(|one| one.id).collect::<Vec<_>>(), [id]);
     store.abort_upload(&found[0].handle).await.unwrap();
     assert_eq!(stale(&store, SystemTime::now() + MINUTE).await, []);
+}
+
+#[tokio::test]
+async fn objects_are_encrypted_and_classed_as_the_settings_say() {
+    for (settings, expected) in [
+        (
+            &[("encrypt", "true"), ("storageclass", "STANDARD_IA")][..],
+            &[("x-amz-server-side-encryption", "AES256"), ("x-amz-storage-class", "STANDARD_IA")][..],
+        ),
+        (
+            &[("encrypt", "true"), ("keyid", "alias/registry")],
+            &[
+                ("x-amz-server-side-encryption", "aws:kms"),
+                ("x-amz-server-side-encryption-aws-kms-key-id", "alias/registry"),
+            ],
+        ),
+    ] {
+        let store = open_s3_with(MOTO.access(), settings).store;
+        // In one piece, and in parts.
+        for size in [1000, 12 << 20] {
+            let blob = bytes(1, size);
+            let location = put(&store, &blob).await;
+            let address = store.presign(&digest(&blob), &location, MINUTE).await.unwrap().unwrap();
+            let answer = reqwest::get(address).await.unwrap().error_for_status().unwrap();
+            for (name, value) in expected {
+                assert_eq!(answer.headers()[*name], *value, "{size} bytes with {settings:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -80,6 +80,14 @@ fn pushes_an_image_and_pulls_the_same_back() -> Result<()> {
 
 #[test]
 #[ignore = "run by cargo xtask clients"]
+fn pushes_and_pulls_where_the_blobs_are_in_memory() -> Result<()> {
+    let docker = Docker::start()?;
+    there_and_back(&docker, Launch::in_memory()?.start()?)?;
+    docker.stop()
+}
+
+#[test]
+#[ignore = "run by cargo xtask clients"]
 fn pushes_and_pulls_where_the_blobs_are_in_an_object_store() -> Result<()> {
     for stored in Stored::each()? {
         let docker = Docker::start()?;
