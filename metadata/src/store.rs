@@ -6,9 +6,8 @@ use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
 
 use crate::{
-    BlobLocation, BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MountSource,
-    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor,
-    Upload, UploadProgress,
+    BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MountSource, NewManifest, NewUpload,
+    OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor, Upload, UploadProgress,
 };
 
 /// The truth about names and the graph.
@@ -39,11 +38,12 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         digest: &Digest,
     ) -> Result<Option<BlobRecord>, MetadataError>;
 
-    /// Those of some locations of the store that no blob is at.
-    async fn locations_without_blob(
+    /// Those of some beginnings of locations that no blob's location has. A listing of the blob
+    /// store tells no more of a location than what it begins with.
+    async fn location_prefixes_without_blob(
         &self,
-        locations: &[BlobLocation],
-    ) -> Result<Vec<BlobLocation>, MetadataError>;
+        prefixes: &[String],
+    ) -> Result<Vec<String>, MetadataError>;
 
     /// Links a blob that another repository has; `None` when the source does not link it.
     /// The link carries a lease of `lease`.

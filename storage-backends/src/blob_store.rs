@@ -53,7 +53,7 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
 
     /// Uploads that hold something and were last written before `before`, however they came to
     /// be: those of a process that died before it recorded them too. Where the store keeps blobs
-    /// beside uploads they are among these, with their location.
+    /// beside uploads they are among these, with what their location begins with.
     fn stale_uploads(&self, before: SystemTime) -> BoxStream<'_, Result<StaleUpload, StoreError>>;
 
     /// Opens a blob for reading. A store on other machines may find only when it is read that it
@@ -90,8 +90,9 @@ pub struct StaleUpload {
     pub id: UploadId,
     /// Its handle.
     pub handle: String,
-    /// Its location, if it may have become a blob: it is stale only if no blob is there.
-    pub location: Option<String>,
+    /// What its location begins with, if it may have become a blob: it is stale only if no blob has
+    /// such a location.
+    pub location_prefix: Option<String>,
 }
 
 /// What a store can do.

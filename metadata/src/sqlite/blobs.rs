@@ -23,21 +23,24 @@ pub(super) async fn find(
     row.map(|row| record(digest, row)).transpose()
 }
 
-pub(super) async fn locations_without_blob(
+pub(super) async fn location_prefixes_without_blob(
     connection: &mut SqliteConnection,
-    locations: &[BlobLocation],
-) -> Result<Vec<BlobLocation>, Fault> {
-    let locations: Vec<&str> = locations.iter().map(|location| location.0.as_str()).collect();
-    let rows: Vec<String> = sqlx::query_scalar(WITHOUT_BLOB)
-        .bind(serde_json::Value::from(locations).to_string())
+    prefixes: &[String],
+) -> Result<Vec<String>, Fault> {
+    let rows = sqlx::query_scalar(WITHOUT_BLOB)
+        .bind(serde_json::Value::from(prefixes).to_string())
         .fetch_all(connection)
         .await?;
-    Ok(rows.into_iter().map(BlobLocation).collect())
+    Ok(rows)
 }
 
+/// From the prefix up to what sorts behind all that begin so: a range of the index.
 pub(super) const WITHOUT_BLOB: &str = "
     SELECT value FROM json_each($1)
-    WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE location = value AND location <> '')";
+    WHERE NOT EXISTS (
+        SELECT 1 FROM blobs
+        WHERE location >= value AND location < value || char(1114111) AND location <> ''
+    )";
 
 pub(super) const FIND: &str = "
     SELECT b.size, b.location

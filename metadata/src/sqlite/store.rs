@@ -15,9 +15,9 @@ use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{blobs, manifests, outbox, referrers, repositories, tags, uploads};
 use crate::{
-    BlobLocation, BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MetadataStore,
-    MountSource, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer,
-    ReferrerCursor, Upload, UploadProgress,
+    BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MetadataStore, MountSource,
+    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor,
+    Upload, UploadProgress,
 };
 
 /// The embedded [`MetadataStore`], in one SQLite file or in memory.
@@ -165,11 +165,11 @@ impl MetadataStore for SqliteStore {
         Ok(record)
     }
 
-    async fn locations_without_blob(
+    async fn location_prefixes_without_blob(
         &self,
-        locations: &[BlobLocation],
-    ) -> Result<Vec<BlobLocation>, MetadataError> {
-        read!(self, blobs::locations_without_blob(locations))
+        prefixes: &[String],
+    ) -> Result<Vec<String>, MetadataError> {
+        read!(self, blobs::location_prefixes_without_blob(prefixes))
     }
 
     async fn mount_blob(

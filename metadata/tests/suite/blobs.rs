@@ -26,13 +26,16 @@ pub async fn a_blob_without_a_session_is_linked(store: Store) {
     }
 }
 
-pub async fn locations_that_no_blob_is_at_are_told(store: Store) {
-    let record = push_blob(&store, "app", "layer").await;
-    let unknown = BlobLocation("12:berth/blobs/unknown".to_owned());
-    let asked = [record.location.clone(), unknown.clone()];
-
-    assert_eq!(store.locations_without_blob(&asked).await.unwrap(), [unknown]);
-    assert_eq!(store.locations_without_blob(&[]).await.unwrap(), []);
+pub async fn beginnings_of_locations_that_no_blob_has_are_told(store: Store) {
+    let whole = push_blob(&store, "app", "layer").await.location.0;
+    let longer = format!("{whole}0");
+    for middle in 1..=whole.len() {
+        let unknown = format!("{}!", &whole[..middle]);
+        let asked = [whole[..middle].to_owned(), unknown.clone(), longer.clone()];
+        let without_blob = store.location_prefixes_without_blob(&asked).await.unwrap();
+        assert_eq!(without_blob, [unknown, longer.clone()], "{middle}");
+    }
+    assert!(store.location_prefixes_without_blob(&[]).await.unwrap().is_empty());
 }
 
 pub async fn finishing_a_cancelled_session_changes_nothing(store: Store) {

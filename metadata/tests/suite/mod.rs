@@ -26,7 +26,7 @@ macro_rules! metadata_suite {
                 blobs:
                     a_finished_upload_is_linked_in_its_repository_alone,
                     a_blob_without_a_session_is_linked,
-                    locations_that_no_blob_is_at_are_told,
+                    beginnings_of_locations_that_no_blob_has_are_told,
                     finishing_a_cancelled_session_changes_nothing,
                     a_session_is_finished_in_its_own_repository_alone,
                     a_push_again_corrects_size_and_location_everywhere,

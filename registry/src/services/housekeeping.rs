@@ -2,7 +2,6 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use berth_config::UploadPurging;
-use berth_metadata::BlobLocation;
 use berth_storage_backends::StaleUpload;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -112,14 +111,17 @@ impl Registry {
         &self,
         uploads: Vec<StaleUpload>,
     ) -> Result<Vec<StaleUpload>, RegistryError> {
-        let location = |upload: &StaleUpload| upload.location.clone().map(BlobLocation);
-        let locations: Vec<_> = uploads.iter().filter_map(location).collect();
-        let without_blob: HashSet<_> = match locations.is_empty() {
+        let prefix = |upload: &StaleUpload| upload.location_prefix.clone();
+        let prefixes: Vec<_> = uploads.iter().filter_map(prefix).collect();
+        let without_blob: HashSet<_> = match prefixes.is_empty() {
             true => HashSet::new(),
-            false => self.metadata.locations_without_blob(&locations).await?.into_iter().collect(),
+            false => {
+                let found = self.metadata.location_prefixes_without_blob(&prefixes).await?;
+                found.into_iter().collect()
+            }
         };
         let is_no_blob = |upload: &StaleUpload| {
-            location(upload).is_none_or(|location| without_blob.contains(&location))
+            upload.location_prefix.as_ref().is_none_or(|prefix| without_blob.contains(prefix))
         };
         Ok(uploads.into_iter().filter(is_no_blob).collect())
     }

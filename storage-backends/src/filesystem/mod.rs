@@ -111,7 +111,7 @@ impl BlobStore for FilesystemStore {
                 // An entry that goes while we look is no upload any more.
                 let Some(metadata) = none_if_missing(entry.metadata())? else { continue };
                 if metadata.modified()? < before {
-                    stale.push(Ok(StaleUpload { id, handle, location: None }));
+                    stale.push(Ok(StaleUpload { id, handle, location_prefix: None }));
                 }
             }
             Ok(stream::iter(stale))

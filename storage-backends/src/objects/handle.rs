@@ -1,6 +1,8 @@
 use berth_oci::UploadId;
 use serde::{Deserialize, Serialize};
 
+use super::checksum::Checksum;
+
 /// What is kept of an upload between two requests, in the caller's database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,18 +21,23 @@ pub(super) struct Handle {
     /// The number of bytes behind the parts, too few for one.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) rest: u64,
+    /// Their checksum; not known of what was found in a listing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rest_crc: Option<Checksum>,
     /// The key of the object that holds these. When there are no parts it is the blob already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rest_key: Option<String>,
 }
 
 /// A part in the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Part {
     /// What names it when the object is made.
     pub(super) name: String,
     /// Its size in bytes.
     pub(super) size: u64,
+    /// The checksum of its bytes.
+    pub(super) crc: Checksum,
 }
 
 impl Handle {
@@ -53,6 +60,11 @@ impl Handle {
     /// The bytes in parts.
     pub(super) fn in_parts(&self) -> u64 {
         self.parts.iter().map(|part| part.size).sum()
+    }
+
+    /// How many bytes the rest has and what they are.
+    pub(super) fn expected_rest(&self) -> Option<(u64, Checksum)> {
+        Some((self.rest, self.rest_crc?))
     }
 
     /// All bytes that are in the store.

@@ -1,5 +1,7 @@
 use berth_oci::UploadId;
 
+use super::checksum::Checksum;
+
 /// The folder of blobs and of uploads that become blobs.
 pub(super) const BLOBS: &str = "berth/blobs/";
 
@@ -33,23 +35,33 @@ pub(super) fn upload_of(key: &str) -> Option<UploadId> {
     name.split('.').next()?.parse().ok()
 }
 
-/// Where a blob is, in the words that callers record: its size and its key.
+/// Where a blob is and what it must be, in the words that callers record.
+///
+/// Size and key come first because a listing tells them and no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Location<'a> {
     pub(super) size: u64,
     pub(super) key: &'a str,
+    pub(super) crc: Checksum,
 }
 
 impl<'a> Location<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let (size, key) = text.split_once(':')?;
-        Some(Self { size: size.parse().ok()?, key }).filter(|location| !location.key.is_empty())
+        let (size, rest) = text.split_once(':')?;
+        let (key, crc) = rest.rsplit_once(':').filter(|(key, _)| !key.is_empty())?;
+        let crc = Checksum(u64::from_str_radix(crc, 16).ok()?);
+        Some(Self { size: size.parse().ok()?, key, crc })
+    }
+
+    /// What the location of an object in a listing begins with, should it be a blob.
+    pub(super) fn prefix(size: u64, key: &str) -> String {
+        format!("{size}:{key}:")
     }
 }
 
 impl std::fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.size, self.key)
+        write!(f, "{}{:016x}", Self::prefix(self.size, self.key), self.crc.0)
     }
 }
 
@@ -59,9 +71,12 @@ mod tests {
 
     #[test]
     fn a_location_comes_back_as_it_was_written() {
-        let location = Location { size: 12, key: "berth/blobs/a:b" };
-        assert_eq!(Location::parse(&location.to_string()), Some(location));
-        for text in ["", "12", "12:", ":key", "x:key", "-1:key"] {
+        let location = Location { size: 12, key: "berth/blobs/a:b", crc: Checksum(0xab) };
+        let text = location.to_string();
+        assert_eq!(Location::parse(&text), Some(location));
+        assert!(text.starts_with(&Location::prefix(12, "berth/blobs/a:b")), "{text}");
+        for text in ["", "12", "12:", "12:key", "12::0", ":key:0", "x:key:0", "-1:key:0", "1:key:x"]
+        {
             assert_eq!(Location::parse(text), None, "{text}");
         }
     }

@@ -5,16 +5,17 @@
 //! - `upload` cuts what clients send into parts and sends them side by side; `handle` is what is
 //!   kept of an upload between two requests; `holds` lets one request at a time write to it.
 //! - `unfinished` finds what was begun in parts and never completed.
-//! - `read` streams a blob, and takes up a stream that broke.
+//! - `read` streams a blob, and takes up a stream that broke; `checksum` is what it verifies with.
 //! - `probe` tries out what a store really does.
 //! - `breaker` answers for a store that is down.
 //!
 //! An object keeps the key that it was uploaded under, so nothing is copied when an upload becomes
 //! a blob, and a push can never meet the deletion of the same content from before. The location
-//! that callers record holds the key and the size, so reading asks the store for nothing but the
-//! bytes.
+//! that callers record holds the size, the key and the checksum, so reading asks the store for
+//! nothing but the bytes.
 
 mod breaker;
+mod checksum;
 mod client;
 mod cloud;
 mod explain;

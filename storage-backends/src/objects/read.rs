@@ -2,11 +2,11 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use berth_oci::{Digest, Hasher};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tracing::{error, warn};
 
+use super::checksum::{Checksum, Running};
 use super::{ObjectError, Objects};
 use crate::{RemoteBlob, StoreError};
 
@@ -18,8 +18,8 @@ const RESUMES: u32 = 3;
 pub(super) struct RemoteObject {
     pub(super) objects: Arc<dyn Objects>,
     pub(super) key: String,
-    /// What its bytes are to be, where that is known, and how many they are.
-    pub(super) expected: Option<(Digest, u64)>,
+    /// How many bytes were stored and what they are, where that is known.
+    pub(super) expected: Option<(u64, Checksum)>,
 }
 
 impl RemoteBlob for RemoteObject {
@@ -29,8 +29,8 @@ impl RemoteBlob for RemoteObject {
             key: self.key.clone(),
             verify: self
                 .expected
-                .filter(|(_, size)| range == (0..*size))
-                .map(|(digest, _)| Verify { hasher: Hasher::new(digest.algorithm()), digest }),
+                .filter(|(size, _)| range == (0..*size))
+                .map(|(_, expected)| Verify { passed: Running::new(), expected }),
             range,
             stream: None,
             broken: 0,
@@ -54,8 +54,8 @@ struct Reading {
 
 /// Bytes that pass, and what they are to be.
 struct Verify {
-    hasher: Hasher,
-    digest: Digest,
+    passed: Running,
+    expected: Checksum,
 }
 
 impl Reading {
@@ -90,8 +90,8 @@ impl Reading {
     /// nobody takes it for complete.
     fn are_wrong(&mut self, bytes: &[u8]) -> bool {
         let Some(verify) = &mut self.verify else { return false };
-        verify.hasher.update(bytes);
-        self.range.is_empty() && verify.hasher.clone().finish() != verify.digest
+        verify.passed.update(bytes);
+        self.range.is_empty() && verify.passed.finish() != verify.expected
     }
 
     async fn advance(&mut self) -> Result<Option<Bytes>, ObjectError> {

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use super::breaker::Breaker;
+use super::checksum::Checksum;
 use super::handle::Handle;
 use super::holds::Holds;
 use super::keys::{self, Location};
@@ -49,15 +50,14 @@ impl ObjectBlobStore {
             let len = offset - in_parts;
             let rest_key = handle.rest_key.clone().ok_or_else(|| lost(in_parts))?;
             let object = match self.objects.size(&rest_key).await {
-                Ok(size) if size >= len => size,
+                Ok(size) if size >= handle.rest => size,
                 Ok(size) => return Err(lost(in_parts + size)),
                 Err(ObjectError::NotFound(_)) => return Err(lost(in_parts)),
                 Err(error) => return Err(error.into()),
             };
-            handle.rest = len;
             return Ok((handle, id, Rest::Stored { key: rest_key, len, object }));
         }
-        (handle.rest, handle.rest_key) = (0, None);
+        (handle.rest, handle.rest_crc, handle.rest_key) = (0, None, None);
         while handle.in_parts() > offset {
             handle.parts.pop();
         }
@@ -83,7 +83,7 @@ impl ObjectBlobStore {
         let unfinished = unfinished.filter_map(|one| {
             let id = keys::upload_of(&one.key)?;
             let handle = Handle { key: Some(one.key), parts_id: Some(one.id), ..Handle::new(id) };
-            Some(Ok(StaleUpload { id, handle: handle.text(), location: None }))
+            Some(Ok(StaleUpload { id, handle: handle.text(), location_prefix: None }))
         });
         let blobs = self.objects.list(keys::BLOBS).try_filter_map(move |found| async move {
             let Some(id) = keys::upload_of(&found.key).filter(|_| found.modified < before) else {
@@ -91,15 +91,15 @@ impl ObjectBlobStore {
             };
             let handle =
                 Handle { rest: found.size, rest_key: Some(found.key.clone()), ..Handle::new(id) };
-            let location = Location { size: found.size, key: &found.key }.to_string();
-            Ok(Some(StaleUpload { id, handle: handle.text(), location: Some(location) }))
+            let prefix = Location::prefix(found.size, &found.key);
+            Ok(Some(StaleUpload { id, handle: handle.text(), location_prefix: Some(prefix) }))
         });
         let tails = self.objects.list(keys::TAILS).try_filter_map(move |found| async move {
             let Some(id) = keys::upload_of(&found.key).filter(|_| found.modified < before) else {
                 return Ok(None);
             };
             let handle = Handle { rest: found.size, rest_key: Some(found.key), ..Handle::new(id) };
-            Ok(Some(StaleUpload { id, handle: handle.text(), location: None }))
+            Ok(Some(StaleUpload { id, handle: handle.text(), location_prefix: None }))
         });
         let listed = blobs.chain(tails).map_err(StoreError::from);
         // A blob that comes in one request has no session while it comes, however long that takes.
@@ -146,9 +146,11 @@ impl BlobStore for ObjectBlobStore {
     }
 
     async fn open_upload(&self, handle: &str, offset: u64) -> Result<OpenBlob, StoreError> {
-        let (_, _, rest) = self.stand(handle, offset).await?;
+        let (handle, _, rest) = self.stand(handle, offset).await?;
         let content = match rest {
-            Rest::Stored { key, len, .. } if len == offset => self.remote(key, None),
+            Rest::Stored { key, len, .. } if len == offset => {
+                self.remote(key, handle.expected_rest())
+            }
             _ if offset == 0 => BlobContent::Memory(Bytes::new()),
             // A store shows parts only as the object that they become.
             _ => BlobContent::Unreadable,
@@ -172,9 +174,9 @@ impl BlobStore for ObjectBlobStore {
         stream::once(self.stale(before)).try_flatten().boxed()
     }
 
-    async fn open(&self, digest: &Digest, location: &str) -> Result<OpenBlob, StoreError> {
-        let Location { size, key } = Location::parse(location).ok_or(StoreError::NotFound)?;
-        Ok(OpenBlob { size, content: self.remote(key.to_owned(), Some((*digest, size))) })
+    async fn open(&self, _digest: &Digest, location: &str) -> Result<OpenBlob, StoreError> {
+        let Location { size, key, crc } = Location::parse(location).ok_or(StoreError::NotFound)?;
+        Ok(OpenBlob { size, content: self.remote(key.to_owned(), Some((size, crc))) })
     }
 
     async fn stat(&self, _digest: &Digest, location: &str) -> Result<u64, StoreError> {
@@ -219,7 +221,7 @@ impl BlobStore for ObjectBlobStore {
 }
 
 impl ObjectBlobStore {
-    fn remote(&self, key: String, expected: Option<(Digest, u64)>) -> BlobContent {
+    fn remote(&self, key: String, expected: Option<(u64, Checksum)>) -> BlobContent {
         let objects = Arc::clone(&self.objects);
         BlobContent::Remote(Arc::new(RemoteObject { objects, key, expected }))
     }

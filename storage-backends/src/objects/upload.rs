@@ -7,12 +7,13 @@ use futures_util::stream::TryStreamExt;
 use tokio::task::JoinSet;
 use tracing::warn;
 
+use super::checksum::Checksum;
 use super::handle::{Handle, Part};
 use super::holds::Hold;
 use super::keys::{self, Location};
 use super::read::RemoteObject;
 use super::{ObjectError, Objects};
-use crate::{BlobContent, OpenBlob, StoreError, UploadWriter};
+use crate::{BlobContent, OpenBlob, RemoteBlob as _, StoreError, UploadWriter};
 
 /// How an upload is cut.
 #[derive(Clone, Copy, Debug)]
@@ -37,14 +38,14 @@ pub(super) struct ObjectUpload {
     pub(super) cut: Parts,
     pub(super) id: UploadId,
     pub(super) hold: Hold,
-    /// What the caller has recorded, cut to the offset that it goes on from.
+    /// What the caller has recorded; of its parts those before the offset that it goes on from.
     pub(super) recorded: Handle,
     /// The parts that are in the store or on their way.
     pub(super) parts: Vec<Part>,
     pub(super) parts_id: Option<String>,
     /// The key of the blob, unless it is a rest that is in the store already.
     pub(super) key: String,
-    pub(super) sending: JoinSet<Result<(usize, String), ObjectError>>,
+    pub(super) sending: JoinSet<Result<(usize, String, Checksum), ObjectError>>,
     pub(super) buffer: Buffer,
     pub(super) rest: Rest,
     /// The object that the upload has become.
@@ -56,6 +57,7 @@ pub(super) struct ObjectUpload {
 pub(super) struct Sealed {
     key: String,
     size: u64,
+    crc: Checksum,
 }
 
 /// The bytes behind the recorded parts.
@@ -117,13 +119,16 @@ impl ObjectUpload {
     /// Gets the rest back from the store, to be continued.
     async fn load_rest(&mut self) -> Result<(), StoreError> {
         let Rest::Stored { key, len, .. } = &self.rest else { return Ok(()) };
-        let stream = self.objects.get(key, 0..*len).await?;
-        let chunks: Vec<Bytes> = stream.try_collect().await?;
-        let held = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        if held != *len {
-            return Err(self.lost(held));
+        let (objects, written) = (Arc::clone(&self.objects), self.recorded.rest);
+        let expected = self.recorded.expected_rest();
+        let object = RemoteObject { objects, key: key.clone(), expected };
+        // All that was written, since only the whole can be checked.
+        let mut left = *len;
+        for mut chunk in object.read(0..written).try_collect::<Vec<_>>().await? {
+            chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= chunk.len() as u64;
+            self.buffer.push(chunk);
         }
-        chunks.into_iter().for_each(|chunk| self.buffer.push(chunk));
         self.rest = Rest::Buffered;
         Ok(())
     }
@@ -145,10 +150,11 @@ impl ObjectUpload {
         }
         let (objects, index, content) =
             (Arc::clone(&self.objects), self.parts.len(), self.buffer.take(len));
-        self.parts.push(Part { name: String::new(), size: len as u64 });
+        self.parts.push(Part { size: len as u64, ..Part::default() });
         self.sending.spawn(async move {
+            let crc = Checksum::of(&content);
             let name = objects.put_part(&key, &id, index, content).await?;
-            Ok((index, name))
+            Ok((index, name, crc))
         });
         Ok(())
     }
@@ -169,13 +175,13 @@ impl ObjectUpload {
     async fn receive_name(&mut self) -> Result<bool, StoreError> {
         let Some(sent) = self.sending.join_next().await else { return Ok(false) };
         let sent = sent.map_err(|error| StoreError::Io(std::io::Error::other(error)))?;
-        let (index, name) = match sent {
+        let (index, name, crc) = match sent {
             // The upload in parts has been given up.
             Err(ObjectError::NotFound(_)) => return Err(self.lost(0)),
             sent => sent?,
         };
         if let Some(part) = self.parts.get_mut(index) {
-            part.name = name;
+            (part.name, part.crc) = (name, crc);
         }
         Ok(true)
     }
@@ -233,6 +239,10 @@ impl UploadWriter for ObjectUpload {
 
     async fn sync(&mut self) -> Result<String, StoreError> {
         self.check_hold()?;
+        if matches!(&self.rest, Rest::Stored { len, .. } if *len < self.recorded.rest) {
+            // What is behind the offset goes with the first change.
+            self.load_rest().await?;
+        }
         let mut handle = self.recorded.clone();
         if let Rest::Buffered = self.rest {
             if self.buffer.len > 0 && self.buffer.len >= self.cut.smallest {
@@ -243,6 +253,7 @@ impl UploadWriter for ObjectUpload {
             handle.parts_id.clone_from(&self.parts_id);
             handle.key = self.parts_id.is_some().then(|| self.key.clone());
             handle.rest = self.buffer.len as u64;
+            handle.rest_crc = (handle.rest > 0).then(|| Checksum::of(&self.buffer.chunks));
             handle.rest_key = match (handle.rest, self.parts.is_empty()) {
                 (0, _) => None,
                 (_, true) => Some(self.key.clone()),
@@ -260,21 +271,21 @@ impl UploadWriter for ObjectUpload {
 
     async fn seal(&mut self) -> Result<OpenBlob, StoreError> {
         self.check_hold()?;
-        let Sealed { key, size } = self.become_object().await?;
+        let Sealed { key, size, crc } = self.become_object().await?;
         let objects = Arc::clone(&self.objects);
-        let object = RemoteObject { objects, key, expected: None };
+        let object = RemoteObject { objects, key, expected: Some((size, crc)) };
         Ok(OpenBlob { size, content: BlobContent::Remote(Arc::new(object)) })
     }
 
     async fn finish(mut self: Box<Self>, _digest: &Digest) -> Result<String, StoreError> {
         self.check_hold()?;
-        let Sealed { key, size } = self.become_object().await?;
+        let Sealed { key, size, crc } = self.become_object().await?;
         if !self.hold.is_valid() {
             // Given back while the store was at it: nobody may come to know this blob.
             let _ = self.objects.delete(&key).await;
             return Err(self.lost(0));
         }
-        Ok(Location { size, key: &key }.to_string())
+        Ok(Location { size, key: &key, crc }.to_string())
     }
 }
 
@@ -292,15 +303,19 @@ impl ObjectUpload {
         if let Rest::Stored { key, len, object } = &self.rest
             && self.parts.is_empty()
             && len == object
+            && let Some((size, crc)) = self.recorded.expected_rest()
+            && size == *len
         {
-            return Ok(Sealed { key: key.clone(), size: *len });
+            return Ok(Sealed { key: key.clone(), size, crc });
         }
         self.load_rest().await?;
-        let in_parts = self.parts.iter().map(|part| part.size).sum::<u64>();
-        let size = in_parts + self.buffer.len as u64;
+        let key = self.key.clone();
         if self.parts.is_empty() {
+            let size = self.buffer.len as u64;
             let content = self.buffer.take(self.buffer.len);
-            self.objects.put(&self.key, content).await?;
+            let crc = Checksum::of(&content);
+            self.objects.put(&key, content).await?;
+            Ok(Sealed { key, size, crc })
         } else {
             if self.buffer.len > 0 {
                 self.send_part(self.buffer.len).await?;
@@ -309,7 +324,12 @@ impl ObjectUpload {
             let id = self.parts_id.clone().unwrap_or_default();
             self.complete(&id).await?;
             self.delete_tail().await;
+            let whole = (0, Checksum::default());
+            let (size, crc) = self
+                .parts
+                .iter()
+                .fold(whole, |(size, crc), part| (size + part.size, crc.then(part.crc, part.size)));
+            Ok(Sealed { key, size, crc })
         }
-        Ok(Sealed { key: self.key.clone(), size })
     }
 }

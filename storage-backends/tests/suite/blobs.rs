@@ -118,5 +118,5 @@ pub async fn a_store_that_works_passes_its_check(store: Arc<dyn BlobStore>) {
     // The probe cleans up behind itself.
     store.probe().await.unwrap();
     let later = SystemTime::now() + Duration::from_secs(60);
-    assert!(stale(&store, later).await.iter().all(|one| one.location.is_some()));
+    assert!(stale(&store, later).await.iter().all(|one| one.location_prefix.is_some()));
 }

@@ -4,9 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use berth_metadata::{
-    BlobLocation, MetadataStore as _, SqliteLocation, SqliteOptions, SqliteStore,
-};
+use berth_metadata::{MetadataStore as _, SqliteLocation, SqliteOptions, SqliteStore};
 use berth_tests::{Launch, wait};
 
 const PURGING: &str = "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING";
@@ -26,21 +24,21 @@ pub(crate) fn purge_and_compare(launch: &Launch, bucket: &Path, root: &Path) -> 
     })?;
     server.stop()?;
     let kept = files(bucket)?;
-    let locations: Vec<BlobLocation> =
-        kept.iter().map(|file| location(bucket, file)).collect::<Result<_>>()?;
+    let prefixes: Vec<String> =
+        kept.iter().map(|file| location_prefix(bucket, file)).collect::<Result<_>>()?;
     let orphans = tokio::runtime::Runtime::new()?.block_on(async {
         let options = SqliteOptions::new(SqliteLocation::File(root.join("berth.db")));
         let database = SqliteStore::open(options).await?;
-        anyhow::Ok(database.locations_without_blob(&locations).await?)
+        anyhow::Ok(database.location_prefixes_without_blob(&prefixes).await?)
     })?;
     ensure!(orphans.is_empty(), "nothing names these any more: {orphans:?}");
     Ok(format!("{:9} files in the bucket, {} after the purge, each a blob", before, kept.len()))
 }
 
-/// Where the database says that a file's blob is: its size and its key.
-fn location(bucket: &Path, file: &Path) -> Result<BlobLocation> {
+/// What the location of a file's blob begins with: its size and its key.
+fn location_prefix(bucket: &Path, file: &Path) -> Result<String> {
     let key = file.strip_prefix(bucket)?.display();
-    Ok(BlobLocation(format!("{}:{key}", fs::metadata(file)?.len())))
+    Ok(format!("{}:{key}:", fs::metadata(file)?.len()))
 }
 
 /// All files, the parts of unfinished uploads too.

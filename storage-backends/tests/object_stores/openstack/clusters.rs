@@ -72,7 +72,7 @@ async fn a_cluster_without_large_objects_or_temporary_urls_is_told_so() {
     let (_, mut writer) = begin(&store).await;
     let written = writer.write(vec![bytes(12, 3 * SEGMENT)]).await.unwrap_err();
     assert!(written.to_string().contains("no static large objects"), "{written}");
-    let address = store.presign(&digest(b""), "1:berth/blobs/a", MINUTE).await.unwrap();
+    let address = store.presign(&digest(b""), "1:berth/blobs/a:0", MINUTE).await.unwrap();
     assert_eq!(address, None);
 }
 
@@ -108,7 +108,7 @@ async fn a_large_object_is_as_large_as_its_segments_whatever_the_listing_says() 
     .await;
     let store = open(&SWIFT, &[("authurl", &format!("{url}/auth/v1.0"))]);
     let found = stale(&store, SystemTime::now()).await;
-    let locations: Vec<_> = found.into_iter().filter_map(|one| one.location).collect();
-    let expected = [format!("5000000:berth/blobs/{id}.a"), format!("700:berth/blobs/{id}.b")];
-    assert_eq!(locations, expected);
+    let prefixes: Vec<_> = found.into_iter().filter_map(|one| one.location_prefix).collect();
+    let expected = [format!("5000000:berth/blobs/{id}.a:"), format!("700:berth/blobs/{id}.b:")];
+    assert_eq!(prefixes, expected);
 }

@@ -7,7 +7,7 @@ mod logins;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use berth_storage_backends::{BlobStore, OpenError, StoreError, open_remote};
+use berth_storage_backends::{BlobStore, OpenError, StaleUpload, StoreError, open_remote};
 use berth_test_stores::{Swift, SwiftUser};
 use http::{Method, StatusCode};
 
@@ -72,16 +72,18 @@ async fn a_missing_container_is_made_and_nothing_is_left_in_it() {
     assert_eq!(names(&SWIFT, container).await, [""; 0]);
 }
 
+/// Whether an upload that stands still may be the blob at a location.
+fn may_be_at(upload: &StaleUpload, location: &str) -> bool {
+    upload.location_prefix.as_ref().is_some_and(|prefix| location.starts_with(prefix))
+}
+
 #[tokio::test]
 async fn a_deleted_blob_leaves_none_of_its_segments() {
     let store = open_alone(&SWIFT, "deleted");
     let content = bytes(2, 5 * SEGMENT + 1);
     let location = put(&store, &content).await;
     let found = stale(&store, SystemTime::now() + MINUTE).await;
-    assert_eq!(
-        found.iter().map(|one| one.location.as_ref()).collect::<Vec<_>>(),
-        [Some(&location)]
-    );
+    assert!(found.len() == 1 && may_be_at(&found[0], &location), "{found:?}");
     let there = names(&SWIFT, "deleted").await;
     assert_eq!(there.len(), 6, "the blob and its segments alone: {there:?}");
     assert_eq!(store.stat(&digest(&content), &location).await.unwrap(), content.len() as u64);
@@ -178,7 +180,7 @@ async fn a_complete_blob_is_not_an_unfinished_upload_whatever_a_crash_left() {
     // Finding it heals it.
     let later = SystemTime::now() + MINUTE;
     let found = stale(&store, later).await;
-    assert!(found.iter().all(|one| one.location.as_ref() == Some(&location)), "{found:?}");
+    assert!(found.iter().all(|one| may_be_at(one, &location)), "{found:?}");
     assert!(!names(&SWIFT, "crashed").await.contains(mark));
     // Ending it is the end of nothing, and completing it again neither.
     store.abort_upload(&handle).await.unwrap();
