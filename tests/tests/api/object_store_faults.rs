@@ -8,7 +8,7 @@ use berth_test_stores::proxy::Kind;
 use berth_test_stores::{Azurite, Fault, FaultProxy, Gcs, Oss};
 use berth_tests::content::{Blob, Random};
 use berth_tests::wait;
-use berth_tests::wire::{self, get};
+use berth_tests::wire::{self, get, patch, put};
 use tempfile::TempDir;
 
 use crate::api::Api;
@@ -124,6 +124,24 @@ fn wrong_bytes_are_never_a_complete_answer() -> Result<()> {
             body < 1 << 20,
             "{driver}: {body} bytes of a damaged blob were sent as if they were good"
         );
+        api.expect_blob("app", &blob)?;
+    }
+    Ok(())
+}
+
+/// Too few bytes for a part go back and forth between two requests.
+#[test]
+fn no_blob_is_made_of_a_rest_that_comes_back_wrong() -> Result<()> {
+    for Way { driver, api, proxy, _server } in each()? {
+        let blob = Blob::random(1, 100_000);
+        let (first, last) = blob.bytes.split_at(70_000);
+        let session = api.begin("app")?;
+        let next = api.send(&patch(session).body(first))?.expect(202)?.location()?;
+        proxy.next_of(Kind::Get, Fault::Flip(50_000), 1);
+        let finish = put(next).with_query(&format!("digest={}", blob.digest)).body(last);
+        api.send(&finish)?.expect(503).context(driver)?;
+        assert_eq!(proxy.pending(), 0, "{driver}: the rest was read");
+        api.send(&finish)?.expect(201).context(driver)?;
         api.expect_blob("app", &blob)?;
     }
     Ok(())
