@@ -1,21 +1,23 @@
 //! TLS for servers of our own.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fs, io};
 
 use anyhow::Result;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned,
+};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, rustls};
 
-use crate::folder;
+use crate::{folder, http};
 
 /// A certificate for 127.0.0.1 that signs itself: it is the authority to trust as well.
 #[derive(Debug)]
@@ -48,6 +50,19 @@ impl Certificate {
     /// The file of the key, in PEM.
     pub fn key(&self) -> PathBuf {
         self.folder.path().join("key.pem")
+    }
+
+    /// A connection to a server that has this certificate.
+    pub(crate) fn connect(&self, server: SocketAddr) -> Result<impl io::Read + io::Write + use<>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.chain.clone())?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connection = ClientConnection::new(Arc::new(config), server.ip().into())?;
+        Ok(StreamOwned::new(connection, http::connect(server)?))
     }
 
     pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, rustls::Error> {

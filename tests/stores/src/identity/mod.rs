@@ -2,6 +2,7 @@
 //! store takes, and only to who asks as the cloud's documentation says.
 
 mod aws;
+mod azure;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 
 pub use self::aws::{AwsIdentity, AwsKey};
+pub use self::azure::AzureIdentity;
 
 /// So long from now, in RFC 3339.
 fn in_so_long(lifetime: Duration) -> String {

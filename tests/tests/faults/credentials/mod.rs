@@ -1,6 +1,7 @@
 //! Each way in which a machine or a pod comes by the credentials of its object store: the real binary, with no
 //! environment but what that way has.
 
+mod azure;
 mod s3;
 
 use std::path::Path;
