@@ -1,6 +1,7 @@
 //! Services of clouds that tell a machine or a pod its temporary credentials, in this process: they give out what a
 //! store takes, and only to who asks as the cloud's documentation says.
 
+mod aliyun;
 mod aws;
 mod azure;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use http::request::Parts;
 use jiff::Timestamp;
 
+pub use self::aliyun::AliyunIdentity;
 pub use self::aws::{AwsIdentity, AwsKey};
 pub use self::azure::AzureIdentity;
 

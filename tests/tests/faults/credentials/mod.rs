@@ -2,6 +2,8 @@
 //! environment but what that way has.
 
 mod azure;
+mod gcs;
+mod oss;
 mod s3;
 
 use std::path::Path;
