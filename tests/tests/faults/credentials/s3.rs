@@ -176,6 +176,21 @@ fn s3_takes_its_key_from_the_container() -> Result<()> {
 
 #[test]
 #[ignore = "run by cargo xtask faults"]
+fn s3_does_not_ask_the_proxy_of_the_store_for_its_key() -> Result<()> {
+    let cloud = Cloud::that_takes_tokens(HOUR)?;
+    // A proxy of the whole environment would give the key, as the test before shows.
+    let output = run(&cloud.with(&[
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", cloud.identity.container_path()),
+        ("REGISTRY_STORAGE_S3_PROXY", &cloud.identity.endpoint()),
+    ]))?;
+    // What is at the container's address here, if anything is, has no key.
+    fails(&output, &["storage.s3", "169.254.170.2"])?;
+    ensure!(cloud.identity.given() == 0, "the proxy was asked");
+    Ok(())
+}
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
 fn s3_takes_its_key_from_irsa() -> Result<()> {
     for cloud in Cloud::each()? {
         let folder = tempfile::tempdir()?;
