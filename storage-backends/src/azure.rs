@@ -67,17 +67,44 @@ fn with_credentials(settings: &Azure) -> Result<MicrosoftAzureBuilder, OpenError
             MicrosoftAzureBuilder::new().with_sas_authorization(pairs)
         }
         Kind::ClientSecret => {
-            MicrosoftAzureBuilder::new().with_client_secret(secret(&credentials.secret))
+            let builder = MicrosoftAzureBuilder::new().with_credential_type("client_secret");
+            builder.with_client_secret(secret(&credentials.secret))
         }
-        Kind::WorkloadIdentity | Kind::DefaultCredentials => MicrosoftAzureBuilder::from_env(),
-        // Without anything else the client asks the machine's metadata service.
-        Kind::ManagedIdentity => MicrosoftAzureBuilder::new(),
+        Kind::WorkloadIdentity => {
+            MicrosoftAzureBuilder::from_env().with_credential_type("workload_identity")
+        }
+        Kind::DefaultCredentials => MicrosoftAzureBuilder::from_env(),
+        Kind::ManagedIdentity => {
+            MicrosoftAzureBuilder::new().with_credential_type("managed_identity")
+        }
     };
-    if let Some(id) = &credentials.clientid {
+    let (mut client, mut tenant) = (credentials.clientid.clone(), credentials.tenantid.clone());
+    if kind == Kind::ClientSecret {
+        client = client.or_else(|| variable("AZURE_CLIENT_ID"));
+        tenant = tenant.or_else(|| variable("AZURE_TENANT_ID"));
+    }
+    if let Some(id) = client {
         builder = builder.with_client_id(id);
     }
-    if let Some(tenant) = &credentials.tenantid {
+    if let Some(tenant) = tenant {
         builder = builder.with_tenant_id(tenant);
     }
-    Ok(builder)
+    Ok(with_services(builder))
+}
+
+/// Where tokens are asked for, if it is not where they usually are.
+fn with_services(mut builder: MicrosoftAzureBuilder) -> MicrosoftAzureBuilder {
+    // Kubernetes has a slash at the end, after which the client adds another.
+    if let Some(host) = variable("AZURE_AUTHORITY_HOST") {
+        builder = builder.with_authority_host(host.trim_end_matches('/'));
+    }
+    // Apps, which are no machines, are told where their identity is.
+    if let Some(endpoint) = variable("IDENTITY_ENDPOINT") {
+        builder = builder.with_msi_endpoint(endpoint);
+    }
+    builder
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

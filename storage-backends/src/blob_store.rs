@@ -76,8 +76,9 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Option<String>, StoreError>;
 
     /// Tries out, in a place of its own, all that is needed of a store that is not ours, and tells in
-    /// words what it found. Takes a while; [`check`](Self::check) is for every day.
-    async fn probe(&self) -> Result<Vec<String>, StoreError>;
+    /// words what it found. Readers are sent to the store or not: then it need not be able to. Takes a
+    /// while; [`check`](Self::check) is for every day.
+    async fn probe(&self, redirects: bool) -> Result<Vec<String>, StoreError>;
 
     /// Proves that the store can be written and read now, in a place of its own.
     async fn check(&self) -> Result<(), StoreError>;

@@ -16,6 +16,11 @@ const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Where machines and pods ask for credentials: Amazon's, which Azure and Google have too, those of
+/// its containers and pods, and Aliyun's. No proxy leads there.
+const METADATA_SERVICES: &str = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,\
+    fd00:ec2::23,metadata.google.internal,100.100.100.200";
+
 /// How long a request is tried again. Clients give up on us when it is long, and try again
 /// themselves when it is short.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -54,7 +59,7 @@ pub(crate) fn client_options(
         }
     }
     if let Some(proxy) = common.proxy {
-        options = options.with_proxy_url(proxy.expose());
+        options = options.with_proxy_url(proxy.expose()).with_proxy_excludes(METADATA_SERVICES);
     }
     Ok(options)
 }

@@ -47,7 +47,8 @@ pub(crate) async fn check(config: &Config, stores: &Stores) -> Result<()> {
 
 /// Tries out all that the storage must do, and tells what it found.
 pub(crate) async fn probe(config: &Config, stores: &Stores) -> Result<Vec<String>> {
-    stores.blobs.probe().await.map_err(|error| unusable(config, error))
+    let redirects = !config.storage.redirect.disable;
+    stores.blobs.probe(redirects).await.map_err(|error| unusable(config, error))
 }
 
 /// The error, with what to look at.

@@ -17,8 +17,8 @@ pub struct Gcs {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-berth-default" = "must be set"))]
     pub bucket: Option<String>,
-    /// The JSON file of a service account's key or of a workload identity. Without it and `credentials` those of the
-    /// environment are used: `GOOGLE_APPLICATION_CREDENTIALS`, or the metadata server.
+    /// The JSON file of a service account's key. Without it and `credentials` those of the environment are used:
+    /// `GOOGLE_APPLICATION_CREDENTIALS`, or the metadata server. The type `external_account` is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-berth-type" = "path", "x-berth-default" = "application default credentials"))]
     pub keyfile: Option<PathBuf>,

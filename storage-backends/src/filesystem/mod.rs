@@ -157,7 +157,7 @@ impl BlobStore for FilesystemStore {
         Ok(None)
     }
 
-    async fn probe(&self) -> Result<Vec<String>, StoreError> {
+    async fn probe(&self, _redirects: bool) -> Result<Vec<String>, StoreError> {
         self.check().await?;
         Ok(Vec::new())
     }

@@ -17,15 +17,18 @@ const FILLER: u8 = b'b';
 /// What the probe writes else.
 const CONTENT: &[u8] = b"0123456789";
 
+/// What it tells when nobody is sent to the store.
+const NOT_SENT: &str = "readers are not sent to the store; bytes pass through berth";
+
 /// Tries in a folder of its own what the driver needs of the store, and tells what it found. What
-/// it wrote is deleted again.
+/// it wrote is deleted again. Readers, if they are sent to the store, connect to it like this.
 ///
 /// # Errors
 /// What the driver cannot do without.
 pub(super) async fn probe(
     objects: &dyn Objects,
     cut: Parts,
-    client: &ClientOptions,
+    readers: Option<&ClientOptions>,
 ) -> Result<Vec<String>, StoreError> {
     let key = keys::check();
     let found = [
@@ -35,7 +38,7 @@ pub(super) async fn probe(
         order(objects, &key).await?,
         parts(objects, &format!("{key}.parts"), cut).await?,
         unfinished(objects, &format!("{key}.left")).await?,
-        addresses(objects, &key, client).await?,
+        addresses(objects, &key, readers).await?,
         deletion(objects, &key).await?,
     ];
     Ok(found.into_iter().collect())
@@ -144,8 +147,9 @@ async fn unfinished(objects: &dyn Objects, key: &str) -> Result<String, StoreErr
 async fn addresses(
     objects: &dyn Objects,
     key: &str,
-    client: &ClientOptions,
+    readers: Option<&ClientOptions>,
 ) -> Result<String, StoreError> {
+    let Some(client) = readers else { return Ok(NOT_SENT.to_owned()) };
     Ok(match objects.presign(key, Duration::from_secs(60)).await {
         Ok(Some(address)) => match visit(&address, client).await {
             Ok(content) if content == CONTENT => "readers can be sent to the store".to_owned(),
@@ -156,7 +160,7 @@ async fn addresses(
                 "readers are sent to addresses that cannot be read from here: if they cannot read them either, set storage.redirect.disable ({error})"
             ),
         },
-        Ok(None) => "readers are not sent to the store; bytes pass through berth".to_owned(),
+        Ok(None) => NOT_SENT.to_owned(),
         Err(error) => {
             let reason = "readers cannot be sent to the store: set storage.redirect.disable";
             return Err(wrong(format!("{reason} ({error})")));

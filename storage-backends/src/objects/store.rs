@@ -201,8 +201,9 @@ impl BlobStore for ObjectBlobStore {
         Ok(self.objects.presign(location.key, valid).await?)
     }
 
-    async fn probe(&self) -> Result<Vec<String>, StoreError> {
-        probe(&*self.objects, self.cut, &self.client).await
+    async fn probe(&self, redirects: bool) -> Result<Vec<String>, StoreError> {
+        let readers = redirects.then_some(&self.client);
+        probe(&*self.objects, self.cut, readers).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -18,16 +18,13 @@ use crate::{BlobStore, OpenError, remote};
 const SMALLEST_PART: usize = 100 << 10;
 const PARTS: usize = 10_000;
 
-/// Where a machine of Aliyun asks for the credentials of its RAM role. No proxy leads there.
-const METADATA_SERVICE: &str = "100.100.100.200";
-
 /// Opens the bucket.
 ///
 /// # Errors
 /// When the settings cannot be used as they are.
 pub(crate) fn open(settings: &Oss, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
     let wrong = |error: &dyn std::fmt::Display| OpenError::settings("storage.oss", error);
-    let client = remote::client_options(&common, None)?.with_proxy_excludes(METADATA_SERVICE);
+    let client = remote::client_options(&common, None)?;
     let bucket = Bucket::of(settings).map_err(|error| wrong(&error))?;
     let url = bucket.url();
     let signature =

@@ -10,7 +10,8 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector,
 };
 use reqsign_aliyun_oss::{
-    Credential, DefaultCredentialProvider, RequestSigner, SigningVersion, StaticCredentialProvider,
+    AssumeRoleWithOidcCredentialProvider, Credential, DefaultCredentialProvider, RequestSigner,
+    SigningVersion, StaticCredentialProvider,
 };
 use reqsign_core::{Context, ErrorKind, FileRead, HttpSend, OsEnv, Signer};
 
@@ -87,8 +88,13 @@ impl Signature {
                 };
                 Signer::new(context, provider, request)
             }
-            // The environment, Aliyun's files, a pod's identity, the machine's RAM role.
-            _ => Signer::new(context, DefaultCredentialProvider::new(), request),
+            // A pod's identity, the environment, Aliyun's files, the machine's RAM role. By itself
+            // the chain would ask the machine before the pod, whose machine has a role too.
+            _ => {
+                let pod = AssumeRoleWithOidcCredentialProvider::new();
+                let provider = DefaultCredentialProvider::new().push_front(pod);
+                Signer::new(context, provider, request)
+            }
         };
         Ok(Self { signer })
     }

@@ -8,6 +8,9 @@ use object_store::aws::AwsCredential;
 
 use crate::OpenError;
 
+/// The profile that is meant when none is named.
+const DEFAULT: &str = "default";
+
 /// A profile of a shared credentials file, as the AWS tools keep it. Read anew for each request,
 /// so that whoever rotates the keys has to tell nobody.
 #[derive(Debug)]
@@ -16,23 +19,35 @@ pub(super) struct Profile {
     name: String,
 }
 
-/// The profile that the settings or the environment name; none when they name none.
+/// The profile that the settings or the environment name; else the usual one of the usual file, if
+/// it is there and the environment has no key of its own; else none.
 pub(super) fn find(settings: &S3) -> Result<Option<Profile>, OpenError> {
-    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let name = settings.profile.clone().or_else(|| variable("AWS_PROFILE"));
     let path = settings.credentialsconfigpath.clone();
     let path = path.or_else(|| variable("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from));
+    let usual = variable("HOME").map(|home| PathBuf::from(home).join(".aws/credentials"));
     if name.is_none() && path.is_none() {
-        return Ok(None);
+        let profile = usual.map(|path| Profile { path, name: DEFAULT.to_owned() });
+        return Ok(profile.filter(|profile| !is_in_environment() && profile.read().is_ok()));
     }
-    let home = || Some(PathBuf::from(variable("HOME")?).join(".aws/credentials"));
-    let Some(path) = path.or_else(home) else {
+    let Some(path) = path.or(usual) else {
         let reason = "there is no home directory: set storage.s3.credentialsconfigpath";
         return Err(OpenError::settings("storage.s3.profile", reason));
     };
-    let profile = Profile { path, name: name.unwrap_or_else(|| "default".to_owned()) };
+    let profile = Profile { path, name: name.unwrap_or_else(|| DEFAULT.to_owned()) };
     profile.read().map_err(|reason| OpenError::settings("storage.s3.profile", reason))?;
     Ok(Some(profile))
+}
+
+/// Whether the environment has a key, or names a role whose key a pod gets.
+fn is_in_environment() -> bool {
+    ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"]
+        .into_iter()
+        .any(|name| variable(name).is_some())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl Profile {

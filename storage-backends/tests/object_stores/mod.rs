@@ -171,7 +171,7 @@ async fn objects_are_encrypted_and_classed_as_the_settings_say() {
 async fn a_probe_tells_what_it_found() {
     for open in [open_versity, open_moto, open_azurite, open_oss, open_swift] {
         let store = open().store;
-        let found = store.probe().await.unwrap();
+        let found = store.probe(true).await.unwrap();
         println!("{found:#?}");
         for words in [
             "read whole and in part",

@@ -116,7 +116,7 @@ pub async fn a_store_that_works_passes_its_check(store: Arc<dyn BlobStore>) {
     first.unwrap();
     second.unwrap();
     // The probe cleans up behind itself.
-    store.probe().await.unwrap();
+    store.probe(true).await.unwrap();
     let later = SystemTime::now() + Duration::from_secs(60);
     assert!(stale(&store, later).await.iter().all(|one| one.location_prefix.is_some()));
 }

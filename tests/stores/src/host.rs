@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::program::loopback;
+use crate::tls::{Certificate, TlsListener};
 
 /// A server that ends, with all its connections, with its value.
 #[derive(Debug)]
@@ -56,6 +57,19 @@ impl Host {
     {
         Self::start(|listener| async move {
             // It ends with the thread only.
+            let _ = axum::serve(listener, Router::new().fallback(answer)).await;
+        })
+    }
+
+    /// The same over TLS.
+    pub(crate) fn serve_tls<A, F>(certificate: &Certificate, answer: A) -> Result<Self>
+    where
+        A: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let acceptor = certificate.acceptor()?;
+        Self::start(|listener| async move {
+            let listener = TlsListener { listener, acceptor };
             let _ = axum::serve(listener, Router::new().fallback(answer)).await;
         })
     }

@@ -1,6 +1,6 @@
 //! One plain request at a time, for what a server needs before it can be used.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -39,8 +39,24 @@ pub(crate) fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&server, TIMEOUT)?;
+    send_over(connect(server)?, server, method, path, headers, body)
+}
+
+pub(crate) fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&server, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
+/// Sends a request over a connection to the server, which may be an encrypted one.
+pub(crate) fn send_over(
+    mut stream: impl io::Read + io::Write,
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer> {
     let mut request = format!("{method} {path} HTTP/1.0\r\nhost: {server}\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
@@ -50,9 +66,14 @@ pub(crate) fn send(
     stream.write_all(body)?;
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
-        Err(error) if error.kind() != io::ErrorKind::ConnectionReset => Err(error.into()),
+        Err(error) if !is_end(error.kind()) => Err(error.into()),
         _ => parse(&answer),
     }
+}
+
+/// Whether a connection ended, if without a word.
+fn is_end(kind: io::ErrorKind) -> bool {
+    [io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof].contains(&kind)
 }
 
 fn parse(answer: &[u8]) -> Result<Answer> {

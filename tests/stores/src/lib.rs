@@ -9,6 +9,8 @@
 //! | [`Gcs`] | Google Cloud Storage, XML API | ours, in this process |
 //! | [`Oss`] | Alibaba Cloud OSS | ours, in this process |
 //!
+//! [`identity`] has the services that hand out temporary credentials for them.
+//!
 //! A server starts on a free loopback port with its data in a temporary folder, answers when `start` returns, holds
 //! one bucket, and ends with its value, or at the latest with the process that started it. [`install`] puts the
 //! programs into the cache of the development tools, which `cargo xtask setup` does.
@@ -19,6 +21,7 @@ mod folder;
 mod gcs;
 mod host;
 mod http;
+pub mod identity;
 pub mod install;
 mod moto;
 mod oss;
@@ -26,6 +29,7 @@ mod program;
 pub mod proxy;
 mod s3;
 mod swift;
+mod tls;
 mod versity;
 mod xml;
 
@@ -36,4 +40,5 @@ pub use oss::Oss;
 pub use proxy::{Fault, FaultProxy};
 pub use s3::S3Access;
 pub use swift::{Swift, SwiftUser};
+pub use tls::Certificate;
 pub use versity::VersityGateway;

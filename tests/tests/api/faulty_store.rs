@@ -160,8 +160,8 @@ impl BlobStore for FaultyStore {
         self.inner.presign(digest, location, valid).await
     }
 
-    async fn probe(&self) -> Result<Vec<String>, StoreError> {
-        self.inner.probe().await
+    async fn probe(&self, redirects: bool) -> Result<Vec<String>, StoreError> {
+        self.inner.probe(redirects).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

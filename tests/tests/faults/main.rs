@@ -5,6 +5,7 @@
 //! `cargo xtask faults` asks for them by name.
 
 mod client;
+mod credentials;
 mod crowd;
 mod database;
 mod disk;

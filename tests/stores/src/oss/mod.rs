@@ -1,8 +1,8 @@
 //! Alibaba Cloud OSS, in this process.
 //!
 //! Calls are those of [`xml`](crate::xml), by path (`/BUCKET/OBJECT`) or by host (`BUCKET.HOST`). The signature of
-//! every request is checked, of version 1 or 4, in the header or in the URL, and so is the clock. Not there: security
-//! tokens of STS, version 2.
+//! every request is checked, of version 1 or 4, in the header or in the URL, and so is the clock. The
+//! key may be a temporary one, whose token every request must have. Not there: version 2.
 
 mod signature;
 
@@ -40,7 +40,21 @@ impl Oss {
     ///
     /// No port is free.
     pub fn start() -> Result<Self> {
+        Self::start_for("")
+    }
+
+    /// Starts a server whose one key is temporary.
+    ///
+    /// # Errors
+    ///
+    /// No port is free.
+    pub fn start_for_temporary_key() -> Result<Self> {
+        Self::start_for("berth-security-token")
+    }
+
+    fn start_for(token: &str) -> Result<Self> {
         let key = Key {
+            token: token.to_owned(),
             id: "berth-access-key".to_owned(),
             secret: "berth-secret-key".to_owned(),
             region: "cn-hangzhou".to_owned(),
@@ -77,6 +91,11 @@ impl Oss {
     /// Its secret.
     pub fn secret_key(&self) -> &str {
         &self.state.key.secret
+    }
+
+    /// What goes with each request that it signs; empty unless it is a temporary one.
+    pub fn security_token(&self) -> &str {
+        &self.state.key.token
     }
 
     /// How many multipart uploads have not ended.

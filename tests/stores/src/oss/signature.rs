@@ -61,6 +61,8 @@ pub(super) struct Key {
     pub(super) id: String,
     pub(super) secret: String,
     pub(super) region: String,
+    /// Of a temporary key; else empty.
+    pub(super) token: String,
 }
 
 /// A request, and `/BUCKET/KEY` of what it is for, decoded.
@@ -73,6 +75,17 @@ pub(super) struct Signed<'a> {
 impl Signed<'_> {
     /// Checks the signature that a request has, and its time.
     pub(super) fn check(&self, key: &Key, now: SystemTime) -> Result<(), Refusal> {
+        self.check_signature(key, now)?;
+        let header = self.header("x-oss-security-token");
+        let shown = ["x-oss-security-token", "security-token"].into_iter();
+        let mut shown = shown.filter_map(|name| self.query.get(name)).chain([header.as_str()]);
+        if key.token.is_empty() || shown.any(|token| token == key.token) {
+            return Ok(());
+        }
+        Err(denied("InvalidSecurityToken", "The security token you provided is invalid."))
+    }
+
+    fn check_signature(&self, key: &Key, now: SystemTime) -> Result<(), Refusal> {
         let authorization = self.header("authorization");
         if let Some(credential) = authorization.strip_prefix("OSS ") {
             return self.check_header_v1(key, credential, now);
@@ -264,7 +277,12 @@ mod tests {
     use super::*;
 
     fn key(id: &str, secret: &str) -> Key {
-        Key { id: id.into(), secret: secret.into(), region: "cn-hangzhou".into() }
+        Key {
+            id: id.into(),
+            secret: secret.into(),
+            region: "cn-hangzhou".into(),
+            token: String::new(),
+        }
     }
 
     fn check(

@@ -225,6 +225,7 @@ async fn pass(
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
         copies: seen::copies(request.headers()),
+        session_token: seen::session_token(request.headers()),
     };
     let lists = seen.kind() == Kind::List;
     let (delay, fault) = state.admit(seen);

@@ -13,11 +13,18 @@ pub struct Seen {
     pub query: String,
     /// Whether the store is asked to take the bytes from an object that it has.
     pub copies: bool,
+    /// The token of a temporary key of S3's, which goes with each request that the key signs.
+    pub session_token: Option<String>,
 }
 
 /// What names the object to copy, in S3, Azure, Cloud Storage and Swift.
 const COPY_SOURCES: [&str; 4] =
     ["x-amz-copy-source", "x-ms-copy-source", "x-goog-copy-source", "x-copy-from"];
+
+pub(super) fn session_token(headers: &HeaderMap) -> Option<String> {
+    let token = headers.get("x-amz-security-token")?;
+    token.to_str().ok().map(str::to_owned)
+}
 
 /// Whether a request with these headers is about bytes that the store has already.
 pub(super) fn copies(headers: &HeaderMap) -> bool {
@@ -100,7 +107,7 @@ mod tests {
 
     fn kind(method: &str, query: &str) -> Kind {
         let (path, query) = ("/b/k".into(), query.into());
-        Seen { method: method.into(), path, query, copies: false }.kind()
+        Seen { method: method.into(), path, query, copies: false, session_token: None }.kind()
     }
 
     #[test]
