@@ -80,8 +80,8 @@ fn with_credentials(settings: &Azure) -> Result<MicrosoftAzureBuilder, OpenError
     };
     let (mut client, mut tenant) = (credentials.clientid.clone(), credentials.tenantid.clone());
     if kind == Kind::ClientSecret {
-        client = client.or_else(|| variable("AZURE_CLIENT_ID"));
-        tenant = tenant.or_else(|| variable("AZURE_TENANT_ID"));
+        client = client.or_else(|| remote::variable("AZURE_CLIENT_ID"));
+        tenant = tenant.or_else(|| remote::variable("AZURE_TENANT_ID"));
     }
     if let Some(id) = client {
         builder = builder.with_client_id(id);
@@ -95,16 +95,12 @@ fn with_credentials(settings: &Azure) -> Result<MicrosoftAzureBuilder, OpenError
 /// Where tokens are asked for, if it is not where they usually are.
 fn with_services(mut builder: MicrosoftAzureBuilder) -> MicrosoftAzureBuilder {
     // Kubernetes has a slash at the end, after which the client adds another.
-    if let Some(host) = variable("AZURE_AUTHORITY_HOST") {
+    if let Some(host) = remote::variable("AZURE_AUTHORITY_HOST") {
         builder = builder.with_authority_host(host.trim_end_matches('/'));
     }
     // Apps, which are no machines, are told where their identity is.
-    if let Some(endpoint) = variable("IDENTITY_ENDPOINT") {
+    if let Some(endpoint) = remote::variable("IDENTITY_ENDPOINT") {
         builder = builder.with_msi_endpoint(endpoint);
     }
     builder
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

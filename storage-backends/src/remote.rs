@@ -92,6 +92,11 @@ fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.bytes()).unwrap_or(usize::MAX)
 }
 
+/// A variable of the environment; an empty one is none.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// The folder that everything is in, without slashes at its ends.
 pub(crate) fn root(directory: Option<&str>) -> String {
     directory.unwrap_or_default().trim_matches('/').to_owned()

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use thiserror::Error;
 
-use crate::StoreError;
+use crate::{StoreError, remote};
 
 /// What drivers need of an object store. Each call is tried again by the client beneath, as far
 /// as its settings go, before it fails.
@@ -86,6 +86,14 @@ pub(crate) struct Unfinished {
     pub(crate) key: String,
     pub(crate) id: String,
     pub(crate) begun: SystemTime,
+}
+
+impl Unfinished {
+    /// The same with its key below the folder that everything is in; `None` when it is not there.
+    pub(crate) fn without_root(self, root: &str) -> Option<Self> {
+        let key = remote::without_root(root, &self.key)?.to_owned();
+        Some(Self { key, ..self })
+    }
 }
 
 /// Why the object store could not do it.

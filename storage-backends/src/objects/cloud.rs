@@ -145,11 +145,7 @@ impl<S: ObjectStore + MultipartStore + Signer> Objects for CloudObjects<S> {
     async fn unfinished(&self, folder: &str) -> Result<Vec<Unfinished>, ObjectError> {
         let Some(list) = &self.unfinished else { return Ok(Vec::new()) };
         let found = list.list(&self.whole_key(folder)).await?;
-        let inside = |one: Unfinished| {
-            let key = remote::without_root(&self.root, &one.key)?.to_owned();
-            Some(Unfinished { key, ..one })
-        };
-        Ok(found.into_iter().filter_map(inside).collect())
+        Ok(found.into_iter().filter_map(|one| one.without_root(&self.root)).collect())
     }
 
     async fn presign(&self, key: &str, valid: Duration) -> Result<Option<String>, ObjectError> {

@@ -6,7 +6,7 @@ use berth_config::S3;
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 
-use crate::OpenError;
+use crate::{OpenError, remote};
 
 /// The profile that is meant when none is named.
 const DEFAULT: &str = "default";
@@ -22,10 +22,10 @@ pub(super) struct Profile {
 /// The profile that the settings or the environment name; else the usual one of the usual file, if
 /// it is there and the environment has no key of its own; else none.
 pub(super) fn find(settings: &S3) -> Result<Option<Profile>, OpenError> {
-    let name = settings.profile.clone().or_else(|| variable("AWS_PROFILE"));
+    let name = settings.profile.clone().or_else(|| remote::variable("AWS_PROFILE"));
     let path = settings.credentialsconfigpath.clone();
-    let path = path.or_else(|| variable("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from));
-    let usual = variable("HOME").map(|home| PathBuf::from(home).join(".aws/credentials"));
+    let path = path.or_else(|| remote::variable("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from));
+    let usual = remote::variable("HOME").map(|home| PathBuf::from(home).join(".aws/credentials"));
     if name.is_none() && path.is_none() {
         let profile = usual.map(|path| Profile { path, name: DEFAULT.to_owned() });
         return Ok(profile.filter(|profile| !is_in_environment() && profile.read().is_ok()));
@@ -43,11 +43,7 @@ pub(super) fn find(settings: &S3) -> Result<Option<Profile>, OpenError> {
 fn is_in_environment() -> bool {
     ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"]
         .into_iter()
-        .any(|name| variable(name).is_some())
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+        .any(|name| remote::variable(name).is_some())
 }
 
 impl Profile {
