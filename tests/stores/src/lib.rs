@@ -1,4 +1,4 @@
-//! Real object-store servers for the tests, one struct each, and a proxy that misbehaves in front of them.
+//! Real servers for the tests, one struct each, and proxies that misbehave in front of them.
 //!
 //! | struct | protocol | server |
 //! |---|---|---|
@@ -8,14 +8,22 @@
 //! | [`Swift`] | OpenStack Swift, Keystone v3 | Swift itself, behind a Keystone of ours |
 //! | [`Gcs`] | Google Cloud Storage, XML API | ours, in this process |
 //! | [`Oss`] | Alibaba Cloud OSS | ours, in this process |
+//! | [`Postgres`] | PostgreSQL | Debian's, with a standby where one is wanted |
+//! | [`PgBouncer`] | PostgreSQL | Debian's, a pooler in transaction mode before the other |
+//!
+//! Between them and their clients stand [`FaultProxy`], which knows HTTP, [`TcpProxy`], which knows nothing, and
+//! [`Balancer`], which has several replicas behind it.
 //!
 //! [`identity`] has the services that hand out temporary credentials for them.
 //!
 //! A server starts on a free loopback port with its data in a temporary folder, answers when `start` returns, holds
-//! one bucket, and ends with its value, or at the latest with the process that started it. [`install`] puts the
-//! programs into the cache of the development tools, which `cargo xtask setup` does.
+//! one bucket or as many databases as are asked for, and ends with its value, or at the latest with the process that
+//! started it. [`install`] puts the programs that Debian need not have into the cache of the development tools;
+//! `cargo xtask setup` brings both.
 
+mod account;
 mod azurite;
+mod balancer;
 mod cache;
 mod folder;
 mod gcs;
@@ -25,20 +33,28 @@ pub mod identity;
 pub mod install;
 mod moto;
 mod oss;
+mod pgbouncer;
+mod postgres;
 mod program;
 pub mod proxy;
 mod s3;
 mod swift;
+mod tcp_proxy;
 mod tls;
 mod versity;
+mod wait;
 mod xml;
 
 pub use azurite::Azurite;
+pub use balancer::Balancer;
 pub use gcs::Gcs;
 pub use moto::Moto;
 pub use oss::Oss;
+pub use pgbouncer::PgBouncer;
+pub use postgres::{Postgres, PostgresOptions};
 pub use proxy::{Fault, FaultProxy};
 pub use s3::S3Access;
 pub use swift::{Swift, SwiftUser};
+pub use tcp_proxy::TcpProxy;
 pub use tls::Certificate;
 pub use versity::VersityGateway;

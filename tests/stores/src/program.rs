@@ -10,6 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::account;
 
 /// How long a server may take until it answers; the slowest takes 3 s on an idle machine.
 const START: Duration = Duration::from_secs(60);
@@ -32,11 +35,29 @@ impl Program {
         log: PathBuf,
         configure: impl FnOnce(&mut Command),
     ) -> Result<Self> {
-        let program = program.as_ref();
+        Self::start_by(Command::new("setpriv"), "KILL", program.as_ref(), log, configure)
+    }
+
+    /// Starts a `program` that refuses to run as root. If this process is killed it ends at once, and in order: what
+    /// it has taken of the machine beyond its memory is given back.
+    pub(crate) fn start_unprivileged(
+        program: impl AsRef<Path>,
+        log: PathBuf,
+        configure: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
+        Self::start_by(account::setpriv(), "QUIT", program.as_ref(), log, configure)
+    }
+
+    fn start_by(
+        mut command: Command,
+        at_our_death: &str,
+        program: &Path,
+        log: PathBuf,
+        configure: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
         let output = File::create(&log)?;
         // A killed test runs no destructor: the kernel then ends the server.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+        command.args(["--pdeathsig", at_our_death, "--"]).arg(program);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         configure(&mut command);
         let child = spawn(command)
@@ -70,6 +91,18 @@ impl Program {
     /// The number of the process.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Ends the process by a signal, and returns once it is gone.
+    pub(crate) fn end(mut self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), signal)?;
+        self.child.wait()?;
+        Ok(())
     }
 
     fn last_words(&self) -> String {

@@ -7,23 +7,38 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use berth_test_stores::VersityGateway;
+use berth_test_stores::{Postgres, VersityGateway};
 
-const NAME: &str = "a_server_ends_with_a_process_that_is_killed";
 const VICTIM: &str = "BERTH_STORES_VICTIM";
 const ADDRESS: &str = "the server is at http://";
 
 #[test]
 fn a_server_ends_with_a_process_that_is_killed() {
-    if env::var_os(VICTIM).is_some() {
+    ends_with_its_process("a_server_ends_with_a_process_that_is_killed", || {
         let server = VersityGateway::start().unwrap();
-        println!("\nthe server is at {}", server.access().endpoint);
+        (server.access().endpoint.clone(), server)
+    });
+}
+
+#[test]
+fn so_does_one_that_does_not_run_as_root() {
+    ends_with_its_process("so_does_one_that_does_not_run_as_root", || {
+        let server = Postgres::options().fsync(false).start().unwrap();
+        (format!("http://127.0.0.1:{}", server.port()), server)
+    });
+}
+
+/// Runs the test of this name in a process of its own, where it starts the server, and kills that.
+fn ends_with_its_process<S>(name: &str, start: fn() -> (String, S)) {
+    if env::var_os(VICTIM).is_some() {
+        let (address, _server) = start();
+        println!("\nthe server is at {address}");
         loop {
             thread::park();
         }
     }
     let mut victim = Command::new(env::current_exe().unwrap())
-        .args([NAME, "--exact", "--nocapture"])
+        .args([name, "--exact", "--nocapture"])
         .env(VICTIM, "1")
         .stdout(Stdio::piped())
         .spawn()
