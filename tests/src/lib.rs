@@ -4,10 +4,14 @@
 //! Everything here talks to a registry from outside, as its users do, so the same tests run against Berth and
 //! against Debian's `docker-registry` ([`Target`]).
 
+pub mod conformance;
 pub mod content;
+pub mod disk;
 pub mod fixtures;
 pub mod home;
+pub mod load;
 pub mod process;
+pub mod refusal;
 pub mod registry;
 pub mod server;
 pub mod stores;

@@ -13,21 +13,17 @@ pub(crate) fn parts() -> Vec<Part> {
         Part {
             name: "conformance",
             what: "the OCI's current suite with every switch on, on every storage",
-            run: |context| suite(context, "oci-conformance-current", "current::"),
+            run: |context| suite(context, "oci-conformance-current", "the_current_suite"),
         },
         Part {
             name: "release 1.1.1",
             what: "the suite of that release, on every storage",
-            run: |context| {
-                suite(context, "oci-conformance-v1.1.1", "released::the_suite_of_release_1_1_1")
-            },
+            run: |context| suite(context, "oci-conformance-v1.1.1", "the_suite_of_release_1_1_1"),
         },
         Part {
             name: "release 1.0.1",
             what: "the suite of that release, on every storage",
-            run: |context| {
-                suite(context, "oci-conformance-v1.0.1", "released::the_suite_of_release_1_0_1")
-            },
+            run: |context| suite(context, "oci-conformance-v1.0.1", "the_suite_of_release_1_0_1"),
         },
     ]
 }

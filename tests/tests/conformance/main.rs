@@ -1,35 +1,53 @@
-//! The OCI's own conformance suites against a running registry, with everything they can be asked to test asked for.
+//! The OCI's own conformance suites against a running registry, on every storage.
 //!
 //! The suites are programs that `cargo xtask setup` builds, so these tests are ignored unless
 //! `cargo xtask conformance` asks for them by name. What they report is kept under `target/tmp/conformance`.
 
-mod current;
-mod junit;
-mod released;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use berth_tests::Launch;
+use berth_tests::conformance::{current, released, sparse};
 use berth_tests::stores::Stored;
 
-/// The embedded storage drivers, and those of object stores, each with its server; images and indexes may be sparse,
-/// which the suites can be asked to test.
+#[test]
+#[ignore = "run by cargo xtask conformance"]
+fn the_current_suite_passes_whole_on_every_storage() -> Result<()> {
+    passes("current", current)
+}
+
+#[test]
+#[ignore = "run by cargo xtask conformance"]
+fn the_suite_of_release_1_1_1_passes() -> Result<()> {
+    passes("v1.1.1", |storage, host, results| released("v1.1.1", storage, host, results))
+}
+
+#[test]
+#[ignore = "run by cargo xtask conformance"]
+fn the_suite_of_release_1_0_1_passes() -> Result<()> {
+    passes("v1.0.1", |storage, host, results| released("v1.0.1", storage, host, results))
+}
+
+fn passes(suite: &str, run: impl Fn(&str, &str, &Path) -> Result<Vec<String>>) -> Result<()> {
+    let mut complaints = Vec::new();
+    for (storage, launch, _server) in storages()? {
+        let server = launch.start()?;
+        complaints.extend(run(storage, &server.host(), &results(suite, storage)?)?);
+        server.stop()?;
+    }
+    ensure!(complaints.is_empty(), "the {suite} suite does not pass:\n{}", complaints.join("\n"));
+    Ok(())
+}
+
+/// The embedded storage drivers, and those of object stores, each with its server.
 fn storages() -> Result<Vec<(&'static str, Launch, Option<Stored>)>> {
-    let sparse = |launch: Launch| {
-        launch
-            .env("REGISTRY_VALIDATION_MANIFESTS_BLOBS", "optional")
-            .env("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS", "none")
-    };
     let mut storages = vec![
         ("filesystem", sparse(Launch::temporary()?), None),
         ("inmemory", sparse(Launch::in_memory()?), None),
     ];
     for stored in Stored::each()? {
-        // The suite looks for our headers on every answer, and the store that it would be sent to has none of them.
-        let launch = stored.launch.clone().env("REGISTRY_STORAGE_REDIRECT_DISABLE", "true");
-        storages.push((stored.name, sparse(launch), Some(stored)));
+        storages.push((stored.name, sparse(stored.launch.clone()), Some(stored)));
     }
     Ok(storages)
 }

@@ -1,34 +1,26 @@
 //! What a crash leaves: the registry is killed (SIGKILL) at random moments of a mixed load, again and again on one
 //! data directory, and after each restart everything it has answered for must be there.
 //!
-//! Each worker keeps a [`model::Model`] of what it was told. At most one of its requests is under way when the
+//! Each worker keeps a [`Model`](berth_tests::load::Model) of what it was told. At most one of its requests is under way when the
 //! registry dies, and only of that one may the outcome be either of two.
 //!
 //! `BERTH_CRASH_ROUNDS` sets how often (10 unless told otherwise), `BERTH_CRASH_SEED` repeats the choices of a run;
 //! what the kill meets depends on the machine all the same. It needs the release build, so it is ignored unless
 //! `cargo xtask crash` asks for it.
 
-mod client;
-mod load;
-mod model;
 mod orphans;
 mod tree;
-mod verify;
 
 use std::env;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use berth_tests::content::Random;
+use berth_tests::load::{Client, Counts, Health, Watch, Worker, join, verify_all};
 use berth_tests::stores::Stored;
 use berth_tests::{Launch, Server, Target};
-
-use client::Client;
-use load::Worker;
-use model::Counts;
 
 const WORKERS: u64 = 8;
 const ROUNDS: u32 = 10;
@@ -82,7 +74,7 @@ fn run(start: Start, root: &Path, rounds: u32, seed: u64) -> Result<()> {
         load_and_kill(server, &mut workers, round, until_kill)
             .with_context(|| format!("under the load of round {round}"))?;
         server = launch.start().with_context(|| format!("starting after crash {round}"))?;
-        verify_all(&server, &mut workers, round == rounds)
+        verify_all(server.address(), &mut workers, round == rounds)
             .with_context(|| format!("after crash {round}"))?;
     }
     let counts: Counts = workers.iter().map(|worker| worker.model.counts.clone()).sum();
@@ -108,36 +100,18 @@ fn load_and_kill(
     until_kill: Duration,
 ) -> Result<()> {
     let address = server.address();
-    let killed = &AtomicBool::new(false);
+    let watch = &Watch::default();
     thread::scope(|scope| {
         let running: Vec<_> = workers
             .iter_mut()
-            .map(|worker| scope.spawn(move || worker.load(address, killed, round)))
+            .map(|worker| scope.spawn(move || worker.load(address, watch, round)))
             .collect();
         // It waits for nothing: this is the moment of the crash.
         thread::sleep(until_kill);
-        killed.store(true, Ordering::SeqCst);
+        watch.set(Health::Killed);
         server.kill()?;
         join(running)
     })
-}
-
-fn verify_all(server: &Server, workers: &mut [Worker], everything: bool) -> Result<()> {
-    let address = server.address();
-    thread::scope(|scope| {
-        let running = workers
-            .iter_mut()
-            .map(|worker| scope.spawn(move || worker.verify(address, everything)))
-            .collect();
-        join(running)
-    })
-}
-
-fn join(workers: Vec<ScopedJoinHandle<'_, Result<()>>>) -> Result<()> {
-    for worker in workers {
-        worker.join().map_err(|_| anyhow!("a worker panicked"))??;
-    }
-    Ok(())
 }
 
 fn from_environment<T: std::str::FromStr>(name: &str) -> Result<Option<T>> {

@@ -6,12 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use berth_tests::load::{Client, Counts, Model, Presence, REPOSITORIES};
 use berth_tests::registry::sha256_of_file;
 use berth_tests::wire::get;
-
-use crate::client::Client;
-use crate::load::REPOSITORIES;
-use crate::model::{Counts, Model, Presence};
 
 /// What the tree held.
 #[derive(Debug, Default)]

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 use berth_tests::content::Blob;
+use berth_tests::disk::{Disk, remount};
 use berth_tests::wire::{delete, patch, post, put};
 use berth_tests::{Launch, wait};
 
 use crate::client::Client;
-use crate::disk::{Disk, remount};
 
 #[test]
 #[ignore = "run by cargo xtask faults"]

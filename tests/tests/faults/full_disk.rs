@@ -4,12 +4,12 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 use berth_tests::content::{Blob, Manifest, image};
+use berth_tests::disk::Disk;
 use berth_tests::wire::{Request, patch, post, put};
 use berth_tests::{Launch, Server, wait};
 use serde_json::json;
 
 use crate::client::Client;
-use crate::disk::Disk;
 
 /// More than a full disk could hide in what it has allocated already.
 const LARGE: usize = 2 << 20;

@@ -8,7 +8,6 @@ mod client;
 mod credentials;
 mod crowd;
 mod database;
-mod disk;
 mod failing_disk;
 mod full_disk;
 mod log;

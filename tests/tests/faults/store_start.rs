@@ -4,10 +4,9 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 use berth_test_stores::{Fault, FaultProxy, VersityGateway};
+use berth_tests::refusal::{berth, fails};
 use berth_tests::server::free_address;
 use berth_tests::stores::Stored;
-
-use crate::start::{berth, fails};
 
 /// The settings of a store with one of them wrong, and what must be said of it.
 fn refused(settings: &[(OsString, OsString)], wrong: (&str, &str), words: &[&str]) -> Result<()> {

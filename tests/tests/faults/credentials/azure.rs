@@ -7,7 +7,7 @@ use berth_test_stores::identity::AzureIdentity;
 use berth_test_stores::{Azurite, Certificate};
 
 use super::{Environment, check, run, text};
-use crate::start::fails;
+use berth_tests::refusal::fails;
 
 /// A store that takes tokens, and the services that give them out.
 struct Cloud {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use berth_test_stores::Gcs;
 
 use super::{Environment, check, run, text};
-use crate::start::fails;
+use berth_tests::refusal::fails;
 
 fn with(server: &Gcs, variables: &[(&'static str, &str)]) -> Environment<'static> {
     let store = [

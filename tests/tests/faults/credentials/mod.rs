@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use crate::start::berth;
+use berth_tests::refusal::berth;
 
 /// Settings and variables, by name.
 type Environment<'a> = Vec<(&'a str, String)>;

@@ -7,7 +7,7 @@ use berth_test_stores::Oss;
 use berth_test_stores::identity::AliyunIdentity;
 
 use super::{Environment, check, run, text};
-use crate::start::fails;
+use berth_tests::refusal::fails;
 
 /// A store that takes one temporary key, and the services that give it out.
 struct Cloud {

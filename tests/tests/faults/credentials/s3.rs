@@ -12,7 +12,7 @@ use berth_tests::content::Blob;
 
 use super::{Environment, check, run, text};
 use crate::client::Client as _;
-use crate::start::fails;
+use berth_tests::refusal::fails;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

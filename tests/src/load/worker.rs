@@ -1,19 +1,22 @@
-//! What a worker does until the registry dies.
+//! What a worker does until the registry dies, or until it has done enough.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
-use anyhow::{Context as _, Error, Result};
-use berth_tests::content::{self, Blob, Manifest, Random};
-use berth_tests::wire::{Answer, Request, delete, patch, post, put};
+use crate::content::{self, Blob, Manifest, Random};
+use crate::wire::{Answer, Request, delete, get, patch, post, put};
+use anyhow::{Context as _, Error, Result, ensure};
 use serde_json::json;
 
-use crate::client::{Client, first_line};
-use crate::model::{BlobLink, Change, Image, Model, Presence, Session, State, TagKey};
+use super::client::{Client, first_line};
+use super::model::{BlobLink, Change, Image, Model, Presence, Session, State, TagKey};
+use super::{Health, Watch};
 
-pub(crate) const REPOSITORIES: [&str; 3] = ["crash/one", "crash/two", "three"];
+/// The repositories that all workers share.
+pub const REPOSITORIES: [&str; 3] = ["crash/one", "crash/two", "three"];
 const MAX_BLOB: usize = 4 << 20;
 /// Blobs shorter than this may have the same bytes by chance.
 const DISTINCT: usize = 12;
@@ -25,20 +28,24 @@ const OPEN_SESSIONS: usize = 6;
 
 /// One connection's work, and what it learned.
 #[derive(Debug)]
-pub(crate) struct Worker {
-    pub(crate) number: u64,
-    pub(crate) random: Random,
-    pub(crate) model: Model,
-    pub(crate) round: u32,
+pub struct Worker {
+    pub(super) number: u64,
+    pub(super) random: Random,
+    /// What it knows of the registry.
+    pub model: Model,
+    pub(super) round: u32,
     seed: u64,
     made: u64,
 }
 
-/// Why a worker stops.
+/// How long a client waits that was told to come back later, or not told anything.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a step of a worker stops.
 #[derive(Debug)]
 enum Stop {
-    /// The registry was killed.
-    Killed,
+    /// The registry was killed, or says that it cannot serve now.
+    Cut,
     /// The registry did what it may not.
     Wrong(Error),
 }
@@ -51,42 +58,64 @@ impl From<Error> for Stop {
 
 struct Line<'a> {
     client: Client,
-    killed: &'a AtomicBool,
+    watch: &'a Watch,
 }
 
 impl Line<'_> {
     fn expect(&mut self, status: u16, request: &Request) -> Result<Answer, Stop> {
-        match self.client.send(request) {
+        let before = self.watch.health();
+        let answer = self.client.send(request);
+        let health = [before, self.watch.health()];
+        match answer {
+            Ok(answer) if answer.status == status => Ok(answer),
+            Ok(answer) if health.contains(&Health::Failing) && passes(&answer) => Err(Stop::Cut),
             Ok(answer) => Ok(answer.expect(status).with_context(|| first_line(request))?),
-            Err(_) if self.killed.load(Ordering::SeqCst) => Err(Stop::Killed),
+            Err(_) if health != [Health::Well; 2] => Err(Stop::Cut),
             Err(error) => Err(Stop::Wrong(error.context(first_line(request)))),
         }
     }
 }
 
+/// Whether an answer tells of a failure that passes: a client may come back.
+fn passes(answer: &Answer) -> bool {
+    match answer.status {
+        503 => answer.find("retry-after").is_some(),
+        status => matches!(status, 409 | 429 | 500..=599),
+    }
+}
+
 impl Worker {
-    pub(crate) fn new(number: u64, seed: u64) -> Self {
+    /// A worker whose choices are the same for the same seed.
+    #[must_use]
+    pub fn new(number: u64, seed: u64) -> Self {
         let random = Random::new(seed.wrapping_mul(31).wrapping_add(number));
         Self { number, random, model: Model::default(), round: 0, seed, made: 0 }
     }
 
-    /// Works until the registry is killed; an error if it answers anything but what it must.
-    pub(crate) fn load(
-        &mut self,
-        address: SocketAddr,
-        killed: &AtomicBool,
-        round: u32,
-    ) -> Result<()> {
+    /// Works until the registry is killed or it is told that this is enough; an error if the registry answers anything
+    /// but what it must.
+    pub fn load(&mut self, address: SocketAddr, watch: &Watch, round: u32) -> Result<()> {
         self.round = round;
-        let mut line = Line { client: Client::new(address), killed };
-        loop {
+        let mut line = Line { client: Client::new(address), watch };
+        let mut cut = false;
+        while !watch.is_enough() {
             match self.step(&mut line) {
                 Ok(()) => {}
-                Err(Stop::Killed) => break,
                 Err(Stop::Wrong(error)) => return Err(error),
+                Err(Stop::Cut) => {
+                    cut = true;
+                    self.model.counts.cut_requests += 1;
+                    if watch.health() == Health::Killed {
+                        break;
+                    }
+                    sleep(PAUSE);
+                }
+            }
+            if cut && watch.health() == Health::Well {
+                self.settle(&mut line.client).context("after it has failed")?;
+                cut = false;
             }
         }
-        self.model.counts.cut_requests += 1;
         self.model.counts.cut_changes += u64::from(self.model.pending.is_some());
         Ok(())
     }
@@ -100,8 +129,11 @@ impl Worker {
             57..60 => self.cancel_a_session(line),
             60..68 => self.mount(line),
             68..71 => self.delete_a_blob(line),
-            71..88 => self.push_an_image(line),
-            88..94 => self.move_a_tag(line),
+            71..75 => self.read(line),
+            // Of one change at most is it unknown whether it happened.
+            _ if self.model.pending.is_some() => Ok(()),
+            75..89 => self.push_an_image(line),
+            89..94 => self.move_a_tag(line),
             94..97 => self.delete_a_tag(line),
             _ => self.delete_an_image(line),
         }
@@ -264,6 +296,26 @@ impl Worker {
         Ok(())
     }
 
+    /// A blob, and where it is certain what a tag points to, that.
+    fn read(&mut self, line: &mut Line<'_>) -> Result<(), Stop> {
+        let present = |blob: &BlobLink| blob.presence == Presence::Present;
+        if let Some(blob) = self.any_blob(present) {
+            let BlobLink { repository, digest, .. } = &self.model.blobs[blob];
+            let path = format!("/v2/{repository}/blobs/{digest}");
+            let answer = line.expect(200, &get(path.clone()))?;
+            same(&path, digest, &content::sha256(&answer.body))?;
+            self.model.counts.reads += 1;
+        }
+        if let Some((key, image)) = self.any_tag().filter(|_| self.model.pending.is_none()) {
+            let path = format!("/v2/{}/manifests/{}", key.0, key.1);
+            let answer = line.expect(200, &get(path.clone()))?;
+            let digest = &self.model.images[image].manifest.digest;
+            same(&path, digest, &content::sha256(&answer.body))?;
+            self.model.counts.reads += 1;
+        }
+        Ok(())
+    }
+
     /// A new image, or one that was deleted; by a tag, or by its digest with several.
     fn push_an_image(&mut self, line: &mut Line<'_>) -> Result<(), Stop> {
         let known = self.any_image(|image| !image.present).filter(|_| self.chance(20));
@@ -310,12 +362,7 @@ impl Worker {
     }
 
     fn delete_a_tag(&mut self, line: &mut Line<'_>) -> Result<(), Stop> {
-        let set: Vec<_> =
-            self.model.tags.iter().filter_map(|(key, at)| Some((key.clone(), (*at)?))).collect();
-        if set.is_empty() {
-            return Ok(());
-        }
-        let (key, image) = self.random.choose(&set).clone();
+        let Some((key, image)) = self.any_tag() else { return Ok(()) };
         let request = delete(format!("/v2/{}/manifests/{}", key.0, key.1));
         let before = State { present: true, tags: [(key.clone(), Some(image))].into() };
         let after = State { present: true, tags: [(key, None)].into() };
@@ -423,8 +470,14 @@ impl Worker {
     }
 
     fn any_session(&mut self) -> Option<usize> {
-        let count = self.model.sessions.len() as u64;
-        (count > 0).then(|| self.random.below(count) as usize)
+        pick(&mut self.random, &self.model.sessions, Session::is_certain)
+    }
+
+    /// A tag that points to something, and to what.
+    fn any_tag(&mut self) -> Option<(TagKey, usize)> {
+        let tags = self.model.tags.iter();
+        let set: Vec<_> = tags.filter_map(|(key, at)| Some((key.clone(), (*at)?))).collect();
+        (!set.is_empty()).then(|| self.random.choose(&set).clone())
     }
 
     fn any_blob(&mut self, fits: impl Fn(&BlobLink) -> bool) -> Option<usize> {
@@ -435,9 +488,14 @@ impl Worker {
         pick(&mut self.random, &self.model.images, fits)
     }
 
-    pub(crate) fn chance(&mut self, percent: u64) -> bool {
+    fn chance(&mut self, percent: u64) -> bool {
         self.random.below(100) < percent
     }
+}
+
+fn same(path: &str, expected: &str, found: &str) -> Result<()> {
+    ensure!(expected == found, "{path} is {found}, not {expected}");
+    Ok(())
 }
 
 /// The place of some item that fits, if a few tries find one.

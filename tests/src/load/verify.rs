@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
+use crate::content::{Blob, sha256};
+use crate::wire::{Answer, delete, get, post, put};
 use anyhow::{Context as _, Result, ensure};
-use berth_tests::content::{Blob, sha256};
-use berth_tests::wire::{Answer, delete, get, post, put};
 
-use crate::client::Client;
-use crate::load::Worker;
-use crate::model::{BlobLink, Change, Image, Presence, Session, State, TagKey};
+use super::Worker;
+use super::client::Client;
+use super::model::{BlobLink, Change, Image, Presence, Session, State, TagKey};
 
 /// What is of these last rounds is verified whole, of the older a sample.
 const RECENT: u32 = 3;
@@ -16,18 +16,24 @@ const SAMPLE: u64 = 12;
 
 impl Worker {
     /// Settles what was unanswered and verifies what was answered; afterwards the model is certain again.
-    pub(crate) fn verify(&mut self, address: SocketAddr, everything: bool) -> Result<()> {
+    pub fn verify(&mut self, address: SocketAddr, everything: bool) -> Result<()> {
         let mut client = Client::new(address);
-        self.settle_change(&mut client)?;
-        self.verify_ended(&mut client)?;
-        let unanswered = self.settle_blobs(&mut client)?;
-        self.settle_sessions(&mut client, &unanswered)?;
-        for blob in unanswered {
-            self.push_again(&mut client, blob)?;
-        }
+        self.settle(&mut client)?;
         self.verify_blobs(&mut client, everything)?;
         self.verify_images(&mut client, everything)?;
         self.verify_tags(&mut client)
+    }
+
+    /// Finds out what became of the requests without an answer.
+    pub(super) fn settle(&mut self, client: &mut Client) -> Result<()> {
+        self.settle_change(client)?;
+        self.verify_ended(client)?;
+        let unanswered = self.settle_blobs(client)?;
+        self.settle_sessions(client, &unanswered)?;
+        for blob in unanswered {
+            self.push_again(client, blob)?;
+        }
+        Ok(())
     }
 
     /// The unanswered change happened whole or not at all.
@@ -111,10 +117,10 @@ impl Worker {
         by_put: bool,
     ) -> Result<()> {
         let BlobLink { presence, shared, .. } = self.model.blobs[session.blob];
-        let answer = client.send(&get(session.path.clone()))?;
+        let answer = client.send_when_free(&get(session.path.clone()))?;
         if answer.status == 404 {
             ensure!(session.ending, "is lost");
-            let again = client.send(&delete(session.path.clone()))?;
+            let again = client.send_when_free(&delete(session.path.clone()))?;
             ensure!([204, 404].contains(&again.status), "cannot be cancelled: {}", again.text());
             self.model.counts.ended += 1;
             if by_put && presence == Presence::Absent {
@@ -243,7 +249,7 @@ impl Worker {
 }
 
 /// Whether the blob is there, all of it and nothing else; an error if it is there in any other way.
-fn is_whole(client: &mut Client, blob: &BlobLink) -> Result<bool> {
+pub(super) fn is_whole(client: &mut Client, blob: &BlobLink) -> Result<bool> {
     let BlobLink { repository, digest, len, .. } = blob;
     let path = format!("/v2/{repository}/blobs/{digest}");
     let answer = client.send(&get(path.clone()))?;

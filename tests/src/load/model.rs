@@ -5,12 +5,14 @@ use std::fmt;
 use std::iter::Sum;
 use std::sync::Arc;
 
-use berth_tests::content::{Blob, Manifest};
+use crate::content::{Blob, Manifest};
 
 /// Whether something is in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Presence {
+pub enum Presence {
+    /// It was acknowledged.
     Present,
+    /// It never was there, or its removal was acknowledged.
     Absent,
     /// The request that would add or remove it was never answered.
     Unknown,
@@ -18,81 +20,109 @@ pub(crate) enum Presence {
 
 /// A blob in a repository.
 #[derive(Clone, Debug)]
-pub(crate) struct BlobLink {
-    pub(crate) repository: &'static str,
-    pub(crate) digest: String,
-    pub(crate) len: usize,
+pub struct BlobLink {
+    /// The repository.
+    pub repository: &'static str,
+    /// `sha256:…`
+    pub digest: String,
+    /// How many bytes it has.
+    pub len: usize,
     /// The seed of its bytes.
-    pub(crate) seed: u64,
-    pub(crate) presence: Presence,
+    pub seed: u64,
+    /// Whether it is there.
+    pub presence: Presence,
     /// Other workers may push the same bytes.
-    pub(crate) shared: bool,
+    pub shared: bool,
     /// Manifests need it.
-    pub(crate) used: bool,
-    pub(crate) round: u32,
+    pub used: bool,
+    /// When it was made.
+    pub round: u32,
 }
 
 /// A manifest in a repository.
 #[derive(Clone, Debug)]
-pub(crate) struct Image {
-    pub(crate) repository: &'static str,
-    pub(crate) manifest: Manifest,
-    pub(crate) present: bool,
-    pub(crate) round: u32,
+pub struct Image {
+    /// The repository.
+    pub repository: &'static str,
+    /// What it is.
+    pub manifest: Manifest,
+    /// Whether it is there.
+    pub present: bool,
+    /// When it was made.
+    pub round: u32,
 }
 
 /// An upload session.
 #[derive(Clone, Debug)]
-pub(crate) struct Session {
-    pub(crate) path: String,
+pub struct Session {
+    /// Where it is.
+    pub path: String,
     /// Its place in [`Model::blobs`].
-    pub(crate) blob: usize,
-    pub(crate) bytes: Arc<Vec<u8>>,
+    pub blob: usize,
+    /// What is uploaded.
+    pub bytes: Arc<Vec<u8>>,
     /// How far it is by the last answer.
-    pub(crate) acknowledged: usize,
+    pub acknowledged: usize,
     /// How far the requests went.
-    pub(crate) sent: usize,
+    pub sent: usize,
     /// A request that ends it was never answered.
-    pub(crate) ending: bool,
+    pub ending: bool,
+}
+
+impl Session {
+    /// Whether it is known how far it is.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.sent == self.acknowledged && !self.ending
+    }
 }
 
 /// `(repository, tag)`.
-pub(crate) type TagKey = (&'static str, String);
+pub type TagKey = (&'static str, String);
 
 /// A change of a manifest and its tags by one request: all of it happens, or nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Change {
+pub struct Change {
     /// The manifest's place in [`Model::images`].
-    pub(crate) image: usize,
-    pub(crate) before: State,
-    pub(crate) after: State,
+    pub image: usize,
+    /// What it changes.
+    pub before: State,
+    /// What it makes of that.
+    pub after: State,
 }
 
 /// Whether a manifest is there, and what some tags point to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    pub(crate) present: bool,
-    pub(crate) tags: BTreeMap<TagKey, Option<usize>>,
+pub struct State {
+    /// Whether the manifest is there.
+    pub present: bool,
+    /// What the tags point to.
+    pub tags: BTreeMap<TagKey, Option<usize>>,
 }
 
+/// Everything that a worker has done.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Model {
-    pub(crate) blobs: Vec<BlobLink>,
+pub struct Model {
+    /// Every blob that ever was in a repository.
+    pub blobs: Vec<BlobLink>,
     index: HashMap<(&'static str, String), usize>,
-    pub(crate) images: Vec<Image>,
+    /// Every manifest that ever was in a repository.
+    pub images: Vec<Image>,
     /// Every tag that ever was, with what it points to.
-    pub(crate) tags: BTreeMap<TagKey, Option<usize>>,
-    pub(crate) sessions: Vec<Session>,
+    pub tags: BTreeMap<TagKey, Option<usize>>,
+    /// The sessions that are open.
+    pub sessions: Vec<Session>,
     /// The paths of sessions that ended in this round.
-    pub(crate) ended: Vec<String>,
+    pub ended: Vec<String>,
     /// The change that was never answered.
-    pub(crate) pending: Option<Change>,
-    pub(crate) counts: Counts,
+    pub pending: Option<Change>,
+    /// What was done and seen.
+    pub counts: Counts,
 }
 
 impl Model {
     /// The place of a blob, known or new.
-    pub(crate) fn blob(
+    pub fn blob(
         &mut self,
         repository: &'static str,
         blob: &Blob,
@@ -113,7 +143,7 @@ impl Model {
     }
 
     /// The place of a blob of this repository in another one.
-    pub(crate) fn mounted(&mut self, target: &'static str, blob: usize, round: u32) -> usize {
+    pub fn mounted(&mut self, target: &'static str, blob: usize, round: u32) -> usize {
         let source = self.blobs[blob].clone();
         self.link(BlobLink {
             repository: target,
@@ -125,15 +155,22 @@ impl Model {
     }
 
     /// A request that adds the blob is under way.
-    pub(crate) fn may_appear(&mut self, blob: usize) {
+    pub fn may_appear(&mut self, blob: usize) {
         let blob = &mut self.blobs[blob];
         if blob.presence == Presence::Absent {
             blob.presence = Presence::Unknown;
         }
     }
 
+    /// Whether an answer is missing that would tell how things are.
+    pub fn is_uncertain(&self) -> bool {
+        self.pending.is_some()
+            || self.blobs.iter().any(|blob| blob.presence == Presence::Unknown)
+            || self.sessions.iter().any(|session| !session.is_certain())
+    }
+
     /// The session ended by an answer.
-    pub(crate) fn end_session(&mut self, session: usize) {
+    pub fn end_session(&mut self, session: usize) {
         let Session { path, .. } = self.sessions.swap_remove(session);
         self.ended.push(path);
     }
@@ -148,7 +185,7 @@ impl Model {
     }
 
     /// Takes the manifest to be there or not, and the tags to point where the state says.
-    pub(crate) fn settle(&mut self, image: usize, state: State) {
+    pub fn settle(&mut self, image: usize, state: State) {
         self.images[image].present = state.present;
         self.tags.extend(state.tags);
     }
@@ -158,8 +195,8 @@ macro_rules! counts {
     ($($name:ident: $text:literal,)*) => {
         /// What was done and seen.
         #[derive(Clone, Debug, Default)]
-        pub(crate) struct Counts {
-            $(pub(crate) $name: u64,)*
+        pub struct Counts {
+            $(#[doc = $text] pub $name: u64,)*
         }
 
         impl Sum for Counts {
@@ -190,7 +227,8 @@ counts! {
     image_deletes: "manifests deleted",
     cancels: "sessions cancelled",
     left_open: "sessions left open",
-    cut_requests: "requests cut off by a crash",
+    reads: "blobs and tags read under load",
+    cut_requests: "requests cut off by a crash, or answered with a failure that passes",
     cut_posts: "of these, blobs by one POST",
     cut_cancels: "of these, cancels",
     cut_finishes: "of these, PUTs that end a session",

@@ -1,10 +1,11 @@
 //! The suites of the specification's releases, which registries have been measured by for years.
 
-use anyhow::{Result, ensure};
-use berth_tests::{Home, Launch};
+use std::path::Path;
 
-use crate::junit::Report;
-use crate::{results, storages};
+use anyhow::Result;
+
+use super::junit::Report;
+use crate::Home;
 
 /// Tests that exclude one another or the rest of the suite, by the end of their names, and why they cannot run.
 const EXPECTED_SKIPS: [(&str, &str); 4] = [
@@ -20,39 +21,14 @@ const EXPECTED_SKIPS: [(&str, &str); 4] = [
     ),
 ];
 
-#[test]
-#[ignore = "run by cargo xtask conformance"]
-fn the_suite_of_release_1_1_1_passes() -> Result<()> {
-    passes("v1.1.1")
-}
-
-#[test]
-#[ignore = "run by cargo xtask conformance"]
-fn the_suite_of_release_1_0_1_passes() -> Result<()> {
-    passes("v1.0.1")
-}
-
-fn passes(version: &str) -> Result<()> {
-    let mut complaints = Vec::new();
-    for (storage, launch, _server) in storages()? {
-        complaints.extend(run(version, storage, &launch)?);
-    }
-    ensure!(
-        complaints.is_empty(),
-        "the suite of {version} does not pass:\n{}",
-        complaints.join("\n")
-    );
-    Ok(())
-}
-
-fn run(version: &str, storage: &str, launch: &Launch) -> Result<Vec<String>> {
+/// Runs the suite of a release against the registry at `host`, and returns what was not as it should be, told with the
+/// `name` of the registry. The full report goes into the folder `results`.
+pub fn released(version: &str, name: &str, host: &str, results: &Path) -> Result<Vec<String>> {
     let mut home = Home::new()?;
-    let server = launch.start()?;
-    let results = results(version, storage)?;
-    home.set("OCI_ROOT_URL", format!("http://{}", server.host()));
+    home.set("OCI_ROOT_URL", format!("http://{host}"));
     home.set("OCI_NAMESPACE", "conformance/first");
     home.set("OCI_CROSSMOUNT_NAMESPACE", "conformance/second");
-    home.set("OCI_REPORT_DIR", &results);
+    home.set("OCI_REPORT_DIR", results);
     for switch in [
         "OCI_TEST_PULL",
         "OCI_TEST_PUSH",
@@ -65,12 +41,11 @@ fn run(version: &str, storage: &str, launch: &Launch) -> Result<Vec<String>> {
     home.set("OCI_HIDE_SKIPPED_WORKFLOWS", "0");
     // v1.0.1 knows no report directory and writes where it stands.
     let program = format!("oci-conformance-{version}");
-    let succeeded = home.succeeds_in(&results, &program)?;
-    server.stop()?;
+    let succeeded = home.succeeds_in(results, &program)?;
 
     let report = Report::read(&results.join("junit.xml"))?;
     println!(
-        "\nThe conformance suite of {version} on {storage}: {} passed, {} failed, {} skipped; full report in {}",
+        "\nThe conformance suite of {version} on {name}: {} passed, {} failed, {} skipped; full report in {}",
         report.passed,
         report.failed.len(),
         report.skipped.len(),
@@ -87,5 +62,5 @@ fn run(version: &str, storage: &str, launch: &Launch) -> Result<Vec<String>> {
     if !succeeded && complaints.is_empty() {
         complaints.push("the suite failed without saying why".to_owned());
     }
-    Ok(complaints.into_iter().map(|complaint| format!("{storage}: {complaint}")).collect())
+    Ok(complaints.into_iter().map(|complaint| format!("{name}: {complaint}")).collect())
 }

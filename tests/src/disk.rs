@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,14 +11,14 @@ use tempfile::TempDir;
 
 /// A filesystem of its own; unmounted when dropped. Mounting takes root.
 #[derive(Debug)]
-pub(crate) struct Disk {
+pub struct Disk {
     /// Holds the image, where there is one, and the mount point.
     folder: TempDir,
 }
 
 impl Disk {
     /// A disk in memory.
-    pub(crate) fn tmpfs(mebibytes: u32) -> Result<Self> {
+    pub fn tmpfs(mebibytes: u32) -> Result<Self> {
         let disk = Self::unmounted()?;
         let size = format!("size={mebibytes}m");
         run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(disk.point()))?;
@@ -25,7 +26,7 @@ impl Disk {
     }
 
     /// A disk in a file, with the filesystem that most servers have. On an error it becomes read-only.
-    pub(crate) fn ext4(mebibytes: u32) -> Result<Self> {
+    pub fn ext4(mebibytes: u32) -> Result<Self> {
         let disk = Self::unmounted()?;
         let image = disk.folder.path().join("image");
         File::create(&image)?.set_len(u64::from(mebibytes) << 20)?;
@@ -36,12 +37,12 @@ impl Disk {
     }
 
     /// A path on this disk.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.point().join(name)
     }
 
     /// Leaves no byte free.
-    pub(crate) fn fill(&self) -> Result<()> {
+    pub fn fill(&self) -> Result<()> {
         let mut filler = File::options().append(true).create(true).open(self.path("filler"))?;
         for size in [64 * 1024, 4096, 512, 1] {
             loop {
@@ -56,12 +57,12 @@ impl Disk {
     }
 
     /// Gives back what [`Disk::fill`] took.
-    pub(crate) fn free(&self) -> Result<()> {
+    pub fn free(&self) -> Result<()> {
         Ok(fs::remove_file(self.path("filler"))?)
     }
 
     /// Has the kernel find an error in the ext4 filesystem, which makes it read-only under whoever uses it.
-    pub(crate) fn break_down(&self) -> Result<()> {
+    pub fn break_down(&self) -> Result<()> {
         let mounts = fs::read_to_string("/proc/mounts")?;
         let point = self.point().display().to_string();
         let device = mounts
@@ -79,6 +80,8 @@ impl Disk {
 
     fn unmounted() -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        // Servers that use the disk need not be root.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         fs::create_dir(folder.path().join("disk"))?;
         Ok(Self { folder })
     }
@@ -96,7 +99,7 @@ impl Drop for Disk {
 }
 
 /// Makes a mount read-only or writable again; nobody may have files of it open for writing.
-pub(crate) fn remount(path: &Path, mode: &str) -> Result<()> {
+pub fn remount(path: &Path, mode: &str) -> Result<()> {
     run(Command::new("mount").args(["-o", &format!("remount,{mode}")]).arg(path))
 }
 

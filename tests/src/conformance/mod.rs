@@ -1,0 +1,20 @@
+//! The OCI's own conformance suites, which `cargo xtask setup` builds, with everything they can be asked to test asked
+//! for. They look for the registry's headers on every answer, so blobs must not be redirects to a store.
+
+mod current;
+mod junit;
+mod released;
+
+use crate::Launch;
+
+pub use self::current::current;
+pub use self::released::released;
+
+/// The same registry, where images and indexes may be sparse, which the suites can be asked to test.
+#[must_use]
+pub fn sparse(launch: Launch) -> Launch {
+    launch
+        .env("REGISTRY_VALIDATION_MANIFESTS_BLOBS", "optional")
+        .env("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS", "none")
+        .env("REGISTRY_STORAGE_REDIRECT_DISABLE", "true")
+}
