@@ -71,7 +71,8 @@ impl Launch {
     }
 
     /// A registry whose blobs are on another server: `driver` is its name in the configuration, and the settings are
-    /// the keys of its section. The database vanishes with it.
+    /// the keys of its section. The database vanishes with it, unless
+    /// `REGISTRY_METADATA_URL` is set.
     pub fn remote(driver: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let prefix = format!("REGISTRY_STORAGE_{}", driver.to_uppercase());
         let mut launch = Self::on(Storage::Remote)?.env("REGISTRY_STORAGE", driver);
@@ -148,6 +149,10 @@ impl Launch {
         Ok(Server { target: self.target, daemon, address, registry, _directory: directory })
     }
 
+    fn sets(&self, variable: &str) -> bool {
+        self.environment.iter().any(|(name, _)| name == variable)
+    }
+
     fn berth(&self, address: SocketAddr, root: Option<&Path>, directory: &Path) -> Result<Command> {
         let mut command = Command::new(berth_binary()?);
         command.arg("serve").current_dir(directory);
@@ -161,6 +166,7 @@ impl Launch {
             .env("REGISTRY_STORAGE_DELETE_ENABLED", "true");
         match (root, &self.storage) {
             (Some(root), _) => command.env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root),
+            (None, Storage::Remote) if self.sets("REGISTRY_METADATA_URL") => &mut command,
             (None, Storage::Remote) => {
                 command.env("REGISTRY_METADATA_SQLITE_PATH", directory.join("metadata/berth.db"))
             }

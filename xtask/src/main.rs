@@ -13,6 +13,7 @@ mod fuzz;
 mod lint;
 mod part;
 mod process;
+mod replicas;
 mod setup;
 mod test;
 mod tools;
@@ -36,7 +37,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything: set up, lint, deny, unit, conformance, clients, faults, crash and fuzz in short
+    /// Everything: set up, lint, deny, unit, conformance, clients, faults, crash, replicas and fuzz in short
     Test,
     /// Install what the tests need: Debian packages, Go tools, cargo tools
     Setup,
@@ -54,6 +55,8 @@ enum Command {
     Faults,
     /// Kill `berth serve` under load, 200 times
     Crash,
+    /// Several `berth serve` on one PostgreSQL that fails, with nodes that die and clocks that differ
+    Replicas(replicas::Arguments),
     /// The parsers of outside input against inputs that nobody thought of
     Fuzz(fuzz::Arguments),
     /// Measure Berth and its peers, and write docs/benchmarks; no number makes it fail
@@ -80,6 +83,7 @@ fn main() -> Result<ExitCode> {
         Command::Clients => clients::parts(),
         Command::Faults => faults::parts(),
         Command::Crash => crash::parts(),
+        Command::Replicas(arguments) => replicas::parts(&arguments),
         Command::Fuzz(arguments) => return fuzz::fuzz(&context, &arguments),
         Command::Bench(arguments) => return bench::bench(&context, &arguments),
     };

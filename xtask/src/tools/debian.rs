@@ -13,7 +13,7 @@ use crate::part::Outcome;
 use crate::process::{output, run, succeeds};
 
 /// What the tests need beyond a Rust toolchain.
-const PACKAGES: [&str; 22] = [
+const PACKAGES: [&str; 25] = [
     // to build
     "gcc",
     "libc6-dev",
@@ -38,6 +38,10 @@ const PACKAGES: [&str; 22] = [
     "busybox-static",
     "debootstrap",
     "tar",
+    // the database of replicas, a pooler before it, and clocks that are wrong
+    "postgresql",
+    "pgbouncer",
+    "faketime",
     // to make disks that fill and fail
     "e2fsprogs",
     "mount",

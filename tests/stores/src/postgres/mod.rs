@@ -144,6 +144,11 @@ impl Postgres {
         self.cluster.is_ready(self.port)
     }
 
+    /// Whether the server does not run: it was stopped or killed, or has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.program.as_mut().is_none_or(Program::has_ended)
+    }
+
     /// Shuts the server down as an operator does: clients are sent away, and everything is written down.
     ///
     /// # Errors
@@ -171,8 +176,7 @@ impl Postgres {
     ///
     /// It runs, or does not start.
     pub fn start_again(&mut self) -> Result<()> {
-        let ended = self.program.as_mut().is_none_or(Program::has_ended);
-        ensure!(ended, "the server runs");
+        ensure!(self.has_ended(), "the server runs");
         self.program = Some(self.cluster.run(self.port)?);
         Ok(())
     }

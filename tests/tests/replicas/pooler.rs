@@ -1,0 +1,41 @@
+//! PostgreSQL behind PgBouncer in transaction mode.
+
+use anyhow::Result;
+use berth_test_stores::PgBouncer;
+use berth_tests::Launch;
+use berth_tests::load::Worker;
+
+use crate::group::{Blobs, Replicas};
+use crate::size::Size;
+use crate::{clocks, conformance, database, uploads};
+
+/// How to start a replica behind a pooler, which must live as long.
+fn pooled(blobs: &Blobs) -> Result<(Launch, PgBouncer)> {
+    let server = database::shared()?;
+    let pooler = PgBouncer::start(server)?;
+    let launch = blobs
+        .with(&pooler.url(&server.database()?))
+        .env("REGISTRY_METADATA_POSTGRES_POOLING", "transaction");
+    Ok((launch, pooler))
+}
+
+#[test]
+#[ignore = "run by cargo xtask replicas"]
+fn the_suites_pass_behind_a_pooler() -> Result<()> {
+    let blobs = Blobs::in_a_bucket()?;
+    let (launch, _pooler) = pooled(&blobs)?;
+    conformance::pass("replicas-pooler", &launch)
+}
+
+#[test]
+#[ignore = "run by cargo xtask replicas"]
+fn a_mixed_load_runs_behind_a_pooler() -> Result<()> {
+    let size = Size::from_environment();
+    let blobs = Blobs::in_a_bucket()?;
+    let (launch, _pooler) = pooled(&blobs)?;
+    let replicas = Replicas::start(&launch, 8)?;
+    uploads::upload_in_peace(replicas.address(), size.uploads / 5)?;
+    let mut workers: Vec<Worker> = (0..8).map(|number| Worker::new(number, 9)).collect();
+    clocks::work(&replicas, &mut workers, size.calm)?;
+    replicas.stop()
+}

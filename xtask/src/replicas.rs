@@ -1,0 +1,69 @@
+//! `cargo xtask replicas`: several of the release build on one PostgreSQL and one bucket, on good days and bad ones.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::conformance;
+use crate::context::Context;
+use crate::part::{Outcome, Part};
+use crate::process::{cargo, tests};
+use crate::tools;
+
+/// The database, its pooler, what changes a replica's clock, and what makes a disk that fills.
+const PROGRAMS: [&str; 6] = ["psql", "pgbouncer", "faketime", "mkfs.ext4", "mount", "setpriv"];
+/// How long the proof takes.
+const SIZE: &str = "BERTH_REPLICAS_SIZE";
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Fewer uploads, clients and rounds, as in `cargo xtask test`
+    #[arg(long)]
+    short: bool,
+}
+
+pub(crate) fn parts(arguments: &Arguments) -> Vec<Part> {
+    let proof = if arguments.short { in_short() } else { whole() };
+    vec![conformance::build(), proof]
+}
+
+fn whole() -> Part {
+    Part {
+        name: "replicas",
+        what: "three replicas on one PostgreSQL, which fails, while replicas die and clocks differ",
+        run: |context| replicas(context, "whole"),
+    }
+}
+
+/// The same in a few minutes, with a server that is already built.
+pub(crate) fn in_short() -> Part {
+    Part {
+        name: "replicas",
+        what: "in short: replicas on one PostgreSQL, which fails, while replicas die and clocks differ",
+        run: |context| replicas(context, "short"),
+    }
+}
+
+fn replicas(context: &Context, size: &str) -> Result<Outcome> {
+    if !context.berth().is_file() {
+        return Outcome::not_run("berth is not built");
+    }
+    if fs::metadata("/proc/self")?.uid() != 0 {
+        return Outcome::not_run("some of them mount filesystems, which takes root");
+    }
+    if let Some(program) = PROGRAMS.iter().find(|program| !tools::is_installed(context, program)) {
+        return Outcome::not_run(format!("{program} is not installed: run `cargo xtask setup`"));
+    }
+    tests(
+        cargo(
+            context,
+            "test --workspace --locked --test replicas -- --ignored --nocapture --test-threads=1",
+        )
+        .env("BERTH_BIN", context.berth())
+        .env("BERTH_CACHE", &context.cache)
+        .env(SIZE, size)
+        .env("RUST_BACKTRACE", "0"),
+    )
+}
