@@ -17,7 +17,8 @@ mod s3;
 mod swift;
 
 pub use blob_store::{
-    BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, RemoteBlob, StaleUpload, UploadWriter,
+    BlobContent, BlobStore, Capabilities, LinkTree, NewBlob, OpenBlob, RemoteBlob, StaleUpload,
+    UploadWriter,
 };
 pub use error::{OpenError, StoreError};
 pub use filesystem::FilesystemStore;
