@@ -42,18 +42,19 @@ pub(crate) fn open(settings: &Gcs, common: Remote<'_>) -> Result<Arc<dyn BlobSto
     if let Some(endpoint) = settings.endpoint() {
         builder = builder.with_base_url(&endpoint);
     }
-    let client = remote::client_options(&common, None)?;
+    let transport = remote::transport(&common, None)?;
     let bucket = settings.bucket.clone().unwrap_or_default();
     let store = builder
         .with_bucket_name(&bucket)
-        .with_client_options(client.clone())
+        .with_client_options(transport.options().clone())
+        .with_http_connector(transport.clone())
         .with_retry(remote::retries())
         .build()
         .map_err(|error| OpenError::settings("storage.gcs", error))?;
     let endpoint = settings.endpoint().unwrap_or_else(|| GOOGLE.to_owned());
     let token = Token(store.credentials().clone());
     let rest =
-        Rest::new(token, &client).map_err(|error| OpenError::settings("storage.gcs", error))?;
+        Rest::new(token, &transport).map_err(|error| OpenError::settings("storage.gcs", error))?;
     let uploads = Uploads::new(Arc::new(rest), format!("{endpoint}/{bucket}"));
     let objects = CloudObjects {
         store: Arc::new(store),
@@ -63,7 +64,7 @@ pub(crate) fn open(settings: &Gcs, common: Remote<'_>) -> Result<Arc<dyn BlobSto
         presigns: true,
     };
     let parts = remote::parts(&common, SMALLEST_PART, PARTS);
-    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, transport)))
 }
 
 /// Puts an access token on a request.

@@ -15,6 +15,7 @@ mod oss;
 mod remote;
 mod s3;
 mod swift;
+mod transport;
 
 pub use blob_store::{
     BlobContent, BlobStore, Capabilities, LinkTree, NewBlob, OpenBlob, RemoteBlob, StaleUpload,

@@ -4,15 +4,12 @@ use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable as _};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, StatusCode};
-use object_store::ClientOptions;
-use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
-    ReqwestConnector,
-};
+use object_store::client::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
 
 use super::client::ObjectError;
 use super::explain::{causes, shorten};
 use crate::remote;
+use crate::transport::Transport;
 
 /// Requests of our own to a store, for what no client beneath has a call for: each is signed, and
 /// tried again after growing, random pauses.
@@ -51,8 +48,8 @@ struct Failure {
 }
 
 impl<A: Authorize> Rest<A> {
-    pub(crate) fn new(authorize: A, options: &ClientOptions) -> object_store::Result<Self> {
-        Ok(Self { authorize, client: ReqwestConnector::default().connect(options)? })
+    pub(crate) fn new(authorize: A, transport: &Transport) -> object_store::Result<Self> {
+        Ok(Self { authorize, client: transport.client()? })
     }
 
     /// Sends a request that may be sent twice, and gives the answer once it is one of success.

@@ -30,9 +30,10 @@ pub(crate) fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStor
         let reason = "berth stores objects with the bucket's own access list: remove it";
         return Err(OpenError::settings("storage.s3.objectacl", reason));
     }
-    let client = remote::client_options(&common, settings.useragent.as_deref())?;
+    let transport = remote::transport(&common, settings.useragent.as_deref())?;
     let store = builder(settings)?
-        .with_client_options(client.clone())
+        .with_client_options(transport.options().clone())
+        .with_http_connector(transport.clone())
         .with_retry(remote::retries())
         .build()
         .map_err(|error| OpenError::settings("storage.s3", error))?;
@@ -42,7 +43,7 @@ pub(crate) fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStor
         region: settings.region().to_owned(),
     };
     let rest =
-        Rest::new(signature, &client).map_err(|error| OpenError::settings("storage.s3", error))?;
+        Rest::new(signature, &transport).map_err(|error| OpenError::settings("storage.s3", error))?;
     let uploads = Uploads::new(Arc::new(rest), bucket_url(settings));
     let objects = CloudObjects {
         root: remote::root(settings.rootdirectory.as_deref()),
@@ -52,7 +53,7 @@ pub(crate) fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStor
         store,
     };
     let parts = remote::parts(&common, SMALLEST_PART, PARTS);
-    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, transport)))
 }
 
 /// Signs a request as Amazon S3 wants it (version 4).
