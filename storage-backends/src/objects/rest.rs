@@ -120,7 +120,11 @@ pub(crate) fn unanswered(error: HttpError) -> ObjectError {
 }
 
 fn refused(method: &Method, path: &str, status: StatusCode, body: &[u8]) -> ObjectError {
-    let body = shorten(&String::from_utf8_lossy(body));
+    let body = match serde_json::from_slice::<serde_json::Value>(body) {
+        // Some write it over many lines.
+        Ok(json) => json.to_string(),
+        Err(_) => shorten(&String::from_utf8_lossy(body)),
+    };
     // What is not told in a line is a page for a browser.
     let words = body.lines().next().filter(|line| !line.trim_start().starts_with('<'));
     let text = match words {
@@ -152,6 +156,8 @@ mod tests {
         );
         let page = "<html><h1>Forbidden</h1></html>";
         assert!(told(StatusCode::FORBIDDEN, page).ends_with("GET /bucket/key: 403 Forbidden"));
+        let lines = "{\n  \"error\": \"invalid_grant\"\n}";
+        assert!(told(StatusCode::BAD_REQUEST, lines).ends_with(r#": {"error":"invalid_grant"}"#));
         let gone = refused(&Method::GET, "/key", StatusCode::NOT_FOUND, b"");
         assert!(matches!(gone, ObjectError::NotFound(_)), "{gone}");
     }
