@@ -46,6 +46,6 @@ impl Body for Ahead {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.size.clone()
+        self.size
     }
 }
