@@ -26,6 +26,23 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Look after the database of names.
+    Metadata {
+        #[command(subcommand)]
+        command: MetadataCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MetadataCommand {
+    /// Tell the database that its blobs are now where the configuration says.
+    ///
+    /// A database belongs to the blobs that it was first used with, and a replica that would look
+    /// for them elsewhere is refused. After they have been copied to another place, run this once.
+    Relocate {
+        /// The configuration file.
+        config: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command, ConfigCommand};
+use args::{Args, Command, ConfigCommand, MetadataCommand};
 
 /// musl and glibc both keep more memory, and lock more, than this allocator does under many
 /// threads.
@@ -35,6 +35,9 @@ fn main() -> ExitCode {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),
             ConfigCommand::Show { config } => commands::config::show(config.as_deref()),
             ConfigCommand::Schema => commands::config::schema(),
+        },
+        Command::Metadata { command } => match command {
+            MetadataCommand::Relocate { config } => commands::metadata::relocate(config.as_deref()),
         },
     };
     match result {

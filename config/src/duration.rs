@@ -20,6 +20,11 @@ impl GoDuration {
         Self(Duration::from_secs(seconds))
     }
 
+    /// So many milliseconds.
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        Self(Duration::from_millis(milliseconds))
+    }
+
     /// The standard library's type.
     pub const fn get(self) -> Duration {
         self.0

@@ -54,7 +54,7 @@ pub use health::{Health, StorageDriverHealth};
 pub use http::{DebugListener, H2c, Http, Http2, Limits, Listen, Network, Prometheus};
 pub use load::{Loaded, Origin};
 pub use log::{AccessLog, Log, LogFormatter, LogLevel};
-pub use metadata::{Metadata, Sqlite};
+pub use metadata::{Metadata, Pooling, Postgres, Sqlite};
 pub use opaque::Opaque;
 pub use pattern::Pattern;
 pub use reference::reference_markdown;

@@ -127,6 +127,7 @@ impl Source<'_> {
         let (key, place) = match driver::chosen(value).first() {
             None | Some(("filesystem", _)) => ("storage.filesystem.rootdirectory", root.to_owned()),
             Some(("inmemory", _)) => return Ok(()),
+            Some(_) if KeyPath::of("metadata.url").find(value).is_some() => return Ok(()),
             Some(_) => ("metadata.sqlite.path", format!("{root}/{DATABASE}")),
         };
         let path = KeyPath::of(key);

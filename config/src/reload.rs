@@ -13,10 +13,11 @@ impl Config {
         let as_value = |config: &Self| yaml_serde::to_value(config).unwrap_or_default();
         let mut keys = Vec::new();
         compare(schema::tree(), &as_value(old), &as_value(new), &mut keys);
-        if let Some(driver) = secret_change(&old.storage, &new.storage)
-            && !keys.iter().any(|key| key.starts_with(driver))
-        {
-            keys.push(driver);
+        let metadata = (old.metadata != new.metadata).then_some("metadata");
+        for section in [secret_change(&old.storage, &new.storage), metadata].into_iter().flatten() {
+            if !keys.iter().any(|key| key.starts_with(section)) {
+                keys.push(section);
+            }
         }
         keys
     }

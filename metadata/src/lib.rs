@@ -3,17 +3,24 @@
 //! keeps a storage tree's link files in step.
 //!
 //! All SQL lives in this crate. [`MetadataStore`] is what the services see; [`SqliteStore`] is the
-//! embedded implementation. One test suite runs against every implementation.
+//! embedded implementation, [`PostgresStore`] the one that many processes share. One test suite runs against every implementation.
 
+mod encoding;
 mod error;
+mod fault;
+mod postgres;
 mod records;
 mod sqlite;
 mod store;
+mod transfer;
 
 pub use error::MetadataError;
+pub use postgres::{Pooling, PostgresOptions, PostgresStore};
 pub use records::{
-    BlobLocation, BlobRecord, FinishedUpload, ManifestRecord, MountSource, NewManifest, NewUpload,
-    OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor, Upload, UploadProgress,
+    BlobLocation, BlobRecord, FinishedUpload, HeldUpload, Job, ManifestRecord, MountSource,
+    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor,
+    Upload, UploadProgress,
 };
 pub use sqlite::{SqliteLocation, SqliteOptions, SqliteStore};
 pub use store::MetadataStore;
+pub use transfer::{Changes, Endpoint, Summary, Transfer};

@@ -138,6 +138,26 @@ pub struct Upload {
     pub updated_at: SystemTime,
 }
 
+/// How taking hold of a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldUpload {
+    /// It is held; this is where it stands.
+    Held(Upload),
+    /// Another process has it.
+    Busy,
+    /// It is not open in this repository.
+    Unknown,
+}
+
+/// Work that one process at a time does for all that share the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// Making the storage tree follow the outbox.
+    Links,
+    /// Giving back what abandoned uploads hold.
+    Purge,
+}
+
 /// How far a session has come.
 #[derive(Clone, Debug)]
 pub struct UploadProgress {

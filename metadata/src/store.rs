@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
 
 use crate::{
-    BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MountSource, NewManifest, NewUpload,
-    OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor, Upload, UploadProgress,
+    BlobRecord, FinishedUpload, HeldUpload, Job, ManifestRecord, MetadataError, MountSource,
+    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor,
+    Upload, UploadProgress,
 };
 
 /// The truth about names and the graph.
@@ -83,6 +84,23 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     /// changed, when a session was named and is gone (cancelled, or finished by somebody else).
     async fn finish_upload(&self, finished: FinishedUpload) -> Result<bool, MetadataError>;
 
+    /// Takes hold of the session for one writer: no other process can while the hold lasts. It ends
+    /// with [`release_upload`](Self::release_upload), with the session, or when `lease` runs out:
+    /// [`renew_upload`](Self::renew_upload) renews it. Between the writers of one process nothing
+    /// is decided here.
+    async fn hold_upload(
+        &self,
+        repository: &RepositoryName,
+        id: UploadId,
+        lease: Duration,
+    ) -> Result<HeldUpload, MetadataError>;
+
+    /// Renews the hold that this process has; false when it has lost it.
+    async fn renew_upload(&self, id: UploadId, lease: Duration) -> Result<bool, MetadataError>;
+
+    /// Lets go of the session, if this process has it. Relaxed.
+    async fn release_upload(&self, id: UploadId) -> Result<(), MetadataError>;
+
     /// Ends the session without a blob; false when it is not open in this repository. Relaxed.
     async fn delete_upload(
         &self,
@@ -90,8 +108,17 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         id: UploadId,
     ) -> Result<bool, MetadataError>;
 
-    /// Sessions that have not moved since `before`, the stalest first, at most `limit`.
+    /// Sessions that have not moved since `before` and that nobody holds, the stalest first, at
+    /// most `limit`.
     async fn stale_uploads(
+        &self,
+        before: SystemTime,
+        limit: u32,
+    ) -> Result<Vec<Upload>, MetadataError>;
+
+    /// Ends such sessions and gives them, each to one caller alone, however many ask at the same
+    /// time.
+    async fn take_stale_uploads(
         &self,
         before: SystemTime,
         limit: u32,
@@ -143,11 +170,39 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     /// The oldest changes that the storage tree has still to follow, at most `limit`.
     async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, MetadataError>;
 
-    /// Forgets the changes up to and with `through`: the tree has them on stable storage. Relaxed.
-    async fn outbox_done(&self, through: OutboxId) -> Result<(), MetadataError>;
+    /// Forgets changes that a list from [`outbox`](Self::outbox) held: the tree has them on stable
+    /// storage. Relaxed.
+    async fn outbox_done(&self, done: &[OutboxId]) -> Result<(), MetadataError>;
 
     /// Waits until the outbox may hold an entry. Returns at once after a start with entries left.
     async fn outbox_filled(&self);
+
+    /// Takes a job that one process at a time does, or renews the hold on it; false while another
+    /// process has it, or when it was done less than `pause` ago. The hold ends with
+    /// [`leave_job`](Self::leave_job), or when `lease` runs out because the process has died.
+    async fn take_job(
+        &self,
+        job: Job,
+        lease: Duration,
+        pause: Duration,
+    ) -> Result<bool, MetadataError>;
+
+    /// Lets go of the job, if this process has it, and notes whether it was done.
+    async fn leave_job(&self, job: Job, done: bool) -> Result<(), MetadataError>;
+
+    /// The time by the clock that stamps what is stored: the database's own, where that is another
+    /// machine's.
+    async fn now(&self) -> Result<SystemTime, MetadataError>;
+
+    /// Binds the database to the place where its blobs are. The first call decides; a process that
+    /// would look for them elsewhere is refused.
+    ///
+    /// # Errors
+    /// [`MetadataError::OtherStorage`].
+    async fn bind_storage(&self, storage: &str) -> Result<(), MetadataError>;
+
+    /// Binds the database to another place: the blobs have moved there.
+    async fn rebind_storage(&self, storage: &str) -> Result<(), MetadataError>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), MetadataError>;

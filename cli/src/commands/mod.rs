@@ -1,5 +1,6 @@
 //! One file a command.
 
 pub(crate) mod config;
+pub(crate) mod metadata;
 pub(crate) mod serve;
 mod stores;

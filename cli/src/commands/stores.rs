@@ -3,8 +3,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Driver, RemoteDriver};
-use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
+use berth_metadata::MetadataStore;
 use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, StoreError, open_remote};
+
+use super::metadata;
 
 /// The two stores that a configuration names.
 pub(crate) struct Stores {
@@ -12,32 +14,14 @@ pub(crate) struct Stores {
     pub(crate) metadata: Arc<dyn MetadataStore>,
 }
 
-/// Opens both stores, making what is missing.
+/// Opens both stores, making what is missing, and sees to it that they belong together.
 pub(crate) async fn open(config: &Config) -> Result<Stores> {
     let blobs = open_blobs(config)?;
-    let location = match config.database_path() {
-        Some(path) => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Some(folder) = folder {
-                std::fs::create_dir_all(folder).with_context(|| {
-                    format!(
-                        "the directory {} (metadata.sqlite.path) cannot be made",
-                        folder.display()
-                    )
-                })?;
-            }
-            SqliteLocation::File(path)
-        }
-        None => SqliteLocation::Memory,
-    };
-    let metadata = SqliteStore::open(SqliteOptions {
-        location,
-        readers: config.metadata.sqlite.readers,
-        cache_bytes: config.metadata.sqlite.cachesize.bytes(),
-        record_links: blobs.link_tree().is_some(),
-    })
-    .await?;
-    Ok(Stores { blobs, metadata: Arc::new(metadata) })
+    let store = metadata::open(config, blobs.link_tree().is_some()).await?;
+    if metadata::stands_apart(config) {
+        store.bind_storage(&metadata::storage_identity(config)).await?;
+    }
+    Ok(Stores { blobs, metadata: store })
 }
 
 /// Proves that the blobs can be written and read where the configuration says.
@@ -116,9 +100,12 @@ pub(crate) fn whereabouts(config: &Config) -> String {
 fn whereabouts_here(config: &Config) -> String {
     match config.storage.driver() {
         Driver::InMemory => "memory; it is gone when berth ends".to_owned(),
-        _ => {
-            let root = config.root_directory().unwrap_or(Path::new("."));
-            std::path::absolute(root).unwrap_or_else(|_| root.to_owned()).display().to_string()
-        }
+        _ => absolute_root(config),
     }
+}
+
+/// The root directory as it is called from anywhere.
+pub(super) fn absolute_root(config: &Config) -> String {
+    let root = config.root_directory().unwrap_or(Path::new("."));
+    std::path::absolute(root).unwrap_or_else(|_| root.to_owned()).display().to_string()
 }

@@ -148,12 +148,7 @@ pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigE
             return invalid(key, "it must not be empty: remove the key, or name a path".to_owned());
         }
     }
-    if config.metadata.sqlite.path.is_some() && config.storage.inmemory.is_some() {
-        return invalid(
-            "metadata.sqlite.path",
-            "blobs in memory are gone at the next start and their metadata must be too: remove this key, or use `storage.filesystem`".to_owned(),
-        );
-    }
+    metadata(config, &invalid)?;
     for (key, zero) in zeros(config) {
         if zero {
             return invalid(key, "it must be more than 0".to_owned());
@@ -163,8 +158,47 @@ pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigE
     http(config, &invalid)
 }
 
+fn metadata(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
+    let metadata = &config.metadata;
+    if config.storage.inmemory.is_some() {
+        let named = [
+            ("metadata.sqlite.path", metadata.sqlite.path.is_some()),
+            ("metadata.url", metadata.url.is_some()),
+        ];
+        if let Some((key, _)) = named.into_iter().find(|(_, named)| *named) {
+            return invalid(
+                key,
+                "blobs in memory are gone at the next start and their metadata must be too: remove this key, or use `storage.filesystem`".to_owned(),
+            );
+        }
+    }
+    let urls = metadata.url.iter().map(|url| ("metadata.url", url));
+    let standbys = metadata.postgres.standbys.iter().map(|url| ("metadata.postgres.standbys", url));
+    for (key, url) in urls.chain(standbys) {
+        let scheme = url.expose().split_once("://").map(|(scheme, _)| scheme);
+        if !matches!(scheme, Some("postgres" | "postgresql")) {
+            return invalid(
+                key,
+                "it is no URL of PostgreSQL: write `postgres://user:password@host:5432/database`"
+                    .to_owned(),
+            );
+        }
+    }
+    if metadata.url.is_none() && !metadata.postgres.standbys.is_empty() {
+        return invalid(
+            "metadata.postgres.standbys",
+            "standbys follow a first server: name that in `metadata.url`, or remove this key"
+                .to_owned(),
+        );
+    }
+    if metadata.postgres.connections < 2 {
+        return invalid("metadata.postgres.connections", "it must be at least 2".to_owned());
+    }
+    Ok(())
+}
+
 /// Values that would stop the service when they are zero.
-fn zeros(config: &Config) -> [(&'static str, bool); 13] {
+fn zeros(config: &Config) -> [(&'static str, bool); 14] {
     let limits = &config.http.limits;
     let purging = &config.storage.maintenance.uploadpurging;
     let health = &config.health.storagedriver;
@@ -182,6 +216,7 @@ fn zeros(config: &Config) -> [(&'static str, bool); 13] {
         ("health.storagedriver.threshold", health.threshold == 0),
         ("catalog.maxentries", config.catalog.maxentries == 0),
         ("metadata.sqlite.readers", config.metadata.sqlite.readers == 0),
+        ("metadata.postgres.timeout", config.metadata.postgres.timeout.is_zero()),
     ]
 }
 

@@ -5,9 +5,9 @@ use berth_oci::{Digest, RepositoryName};
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
-use super::encoding::{digest_bytes, integer, lease_end, size};
-use super::fault::Fault;
 use super::writer::{Context, Operation};
+use crate::encoding::{digest_bytes, integer, lease_end, size};
+use crate::fault::Fault;
 use crate::{BlobLocation, BlobRecord, FinishedUpload};
 
 pub(super) async fn find(

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::fault::Fault;
+use crate::fault::Fault;
 
 /// A few connections, shared.
 ///

@@ -4,9 +4,9 @@ use berth_oci::{Reference, RepositoryName};
 use tokio::sync::oneshot;
 
 use super::connections::Connections;
-use super::fault::Fault;
 use super::manifests;
 use crate::ManifestRecord;
+use crate::fault::Fault;
 
 /// How many manifests one statement looks up at most.
 const BATCH: usize = 64;

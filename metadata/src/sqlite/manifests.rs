@@ -8,9 +8,9 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
-use super::encoding::{self, digest_array, digest_bytes};
-use super::fault::Fault;
 use super::writer::{Context, Operation};
+use crate::encoding::{self, digest_array, digest_bytes};
+use crate::fault::Fault;
 use crate::{ManifestRecord, NewManifest, PutManifest};
 
 pub(super) async fn find(

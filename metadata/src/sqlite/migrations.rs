@@ -1,11 +1,12 @@
 use sqlx::{Connection, SqliteConnection};
 
-use super::fault::Fault;
+use crate::fault::Fault;
 
 /// The steps from an empty file to the present schema. A file's `user_version` counts those done.
 const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_names_and_graph.sql"),
     include_str!("../../migrations/sqlite/0002_blobs_by_location.sql"),
+    include_str!("../../migrations/sqlite/0003_settings.sql"),
 ];
 
 /// Marks the file as ours, in the place that SQLite keeps for this: "Brth".

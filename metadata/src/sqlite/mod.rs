@@ -5,20 +5,20 @@
 //! - `connections` are the readers; each read is one statement, so one snapshot.
 //! - `cache` answers repeated reads of manifests and blobs without SQL.
 //! - `lookups` has manifests that are asked for at the same time looked up by one statement.
-//! - `blobs`, `manifests`, `tags`, `repositories`, `uploads` and `outbox` hold the SQL, by subject.
+//! - `blobs`, `manifests`, `tags`, `repositories`, `uploads`, `outbox` and `settings` hold the SQL, by subject.
 
 mod blobs;
 mod cache;
 mod connections;
-mod encoding;
-mod fault;
+mod explain;
 mod lookups;
 mod manifests;
 mod migrations;
-mod open;
+pub(crate) mod open;
 mod outbox;
 mod referrers;
 mod repositories;
+mod settings;
 mod store;
 mod tags;
 #[cfg(test)]

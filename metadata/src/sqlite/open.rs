@@ -6,9 +6,9 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 
-use super::fault::Fault;
 use super::migrations::{MigrationError, migrate};
 use crate::MetadataError;
+use crate::fault::Fault;
 
 /// Where the database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,13 +54,13 @@ const READER_CACHE: &str = "-1024";
 
 /// Holds the database for this process; the system lets go of it when the process dies.
 #[derive(Debug)]
-pub(super) struct ProcessLock {
+pub(crate) struct ProcessLock {
     _file: File,
 }
 
 impl ProcessLock {
     /// Takes the lock that belongs to the database at `path`.
-    pub(super) fn take(path: &Path) -> Result<Self, MetadataError> {
+    pub(crate) fn take(path: &Path) -> Result<Self, MetadataError> {
         let mut lock_path = path.as_os_str().to_owned();
         lock_path.push(".lock");
         let file = OpenOptions::new()
@@ -89,7 +89,7 @@ fn unopened(path: &Path, error: io::Error) -> MetadataError {
 }
 
 /// Opens the writing connection, on the present schema.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     options: &SqliteConnectOptions,
     path: &Path,
 ) -> Result<SqliteConnection, MetadataError> {
@@ -101,7 +101,7 @@ pub(super) async fn connect(
             reason: "it holds the tables of another program".to_owned(),
         },
         MigrationError::TooNew { found, known } => {
-            MetadataError::TooNew { path: path.to_owned(), found, known }
+            MetadataError::TooNew { database: path.display().to_string(), found, known }
         }
         MigrationError::Fault(fault) => explain(fault),
     })?;
@@ -111,11 +111,28 @@ pub(super) async fn connect(
     Ok(connection)
 }
 
+/// Refuses a database that says of itself that it is not to be served.
+pub(crate) async fn refuse_closed(
+    connection: &mut SqliteConnection,
+    path: &Path,
+) -> Result<(), MetadataError> {
+    let reason = sqlx::query_scalar("SELECT value FROM settings WHERE name = 'closed'")
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| Fault::from(error).explain_opening(path))?;
+    match reason {
+        Some(reason) => {
+            Err(MetadataError::ClosedForUse { database: path.display().to_string(), reason })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Makes what a killed process had written to the log durable.
 ///
 /// Such frames are read as committed from now on, and a push that finds its manifest among them
 /// writes nothing more before it is acknowledged.
-pub(super) fn sync_log(path: &Path) -> Result<(), MetadataError> {
+pub(crate) fn sync_log(path: &Path) -> Result<(), MetadataError> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     match File::open(&log) {
@@ -125,11 +142,11 @@ pub(super) fn sync_log(path: &Path) -> Result<(), MetadataError> {
     }
 }
 
-pub(super) fn memory_options() -> SqliteConnectOptions {
+pub(crate) fn memory_options() -> SqliteConnectOptions {
     SqliteConnectOptions::new().in_memory(true).foreign_keys(true).disable_statement_logging()
 }
 
-pub(super) fn writer_options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn writer_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -143,7 +160,7 @@ pub(super) fn writer_options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-pub(super) fn reader_options(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn reader_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)

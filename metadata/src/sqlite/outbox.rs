@@ -3,9 +3,9 @@ use berth_oci::{Digest, LinkChange, RepositoryName, Tag};
 use bytes::Bytes;
 use sqlx::SqliteConnection;
 
-use super::encoding;
-use super::fault::Fault;
 use super::writer::{Context, Operation};
+use crate::encoding;
+use crate::fault::Fault;
 use crate::{OutboxEntry, OutboxId};
 
 /// A list ends early once it carries this many bytes of manifests.
@@ -105,7 +105,9 @@ pub(super) async fn is_empty(connection: &mut SqliteConnection) -> Result<bool, 
     Ok(row.is_none())
 }
 
-/// See [`MetadataStore::outbox_done`](crate::MetadataStore::outbox_done).
+/// See [`MetadataStore::outbox_done`](crate::MetadataStore::outbox_done). With one writer the ids
+/// stand in the order of the commits: what is before the last entry of a list was in that list, or
+/// was left out of it for good.
 pub(super) struct Done(pub(super) OutboxId);
 
 #[async_trait]

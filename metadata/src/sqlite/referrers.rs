@@ -1,8 +1,8 @@
 use berth_oci::{Digest, RepositoryName};
 use sqlx::SqliteConnection;
 
-use super::encoding::{self, digest_bytes, page, size};
-use super::fault::Fault;
+use crate::encoding::{self, digest_bytes, page, size};
+use crate::fault::Fault;
 use crate::{Page, Referrer, ReferrerCursor};
 
 pub(super) async fn list(

@@ -1,9 +1,9 @@
 use berth_oci::RepositoryName;
 use sqlx::SqliteConnection;
 
-use super::encoding::page;
-use super::fault::Fault;
 use crate::Page;
+use crate::encoding::page;
+use crate::fault::Fault;
 
 pub(super) async fn list(
     connection: &mut SqliteConnection,

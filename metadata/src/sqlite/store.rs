@@ -9,15 +9,15 @@ use tokio::sync::Notify;
 
 use super::cache::Cache;
 use super::connections::{Connections, Lease};
-use super::fault::Fault;
 use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
-use super::{blobs, manifests, outbox, referrers, repositories, tags, uploads};
+use super::{blobs, manifests, outbox, referrers, repositories, settings, tags, uploads};
+use crate::fault::Fault;
 use crate::{
-    BlobRecord, FinishedUpload, ManifestRecord, MetadataError, MetadataStore, MountSource,
-    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor,
-    Upload, UploadProgress,
+    BlobRecord, FinishedUpload, HeldUpload, Job, ManifestRecord, MetadataError, MetadataStore,
+    MountSource, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer,
+    ReferrerCursor, Upload, UploadProgress,
 };
 
 /// The embedded [`MetadataStore`], in one SQLite file or in memory.
@@ -55,7 +55,8 @@ impl SqliteStore {
         open::sync_log(&path)?;
         let writer_options = open::writer_options(&path);
         let reader_options = open::reader_options(&path);
-        let writer = open::connect(&writer_options, &path).await?;
+        let mut writer = open::connect(&writer_options, &path).await?;
+        open::refuse_closed(&mut writer, &path).await?;
         let reader = reader_options.connect().await;
         let reader = reader.map_err(|error| Fault::from(error).explain_opening(&path))?;
         let writer = Arc::new(Connections::new(writer, writer_options, 1));
@@ -219,6 +220,25 @@ impl MetadataStore for SqliteStore {
         Ok(matches!(outcome, blobs::Finished::Linked { .. }))
     }
 
+    /// This process has the file to itself.
+    async fn hold_upload(
+        &self,
+        repository: &RepositoryName,
+        id: UploadId,
+        _lease: Duration,
+    ) -> Result<HeldUpload, MetadataError> {
+        let upload = self.upload(repository, id).await?;
+        Ok(upload.map_or(HeldUpload::Unknown, HeldUpload::Held))
+    }
+
+    async fn renew_upload(&self, _: UploadId, _: Duration) -> Result<bool, MetadataError> {
+        Ok(true)
+    }
+
+    async fn release_upload(&self, _: UploadId) -> Result<(), MetadataError> {
+        Ok(())
+    }
+
     async fn delete_upload(
         &self,
         repository: &RepositoryName,
@@ -233,6 +253,14 @@ impl MetadataStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Upload>, MetadataError> {
         read!(self, uploads::stale(before, limit))
+    }
+
+    async fn take_stale_uploads(
+        &self,
+        before: SystemTime,
+        limit: u32,
+    ) -> Result<Vec<Upload>, MetadataError> {
+        self.write(uploads::TakeStale { before, limit }).await
     }
 
     async fn manifest(
@@ -300,12 +328,40 @@ impl MetadataStore for SqliteStore {
         read!(self, outbox::list(limit))
     }
 
-    async fn outbox_done(&self, through: OutboxId) -> Result<(), MetadataError> {
-        self.write(outbox::Done(through)).await
+    async fn outbox_done(&self, done: &[OutboxId]) -> Result<(), MetadataError> {
+        match done.iter().max() {
+            Some(last) => self.write(outbox::Done(*last)).await,
+            None => Ok(()),
+        }
     }
 
     async fn outbox_filled(&self) {
         self.outbox_filled.notified().await;
+    }
+
+    /// This process has the file to itself.
+    async fn take_job(&self, _: Job, _: Duration, _: Duration) -> Result<bool, MetadataError> {
+        Ok(true)
+    }
+
+    async fn leave_job(&self, _: Job, _: bool) -> Result<(), MetadataError> {
+        Ok(())
+    }
+
+    async fn now(&self) -> Result<SystemTime, MetadataError> {
+        Ok(SystemTime::now())
+    }
+
+    async fn bind_storage(&self, storage: &str) -> Result<(), MetadataError> {
+        let recorded = self.write(settings::BindStorage(storage.to_owned())).await?;
+        if recorded == storage {
+            return Ok(());
+        }
+        Err(MetadataError::OtherStorage { recorded, configured: storage.to_owned() })
+    }
+
+    async fn rebind_storage(&self, storage: &str) -> Result<(), MetadataError> {
+        self.write(settings::RebindStorage(storage.to_owned())).await
     }
 
     async fn ping(&self) -> Result<(), MetadataError> {

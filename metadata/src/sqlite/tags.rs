@@ -3,10 +3,10 @@ use berth_oci::{Reference, RepositoryName, Tag};
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
-use super::encoding::page;
-use super::fault::Fault;
 use super::writer::{Context, Operation};
 use crate::Page;
+use crate::encoding::page;
+use crate::fault::Fault;
 
 pub(super) async fn list(
     connection: &mut SqliteConnection,

@@ -8,12 +8,12 @@ use sqlx::Row;
 use tempfile::{TempDir, tempdir};
 use tokio::sync::Notify;
 
-use super::fault::Fault;
 use super::writer::{Context, Operation};
 use super::{
     SqliteLocation, SqliteOptions, SqliteStore, blobs, manifests, outbox, referrers, repositories,
     tags, uploads,
 };
+use crate::fault::Fault;
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
 
 async fn open() -> (Arc<SqliteStore>, TempDir) {

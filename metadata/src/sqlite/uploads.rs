@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use berth_oci::{RepositoryName, UploadId};
 use sqlx::SqliteConnection;
 
-use super::encoding::{algorithm, algorithm_code, integer, micros, size, time};
-use super::fault::Fault;
 use super::writer::{Context, Operation};
+use crate::encoding::{algorithm, algorithm_code, integer, micros, size, time};
+use crate::fault::Fault;
 use crate::{NewUpload, Upload, UploadProgress};
 
 pub(super) async fn find(
@@ -54,6 +54,28 @@ pub(super) const STALE: &str = "
     WHERE updated_at < $1
     ORDER BY updated_at, id
     LIMIT $2";
+
+/// See [`MetadataStore::take_stale_uploads`](crate::MetadataStore::take_stale_uploads).
+pub(super) struct TakeStale {
+    pub(super) before: SystemTime,
+    pub(super) limit: u32,
+}
+
+#[async_trait]
+impl Operation for TakeStale {
+    type Output = Vec<Upload>;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<Vec<Upload>, Fault> {
+        let taken = stale(context.connection, self.before, self.limit).await?;
+        for upload in &taken {
+            sqlx::query("DELETE FROM uploads WHERE id = $1")
+                .bind(upload.id.as_bytes().as_slice())
+                .execute(&mut *context.connection)
+                .await?;
+        }
+        Ok(taken)
+    }
+}
 
 type Row = (Vec<u8>, String, i64, i64, Vec<u8>, String, i64, i64);
 

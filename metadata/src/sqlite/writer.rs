@@ -10,10 +10,10 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::cache::Cache;
 use super::connections::Connections;
-use super::encoding::micros;
-use super::fault::Fault;
 use super::open::ProcessLock;
 use crate::MetadataError;
+use crate::encoding::micros;
+use crate::fault::Fault;
 
 /// The most operations that one transaction takes.
 const BATCH: usize = 256;

@@ -1,4 +1,6 @@
-use berth_metadata::MetadataError;
+use std::time::{Duration, UNIX_EPOCH};
+
+use berth_metadata::{Job, MetadataError};
 
 use super::fixtures::*;
 
@@ -42,4 +44,33 @@ pub async fn what_was_queued_before_the_close_is_committed(store: Store) {
     for push in pushes {
         assert!(matches!(push.await.unwrap(), Ok(true) | Err(MetadataError::Closed)));
     }
+}
+
+pub async fn the_place_of_the_blobs_is_recorded_once(store: Store) {
+    store.bind_storage("the bucket a").await.unwrap();
+    store.bind_storage("the bucket a").await.unwrap();
+
+    let error = store.bind_storage("the bucket b").await.unwrap_err();
+    assert!(matches!(&error, MetadataError::OtherStorage { recorded, configured }
+        if recorded == "the bucket a" && configured == "the bucket b"));
+
+    store.rebind_storage("the bucket b").await.unwrap();
+    store.bind_storage("the bucket b").await.unwrap();
+    assert!(store.bind_storage("the bucket a").await.is_err());
+}
+
+pub async fn a_job_is_kept_and_left(store: Store) {
+    let (minute, no_pause) = (Duration::from_secs(60), Duration::ZERO);
+    for job in [Job::Links, Job::Purge] {
+        assert!(store.take_job(job, minute, no_pause).await.unwrap());
+        assert!(store.take_job(job, minute, no_pause).await.unwrap());
+        store.leave_job(job, false).await.unwrap();
+        assert!(store.take_job(job, minute, minute).await.unwrap(), "it was not done");
+    }
+}
+
+pub async fn the_time_goes_on(store: Store) {
+    let first = store.now().await.unwrap();
+    let second = store.now().await.unwrap();
+    assert!(second >= first && first > UNIX_EPOCH);
 }

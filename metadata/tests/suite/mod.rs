@@ -38,7 +38,9 @@ macro_rules! metadata_suite {
                     an_opened_session_is_read_back,
                     a_session_moves_only_from_where_it_stands,
                     a_cancelled_session_is_gone,
-                    stale_sessions_are_listed_by_age;
+                    stale_sessions_are_listed_by_age,
+                    stale_sessions_are_taken_once,
+                    a_held_session_stands_where_it_is_told;
                 manifests:
                     a_manifest_is_read_by_tag_and_by_digest,
                     missing_references_are_all_named_and_nothing_is_written,
@@ -81,7 +83,10 @@ macro_rules! metadata_suite {
                 lifecycle:
                     a_closed_store_says_so,
                     closing_twice_is_harmless,
-                    what_was_queued_before_the_close_is_committed;
+                    what_was_queued_before_the_close_is_committed,
+                    the_place_of_the_blobs_is_recorded_once,
+                    a_job_is_kept_and_left,
+                    the_time_goes_on;
                 model:
                     random_operations_agree_with_a_simple_model,
             }

@@ -120,9 +120,8 @@ impl Case {
         followed.retain(|_, content| *content != Content::default());
         self.tree.retain(|_, content| *content != Content::default());
         prop_assert_eq!(&followed, &self.tree);
-        if let Some(last) = entries.last() {
-            self.store.outbox_done(last.id).await.unwrap();
-        }
+        let done: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+        self.store.outbox_done(&done).await.unwrap();
         Ok(())
     }
 

@@ -77,10 +77,12 @@ pub async fn entries_stay_until_they_are_done(store: Store) {
     assert_eq!(store.outbox(2).await.unwrap(), all[..2]);
     assert_eq!(store.outbox(100).await.unwrap(), all);
 
-    store.outbox_done(all[2].id).await.unwrap();
+    let ids: Vec<_> = all.iter().map(|entry| entry.id).collect();
+    store.outbox_done(&ids[..3]).await.unwrap();
     assert_eq!(store.outbox(100).await.unwrap(), all[3..]);
-    store.outbox_done(all[2].id).await.unwrap();
-    store.outbox_done(all[4].id).await.unwrap();
+    store.outbox_done(&ids[..3]).await.unwrap();
+    store.outbox_done(&[]).await.unwrap();
+    store.outbox_done(&ids[3..]).await.unwrap();
     assert!(store.outbox(100).await.unwrap().is_empty());
 
     push_blob(&store, "app", "another").await;
@@ -122,9 +124,8 @@ pub async fn waiting_ends_when_an_entry_comes(store: Store) {
                 store.outbox_filled().await;
                 let entries = store.outbox(100).await.unwrap();
                 seen += entries.len();
-                if let Some(last) = entries.last() {
-                    store.outbox_done(last.id).await.unwrap();
-                }
+                let done: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+                store.outbox_done(&done).await.unwrap();
             }
         }
     });

@@ -1,7 +1,8 @@
 use std::time::{Duration, SystemTime};
 
-use berth_metadata::UploadProgress;
+use berth_metadata::{HeldUpload, UploadProgress};
 use berth_oci::{Algorithm, Hasher, UploadId};
+use tokio::task::JoinSet;
 
 use super::fixtures::*;
 
@@ -71,8 +72,7 @@ pub async fn a_cancelled_session_is_gone(store: Store) {
 }
 
 pub async fn stale_sessions_are_listed_by_age(store: Store) {
-    let long_ago = SystemTime::now() - Duration::from_secs(3600);
-    let soon = SystemTime::now() + Duration::from_secs(3600);
+    let (long_ago, soon) = around_now();
     let mut ids = Vec::new();
     for _ in 0..3 {
         let opened = new_upload("app");
@@ -97,4 +97,63 @@ pub async fn stale_sessions_are_listed_by_age(store: Store) {
     assert_eq!(store.stale_uploads(soon, 2).await.unwrap(), stale[..2]);
     let youngest = stale[2].updated_at;
     assert!(store.stale_uploads(youngest, 10).await.unwrap().iter().all(|u| u.id != ids[0]));
+}
+
+pub async fn stale_sessions_are_taken_once(store: Store) {
+    let (long_ago, soon) = around_now();
+    for _ in 0..40 {
+        store.create_upload(new_upload("app")).await.unwrap();
+    }
+    assert!(store.take_stale_uploads(long_ago, 10).await.unwrap().is_empty());
+    let mut takers = JoinSet::new();
+    for _ in 0..8 {
+        let store = store.clone();
+        takers.spawn(async move {
+            let mut taken = Vec::new();
+            loop {
+                let round = store.take_stale_uploads(soon, 3).await.unwrap();
+                assert!(round.len() <= 3 && round.is_sorted_by_key(|upload| upload.updated_at));
+                if round.is_empty() {
+                    return taken;
+                }
+                taken.extend(round.into_iter().map(|upload| upload.id));
+            }
+        });
+    }
+    let mut taken: Vec<_> = takers.join_all().await.into_iter().flatten().collect();
+    taken.sort_unstable();
+    taken.dedup();
+    assert_eq!(taken.len(), 40);
+    assert!(!store.upload_exists(taken[0]).await.unwrap());
+}
+
+pub async fn a_held_session_stands_where_it_is_told(store: Store) {
+    let opened = new_upload("app");
+    let lease = Duration::from_secs(60);
+    let elsewhere = repository("elsewhere");
+    let hold = |name| store.hold_upload(name, opened.id, lease);
+    assert_eq!(hold(&opened.repository).await.unwrap(), HeldUpload::Unknown);
+    store.create_upload(opened.clone()).await.unwrap();
+    assert_eq!(hold(&elsewhere).await.unwrap(), HeldUpload::Unknown);
+
+    let HeldUpload::Held(session) = hold(&opened.repository).await.unwrap() else { panic!() };
+    assert_eq!((session.id, session.offset), (opened.id, 0));
+    assert!(store.renew_upload(opened.id, lease).await.unwrap());
+    let progress = UploadProgress {
+        id: opened.id,
+        from_offset: 0,
+        offset: 7,
+        hash_state: vec![1],
+        handle: String::new(),
+    };
+    assert!(store.advance_upload(progress).await.unwrap());
+    store.release_upload(opened.id).await.unwrap();
+
+    let HeldUpload::Held(session) = hold(&opened.repository).await.unwrap() else { panic!() };
+    assert_eq!(session.offset, 7);
+}
+
+fn around_now() -> (SystemTime, SystemTime) {
+    let hour = Duration::from_secs(3600);
+    (SystemTime::now() - hour, SystemTime::now() + hour)
 }

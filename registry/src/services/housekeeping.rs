@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use berth_config::UploadPurging;
+use berth_metadata::Job;
 use berth_storage_backends::StaleUpload;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -33,23 +34,25 @@ impl Registry {
     }
 
     async fn purge(&self, purging: &UploadPurging) {
-        let now = SystemTime::now();
+        let purged =
+            self.as_job(Job::Purge, purging.interval.get(), self.purge_everything(purging)).await;
+        if let Err(error) = purged {
+            warn!(%error, cause = error.cause(), "abandoned uploads could not be purged");
+        }
+    }
+
+    async fn purge_everything(&self, purging: &UploadPurging) -> Result<(), RegistryError> {
+        // Ages are told by the clock that stamped the sessions.
+        let now = self.metadata.now().await?;
         let before = |age: Duration| now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
         let dry_run = purging.dryrun;
-        let purged = async {
-            let sessions = self.purge_sessions(before(purging.age.get()), dry_run).await?;
-            let orphans = self.purge_orphans(before(purging.graceperiod.get()), dry_run).await?;
-            Ok::<_, RegistryError>((sessions, orphans))
-        };
-        match purged.await {
-            Ok((0, 0)) => debug!("there are no abandoned uploads"),
-            Ok((sessions, orphans)) => {
-                info!(sessions, orphans, dry_run, "abandoned uploads were purged");
-            }
-            Err(error) => {
-                warn!(%error, cause = error.cause(), "abandoned uploads could not be purged");
-            }
+        let sessions = self.purge_sessions(before(purging.age.get()), dry_run).await?;
+        let orphans = self.purge_orphans(before(purging.graceperiod.get()), dry_run).await?;
+        match (sessions, orphans) {
+            (0, 0) => debug!("there are no abandoned uploads"),
+            _ => info!(sessions, orphans, dry_run, "abandoned uploads were purged"),
         }
+        Ok(())
     }
 
     async fn purge_sessions(
@@ -59,14 +62,15 @@ impl Registry {
     ) -> Result<usize, RegistryError> {
         let mut count = 0;
         loop {
-            let stale = self.metadata.stale_uploads(before, ROUND).await?;
+            let stale = match dry_run {
+                true => self.metadata.stale_uploads(before, ROUND).await?,
+                false => self.metadata.take_stale_uploads(before, ROUND).await?,
+            };
             for session in &stale {
                 info!(upload = %session.id, repository = %session.repository, bytes = session.offset, dry_run, "purging an abandoned upload");
                 if !dry_run {
-                    // One that became a blob meanwhile is no upload to give back.
-                    if self.metadata.delete_upload(&session.repository, session.id).await? {
-                        self.blobs.abort_upload(&session.handle).await?;
-                    }
+                    // Should this fail, nothing names the bytes, and they are found as such.
+                    self.blobs.abort_upload(&session.handle).await?;
                 }
             }
             count += stale.len();

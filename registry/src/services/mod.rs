@@ -7,6 +7,7 @@ mod catalog;
 mod health;
 mod housekeeping;
 mod ingest;
+mod leases;
 mod manifests;
 mod outbox;
 mod referrers;

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use berth_metadata::Job;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -17,14 +18,14 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 impl Registry {
     /// Keeps the storage tree's link files in step with the database until `stop`, and then
-    /// applies what is left.
+    /// applies what is left. One process at a time does it.
     pub(super) async fn follow_outbox(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = self.metadata.outbox_filled() => {}
                 () = stop.cancelled() => break,
             }
-            let pause = match self.drain_outbox().await {
+            let pause = match self.as_job(Job::Links, Duration::ZERO, self.drain_outbox()).await {
                 Ok(()) => PAUSE,
                 Err(error) => {
                     warn!(%error, cause = error.cause(), "the storage tree's links lag behind");
@@ -36,7 +37,7 @@ impl Registry {
                 () = stop.cancelled() => break,
             }
         }
-        if let Err(error) = self.drain_outbox().await {
+        if let Err(error) = self.as_job(Job::Links, Duration::ZERO, self.drain_outbox()).await {
             warn!(%error, cause = error.cause(), "the storage tree's links were left behind; the next start catches up");
         }
     }
@@ -45,10 +46,13 @@ impl Registry {
         let Some(tree) = self.blobs.link_tree() else { return Ok(()) };
         loop {
             let entries = self.metadata.outbox(ROUND).await?;
-            let Some(last) = entries.last().map(|entry| entry.id) else { return Ok(()) };
+            if entries.is_empty() {
+                return Ok(());
+            }
+            let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
             debug!(changes = entries.len(), "updating the storage tree's links");
             tree.apply(entries.into_iter().map(|entry| entry.change).collect()).await?;
-            self.metadata.outbox_done(last).await?;
+            self.metadata.outbox_done(&ids).await?;
         }
     }
 }

@@ -77,17 +77,19 @@ impl Registry {
         let session = self.session(repository, id).await?;
         place.check_first(session.offset)?;
         let ingest = self.continue_session(&session).await?;
-        self.stands_still(&session).await?;
-        let (ingest, broken) = self.receive(&session, ingest, body).await?;
-        if broken.is_none() {
-            place.check_len(ingest.offset - session.offset)?;
-        }
-        let offset = ingest.offset;
-        self.record_progress(&session, ingest).await?;
-        match broken {
-            Some(error) => Err(error.into()),
-            None => Ok(offset),
-        }
+        let append = async {
+            let (ingest, broken) = self.receive(&session, ingest, body).await?;
+            if broken.is_none() {
+                place.check_len(ingest.offset - session.offset)?;
+            }
+            let offset = ingest.offset;
+            self.record_progress(&session, ingest).await?;
+            match broken {
+                Some(error) => Err(error.into()),
+                None => Ok(offset),
+            }
+        };
+        self.while_held(&session, append).await
     }
 
     /// Ends a session with the blob `digest`, the body being its last chunk. When the body breaks
@@ -104,14 +106,16 @@ impl Registry {
         let session = self.session(repository, id).await?;
         place.check_first(session.offset)?;
         let ingest = self.continue_session(&session).await?;
-        self.stands_still(&session).await?;
-        let (ingest, broken) = self.receive(&session, ingest, body).await?;
-        if let Some(error) = broken {
-            self.record_progress(&session, ingest).await?;
-            return Err(error.into());
-        }
-        place.check_len(ingest.offset - session.offset)?;
-        self.commit(Some(&session), repository, digest, ingest).await
+        let finish = async {
+            let (ingest, broken) = self.receive(&session, ingest, body).await?;
+            if let Some(error) = broken {
+                self.record_progress(&session, ingest).await?;
+                return Err(error.into());
+            }
+            place.check_len(ingest.offset - session.offset)?;
+            self.commit(Some(&session), repository, digest, ingest).await
+        };
+        self.while_held(&session, finish).await
     }
 
     /// Takes a blob that comes whole in one request.
@@ -154,17 +158,6 @@ impl Registry {
             return Err(RegistryError::UploadUnknown);
         }
         Ok(self.blobs.abort_upload(&session.handle).await?)
-    }
-
-    /// Checks that no other request has moved the session between our reading it and our taking
-    /// hold of its upload. Nothing has been changed yet, and nothing may be otherwise: the digest
-    /// of the session is that of the bytes it was told, and the store must hold no others.
-    async fn stands_still(&self, session: &Upload) -> Result<(), RegistryError> {
-        let now = self.session(&session.repository, session.id).await?;
-        match now.offset == session.offset {
-            true => Ok(()),
-            false => Err(RegistryError::UploadOutOfOrder { offset: now.offset }),
-        }
     }
 
     /// Takes a body into the session's upload, and tells how it broke off, if it did. When the

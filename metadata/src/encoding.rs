@@ -4,17 +4,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use berth_oci::{Algorithm, Digest};
 
-use super::fault::Fault;
 use crate::Page;
+use crate::fault::Fault;
 
-pub(super) fn algorithm_code(algorithm: Algorithm) -> u8 {
+pub(crate) fn algorithm_code(algorithm: Algorithm) -> u8 {
     match algorithm {
         Algorithm::Sha256 => 0,
         Algorithm::Sha512 => 1,
     }
 }
 
-pub(super) fn algorithm(code: i64) -> Result<Algorithm, Fault> {
+pub(crate) fn algorithm(code: i64) -> Result<Algorithm, Fault> {
     match code {
         0 => Ok(Algorithm::Sha256),
         1 => Ok(Algorithm::Sha512),
@@ -22,27 +22,27 @@ pub(super) fn algorithm(code: i64) -> Result<Algorithm, Fault> {
     }
 }
 
-pub(super) fn digest_bytes(digest: &Digest) -> Vec<u8> {
+pub(crate) fn digest_bytes(digest: &Digest) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1 + digest.hash().len());
     bytes.push(algorithm_code(digest.algorithm()));
     bytes.extend_from_slice(digest.hash());
     bytes
 }
 
-pub(super) fn digest(bytes: &[u8]) -> Result<Digest, Fault> {
+pub(crate) fn digest(bytes: &[u8]) -> Result<Digest, Fault> {
     let malformed = Fault::Malformed("digest");
     let Some((&code, hash)) = bytes.split_first() else { return Err(malformed) };
     Digest::from_hash(algorithm(code.into())?, hash).ok_or(malformed)
 }
 
 /// A digest as hexadecimal text, which `unhex` makes what [`digest_bytes`] is.
-pub(super) fn digest_hex(digest: &Digest) -> String {
+pub(crate) fn digest_hex(digest: &Digest) -> String {
     format!("{:02x}{}", algorithm_code(digest.algorithm()), digest.hex())
 }
 
 /// The digests as a JSON array of hexadecimal texts, which one statement reads with `json_each`
 /// and `unhex`, however many there are.
-pub(super) fn digest_array<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> String {
+pub(crate) fn digest_array<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> String {
     let mut json = String::from("[");
     for digest in digests {
         if json.len() > 1 {
@@ -57,32 +57,38 @@ pub(super) fn digest_array<'a>(digests: impl IntoIterator<Item = &'a Digest>) ->
 }
 
 /// A time before 1970, or after the year 290,000, is the nearest one that can be stored.
-pub(super) fn micros(time: SystemTime) -> i64 {
+pub(crate) fn micros(time: SystemTime) -> i64 {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn time(micros: i64) -> Result<SystemTime, Fault> {
+pub(crate) fn time(micros: i64) -> Result<SystemTime, Fault> {
     let micros = u64::try_from(micros).map_err(|_| Fault::Malformed("time"))?;
     Ok(UNIX_EPOCH + Duration::from_micros(micros))
 }
 
 /// When a lease that is taken at `now` ends.
-pub(super) fn lease_end(now: i64, lease: Duration) -> i64 {
-    now.saturating_add(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX))
+pub(crate) fn lease_end(now: i64, lease: Duration) -> i64 {
+    now.saturating_add(duration(lease))
+}
+
+/// A length of time in microseconds; more than 100,000 years are so many.
+pub(crate) fn duration(duration: Duration) -> i64 {
+    const MOST: i64 = 100_000 * 366 * 24 * 60 * 60 * 1_000_000;
+    i64::try_from(duration.as_micros()).unwrap_or(MOST).min(MOST)
 }
 
 /// Sizes and offsets; no store holds 8 EiB.
-pub(super) fn integer(size: u64) -> Result<i64, Fault> {
+pub(crate) fn integer(size: u64) -> Result<i64, Fault> {
     i64::try_from(size).map_err(|_| Fault::Malformed("size"))
 }
 
-pub(super) fn size(integer: i64) -> Result<u64, Fault> {
+pub(crate) fn size(integer: i64) -> Result<u64, Fault> {
     u64::try_from(integer).map_err(|_| Fault::Malformed("size"))
 }
 
 /// The page out of `limit + 1` rows: the last one only tells that there are more.
-pub(super) fn page<R, T>(
+pub(crate) fn page<R, T>(
     mut rows: Vec<R>,
     limit: u32,
     entry: impl FnMut(R) -> Result<T, Fault>,

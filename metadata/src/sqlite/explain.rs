@@ -1,27 +1,15 @@
 use std::path::Path;
 
 use crate::MetadataError;
-
-/// What went wrong inside, before it is told to the caller.
-#[derive(Debug)]
-pub(super) enum Fault {
-    Sql(sqlx::Error),
-    Malformed(&'static str),
-    Closed,
-}
-
-impl From<sqlx::Error> for Fault {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sql(error)
-    }
-}
+use crate::fault::Fault;
 
 impl Fault {
     /// The outcome that a caller of the open store sees.
-    pub(super) fn explain(self, path: &Path) -> MetadataError {
+    pub(crate) fn explain(self, path: &Path) -> MetadataError {
         let error = match self {
             Self::Malformed(what) => return MetadataError::Malformed { what },
             Self::Closed => return MetadataError::Closed,
+            Self::Unavailable(reason) => return MetadataError::Unavailable { reason },
             Self::Sql(error) => error,
         };
         let reason = error.to_string();
@@ -40,7 +28,7 @@ impl Fault {
     }
 
     /// The outcome while the store is being opened: what is in the way then is the file.
-    pub(super) fn explain_opening(self, path: &Path) -> MetadataError {
+    pub(crate) fn explain_opening(self, path: &Path) -> MetadataError {
         if let Self::Sql(error) = &self
             && result_code(error).is_some_and(|code| code & 0xff == SQLITE_BUSY)
         {

@@ -1,0 +1,114 @@
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use berth_config::{Config, RemoteDriver, Secret};
+use berth_metadata::{
+    MetadataStore, Pooling, PostgresOptions, PostgresStore, SqliteLocation, SqliteOptions,
+    SqliteStore,
+};
+
+/// `berth metadata relocate`: the blobs of the database are where the configuration says now.
+pub(crate) fn relocate(file: Option<&Path>) -> Result<ExitCode> {
+    let config = super::config::load(file)?.config;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let place = storage_identity(&config);
+    runtime.block_on(async {
+        let metadata = open(&config, false).await?;
+        metadata.rebind_storage(&place).await?;
+        metadata.close().await;
+        anyhow::Ok(())
+    })?;
+    println!("the database belongs to the blobs in {place} from now on");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the database that a configuration names, making what is missing.
+pub(super) async fn open(config: &Config, record_links: bool) -> Result<Arc<dyn MetadataStore>> {
+    Ok(match &config.metadata.url {
+        Some(url) => Arc::new(PostgresStore::open(postgres(config, url, record_links)).await?),
+        None => Arc::new(SqliteStore::open(sqlite(config, record_links)?).await?),
+    })
+}
+
+/// How to open the database in PostgreSQL.
+fn postgres(config: &Config, url: &Secret, record_links: bool) -> PostgresOptions {
+    let settings = &config.metadata.postgres;
+    let exposed = |secret: &Secret| secret.expose().to_owned();
+    PostgresOptions {
+        url: exposed(url),
+        password: settings.password.as_ref().map(exposed),
+        connections: settings.connections,
+        pooling: match settings.pooling {
+            berth_config::Pooling::Session => Pooling::Session,
+            berth_config::Pooling::Transaction => Pooling::Transaction,
+        },
+        standbys: settings.standbys.iter().map(exposed).collect(),
+        standby_wait: settings.standbywait.get(),
+        timeout: settings.timeout.get(),
+        cache_bytes: settings.cachesize.bytes(),
+        record_links,
+    }
+}
+
+/// How to open the embedded database. Its directory is made.
+fn sqlite(config: &Config, record_links: bool) -> Result<SqliteOptions> {
+    let location = match config.database_path() {
+        Some(path) => {
+            make_folder_of(&path)?;
+            SqliteLocation::File(path)
+        }
+        None => SqliteLocation::Memory,
+    };
+    Ok(SqliteOptions {
+        location,
+        readers: config.metadata.sqlite.readers,
+        cache_bytes: config.metadata.sqlite.cachesize.bytes(),
+        record_links,
+    })
+}
+
+fn make_folder_of(path: &PathBuf) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Some(folder) = folder else { return Ok(()) };
+    std::fs::create_dir_all(folder).with_context(|| {
+        format!("the directory {} (metadata.sqlite.path) cannot be made", folder.display())
+    })
+}
+
+/// Whether the database can come to be used with other blobs than its own: it does not stand beside
+/// them.
+pub(super) fn stands_apart(config: &Config) -> bool {
+    config.metadata.url.is_some() || config.storage.remote().is_some()
+}
+
+/// What all replicas of one database must agree on: which blobs they are. The way there, by this
+/// endpoint or that one, is each replica's own.
+pub(super) fn storage_identity(config: &Config) -> String {
+    let named = |name: &Option<String>| name.clone().unwrap_or_default();
+    let Some(remote) = config.storage.remote() else {
+        let root = super::stores::absolute_root(config);
+        return format!("the directory {root} ({})", config.storage.driver().name());
+    };
+    let (place, directory) = match remote.driver {
+        RemoteDriver::S3(s3) => (format!("the bucket {}", named(&s3.bucket)), &s3.rootdirectory),
+        RemoteDriver::Azure(azure) => {
+            let (container, account) = (named(&azure.container), named(&azure.accountname));
+            (format!("the container {container} of {account}"), &azure.rootdirectory)
+        }
+        RemoteDriver::Gcs(gcs) => {
+            (format!("the bucket {}", named(&gcs.bucket)), &gcs.rootdirectory)
+        }
+        RemoteDriver::Swift(swift) => {
+            (format!("the container {}", named(&swift.container)), &swift.prefix)
+        }
+        RemoteDriver::Oss(oss) => {
+            (format!("the bucket {}", named(&oss.bucket)), &oss.rootdirectory)
+        }
+    };
+    match directory.as_deref().map(|directory| directory.trim_matches('/')) {
+        None | Some("") => format!("{place} ({})", remote.name),
+        Some(directory) => format!("{place}, directory {directory} ({})", remote.name),
+    }
+}

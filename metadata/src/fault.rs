@@ -1,0 +1,18 @@
+/// What went wrong inside, before an engine explains it to the caller.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The database or the way to it.
+    Sql(sqlx::Error),
+    /// A stored value cannot be read back.
+    Malformed(&'static str),
+    /// The database cannot be asked now, in words.
+    Unavailable(String),
+    /// The store is shutting down.
+    Closed,
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}

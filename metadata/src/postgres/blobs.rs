@@ -1,0 +1,233 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use berth_oci::{Digest, RepositoryName};
+
+use super::engine::{Context, Operation};
+use super::outbox;
+use super::session::Session;
+use super::{now, repositories};
+use crate::encoding::{digest_bytes, duration, integer, size};
+use crate::fault::Fault;
+use crate::{BlobLocation, BlobRecord, FinishedUpload};
+
+/// Finds many at once. The answers stand in the order of the keys.
+pub(super) async fn find_many(
+    session: &mut Session,
+    keys: &[(RepositoryName, Digest)],
+) -> Result<Vec<Option<BlobRecord>>, Fault> {
+    let repositories: Vec<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
+    let digests: Vec<Vec<u8>> = keys.iter().map(|(_, digest)| digest_bytes(digest)).collect();
+    let rows: Vec<(i64, i64, String)> = session
+        .query_as(FIND_MANY)
+        .bind(repositories)
+        .bind(digests)
+        .fetch_all(session.connection())
+        .await?;
+    let mut found = vec![None; keys.len()];
+    for (place, bytes, location) in rows {
+        let place = usize::try_from(place - 1).ok().filter(|place| *place < keys.len());
+        let place = place.ok_or(Fault::Malformed("place"))?;
+        let location = BlobLocation(location);
+        found[place] = Some(BlobRecord { digest: keys[place].1, size: size(bytes)?, location });
+    }
+    Ok(found)
+}
+
+/// `LATERAL` with a limit has the server look up one key after the other, by index.
+pub(super) const FIND_MANY: &str = "
+    SELECT q.place, b.size, b.location
+    FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS q (repository, digest, place)
+    CROSS JOIN LATERAL (
+        SELECT b.size, b.location
+        FROM repositories r
+        JOIN blobs b ON b.digest = q.digest
+        JOIN repository_blobs l ON l.repository_id = r.id AND l.blob_id = b.id
+        WHERE r.name = q.repository
+        LIMIT 1
+    ) b";
+
+pub(super) async fn location_prefixes_without_blob(
+    session: &mut Session,
+    prefixes: &[String],
+) -> Result<Vec<String>, Fault> {
+    let rows =
+        session.query_scalar(WITHOUT_BLOB).bind(prefixes).fetch_all(session.connection()).await?;
+    Ok(rows)
+}
+
+/// From the prefix up to what sorts behind all that begin so: a range of the index.
+pub(super) const WITHOUT_BLOB: &str = "
+    SELECT q.prefix FROM unnest($1::text[]) AS q (prefix)
+    LEFT JOIN LATERAL (
+        SELECT true AS known FROM blobs
+        WHERE location >= q.prefix AND location < q.prefix || chr(1114111) AND location <> ''
+        LIMIT 1
+    ) b ON true
+    WHERE b.known IS NULL";
+
+/// See [`MetadataStore::finish_upload`](crate::MetadataStore::finish_upload).
+pub(super) struct Finish(pub(super) FinishedUpload);
+
+#[async_trait]
+impl Operation for Finish {
+    type Output = bool;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
+        let Self(FinishedUpload { id, repository, blob, lease }) = self;
+        if let Some(id) = id {
+            let ended = context
+                .session
+                .query("DELETE FROM uploads WHERE id = $1 AND repository = $2")
+                .bind(id.as_bytes().as_slice())
+                .bind(repository.as_str())
+                .execute(context.session.connection())
+                .await?;
+            if ended.rows_affected() == 0 {
+                return Ok(false);
+            }
+        }
+        let blob_id = store(context.session, blob).await?;
+        link(context, repository, &blob.digest, blob_id, *lease).await?;
+        Ok(true)
+    }
+}
+
+/// Records the blob, with the size and location that are the last to be known. Answers its id.
+async fn store(session: &mut Session, blob: &BlobRecord) -> Result<i64, Fault> {
+    let digest = digest_bytes(&blob.digest);
+    let stored: Option<i64> = session
+        .query_scalar(STORE)
+        .bind(digest.as_slice())
+        .bind(integer(blob.size)?)
+        .bind(blob.location.0.as_str())
+        .fetch_optional(session.connection())
+        .await?;
+    match stored {
+        Some(id) => Ok(id),
+        None => Ok(session
+            .query_scalar("SELECT id FROM blobs WHERE digest = $1")
+            .bind(digest)
+            .fetch_one(session.connection())
+            .await?),
+    }
+}
+
+/// Answers nothing where the blob is known just so.
+const STORE: &str = concat!(
+    "INSERT INTO blobs (digest, size, location, created_at) VALUES ($1, $2, $3, ",
+    now!(),
+    ") ON CONFLICT (digest) DO UPDATE SET size = excluded.size, location = excluded.location
+    WHERE blobs.size <> excluded.size OR blobs.location <> excluded.location
+    RETURNING id"
+);
+
+/// Links a known blob into the repository, or renews the lease of the link.
+async fn link(
+    context: &mut Context<'_>,
+    repository: &RepositoryName,
+    digest: &Digest,
+    blob_id: i64,
+    lease: Duration,
+) -> Result<(), Fault> {
+    let repository_id = repositories::make(context.session, repository.as_str()).await?;
+    let linked: bool = context
+        .session
+        .query_scalar(LINK)
+        .bind(repository_id)
+        .bind(blob_id)
+        .bind(duration(lease))
+        .fetch_one(context.session.connection())
+        .await?;
+    if linked {
+        outbox::record(context, "link_blob", repository, Some(digest), None).await?;
+    }
+    Ok(())
+}
+
+/// Answers whether the link is new: only a row that was there before has been locked.
+const LINK: &str = concat!(
+    "INSERT INTO repository_blobs AS l (repository_id, blob_id, linked_at, leased_until)
+    SELECT $1, $2, t.now, t.now + $3 FROM (SELECT ",
+    now!(),
+    " AS now) t
+    ON CONFLICT (repository_id, blob_id)
+    DO UPDATE SET leased_until = greatest(l.leased_until, excluded.leased_until)
+    RETURNING xmax = 0"
+);
+
+/// See [`MetadataStore::mount_blob`](crate::MetadataStore::mount_blob).
+pub(super) struct Mount {
+    pub(super) target: RepositoryName,
+    /// `None` for any.
+    pub(super) source: Option<RepositoryName>,
+    pub(super) digest: Digest,
+    pub(super) lease: Duration,
+}
+
+#[async_trait]
+impl Operation for Mount {
+    type Output = Option<BlobRecord>;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<Option<BlobRecord>, Fault> {
+        let source = match &self.source {
+            Some(source) => match repositories::find(context.session, source.as_str()).await? {
+                Some(id) => Some(id),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let found: Option<(i64, i64, String)> = context
+            .session
+            .query_as(FIND_TO_MOUNT)
+            .bind(digest_bytes(&self.digest))
+            .bind(source)
+            .fetch_optional(context.session.connection())
+            .await?;
+        let Some((blob_id, bytes, location)) = found else { return Ok(None) };
+        link(context, &self.target, &self.digest, blob_id, self.lease).await?;
+        let location = BlobLocation(location);
+        Ok(Some(BlobRecord { digest: self.digest, size: size(bytes)?, location }))
+    }
+}
+
+/// The link stays until the new one stands.
+pub(super) const FIND_TO_MOUNT: &str = "
+    SELECT b.id, b.size, b.location
+    FROM blobs b
+    JOIN repository_blobs l ON l.blob_id = b.id
+    WHERE b.digest = $1 AND ($2::bigint IS NULL OR l.repository_id = $2)
+    LIMIT 1
+    FOR KEY SHARE OF l";
+
+/// See [`MetadataStore::unlink_blob`](crate::MetadataStore::unlink_blob).
+pub(super) struct Unlink {
+    pub(super) repository: RepositoryName,
+    pub(super) digest: Digest,
+}
+
+#[async_trait]
+impl Operation for Unlink {
+    type Output = bool;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
+        let deleted = context
+            .session
+            .query(UNLINK)
+            .bind(self.repository.as_str())
+            .bind(digest_bytes(&self.digest))
+            .execute(context.session.connection())
+            .await?;
+        let unlinked = deleted.rows_affected() > 0;
+        if unlinked {
+            let digest = Some(&self.digest);
+            outbox::record(context, "unlink_blob", &self.repository, digest, None).await?;
+        }
+        Ok(unlinked)
+    }
+}
+
+pub(super) const UNLINK: &str = "
+    DELETE FROM repository_blobs
+    WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
+        AND blob_id = (SELECT id FROM blobs WHERE digest = $2)";

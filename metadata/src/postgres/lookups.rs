@@ -1,0 +1,111 @@
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use super::explain::shared;
+use crate::fault::Fault;
+
+/// How many keys one statement looks up at most.
+const BATCH: usize = 128;
+
+/// How many statements are under way at the same time: while the server works at one, the answers
+/// of the other are taken.
+const STATEMENTS: usize = 2;
+
+/// Looks keys up. Those that are asked for while all statements are under way share the next one:
+/// what a question costs is mostly the way to the server and back.
+pub(super) struct Lookups<K, V> {
+    waiting: Mutex<Vec<Lookup<K, V>>>,
+    permits: Semaphore,
+}
+
+struct Lookup<K, V> {
+    key: K,
+    answer: oneshot::Sender<Result<V, Fault>>,
+}
+
+impl<K: Clone, V> Lookups<K, V> {
+    pub(super) fn new() -> Self {
+        Self { waiting: Mutex::default(), permits: Semaphore::new(STATEMENTS) }
+    }
+
+    /// Looks `key` up, with `ask`, which gives an answer for each of many keys in their order.
+    pub(super) async fn find<F, A>(&self, key: K, ask: F) -> Result<V, Fault>
+    where
+        F: Fn(Vec<K>) -> A,
+        A: Future<Output = Result<Vec<V>, Fault>>,
+    {
+        'enqueue: loop {
+            let (answer, mut answered) = oneshot::channel();
+            self.waiting().push(Lookup { key: key.clone(), answer });
+            loop {
+                let permit = tokio::select! {
+                    biased;
+                    outcome = &mut answered => match outcome {
+                        Ok(outcome) => return outcome,
+                        // Whoever asked in our place has gone: once more.
+                        Err(_) => continue 'enqueue,
+                    },
+                    permit = self.permits.acquire() => permit,
+                };
+                // Whoever has a permit asks for all that wait.
+                let permit = permit.map_err(|_| Fault::Closed)?;
+                let asked = self.ask_for_all(&ask).await?;
+                drop(permit);
+                if !asked {
+                    // Somebody else is asking in our place.
+                    match answered.await {
+                        Ok(outcome) => return outcome,
+                        Err(_) => continue 'enqueue,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for the first of those that wait; false when nobody does.
+    async fn ask_for_all<F, A>(&self, ask: &F) -> Result<bool, Fault>
+    where
+        F: Fn(Vec<K>) -> A,
+        A: Future<Output = Result<Vec<V>, Fault>>,
+    {
+        let batch = self.take();
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        let keys = batch.iter().map(|lookup| lookup.key.clone()).collect();
+        // Whoever asked may have gone.
+        match ask(keys).await {
+            Ok(found) => {
+                for (lookup, found) in batch.into_iter().zip(found) {
+                    let _ = lookup.answer.send(Ok(found));
+                }
+                Ok(true)
+            }
+            Err(fault) => {
+                for lookup in batch {
+                    let _ = lookup.answer.send(Err(shared(&fault)));
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    fn take(&self) -> Vec<Lookup<K, V>> {
+        let mut waiting = self.waiting();
+        waiting.retain(|lookup| !lookup.answer.is_closed());
+        let count = waiting.len().min(BATCH);
+        waiting.drain(..count).collect()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Lookup<K, V>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K, V> fmt::Debug for Lookups<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookups").finish_non_exhaustive()
+    }
+}

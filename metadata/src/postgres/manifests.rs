@@ -1,0 +1,350 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use berth_oci::{Digest, Reference, RepositoryName, Tag};
+use bytes::Bytes;
+
+use super::engine::{Context, Operation};
+use super::session::Session;
+use super::{now, outbox, repositories};
+use crate::encoding::{self, digest_bytes};
+use crate::fault::Fault;
+use crate::{ManifestRecord, NewManifest, PutManifest};
+
+/// A manifest to look up.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    pub(super) repository: RepositoryName,
+    pub(super) reference: Reference,
+    /// What the reference named before: where it still does, its bytes are not read again.
+    pub(super) known: Option<Arc<ManifestRecord>>,
+}
+
+impl Key {
+    fn tag(&self) -> Option<&str> {
+        match &self.reference {
+            Reference::Tag(tag) => Some(tag.as_str()),
+            Reference::Digest(_) => None,
+        }
+    }
+
+    fn digest(&self) -> Option<Vec<u8>> {
+        match &self.reference {
+            Reference::Tag(_) => None,
+            Reference::Digest(digest) => Some(digest_bytes(digest)),
+        }
+    }
+}
+
+/// Place, digest, media type, and the payload unless it is that of the known manifest.
+type Row = (i64, Vec<u8>, String, Option<Vec<u8>>);
+
+/// Finds many at once. The answers stand in the order of the keys.
+pub(super) async fn find_many(
+    session: &mut Session,
+    keys: &[Key],
+) -> Result<Vec<Option<Arc<ManifestRecord>>>, Fault> {
+    let repositories: Vec<&str> = keys.iter().map(|key| key.repository.as_str()).collect();
+    let tags: Vec<Option<&str>> = keys.iter().map(Key::tag).collect();
+    let digests: Vec<Option<Vec<u8>>> = keys.iter().map(Key::digest).collect();
+    let known: Vec<Option<Vec<u8>>> = keys
+        .iter()
+        .map(|key| key.known.as_ref().map(|known| digest_bytes(&known.digest)))
+        .collect();
+    let rows: Vec<Row> = session
+        .query_as(FIND_MANY)
+        .bind(repositories)
+        .bind(tags)
+        .bind(digests)
+        .bind(known)
+        .fetch_all(session.connection())
+        .await?;
+    let mut found = vec![None; keys.len()];
+    for (place, digest, media_type, payload) in rows {
+        let place = usize::try_from(place - 1).ok().filter(|place| *place < keys.len());
+        let place = place.ok_or(Fault::Malformed("place"))?;
+        found[place] = Some(record(&keys[place], &digest, media_type, payload)?);
+    }
+    Ok(found)
+}
+
+fn record(
+    key: &Key,
+    digest: &[u8],
+    media_type: String,
+    payload: Option<Vec<u8>>,
+) -> Result<Arc<ManifestRecord>, Fault> {
+    let payload = match (payload, &key.known) {
+        (Some(payload), _) => Bytes::from(payload),
+        (None, Some(known)) if known.media_type == media_type => return Ok(Arc::clone(known)),
+        (None, Some(known)) => known.payload.clone(),
+        (None, None) => return Err(Fault::Malformed("manifest")),
+    };
+    let digest = encoding::digest(digest)?;
+    Ok(Arc::new(ManifestRecord { digest, media_type, payload }))
+}
+
+/// `LATERAL` with a limit has the server look up one key after the other, by index.
+pub(super) const FIND_MANY: &str = "
+    SELECT q.place, m.digest, m.media_type, CASE WHEN m.digest = q.known THEN NULL ELSE m.payload END
+    FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[])
+        WITH ORDINALITY AS q (repository, tag, digest, known, place)
+    CROSS JOIN LATERAL (
+        (
+            SELECT m.digest, m.media_type, m.payload
+            FROM repositories r
+            JOIN tags t ON t.repository_id = r.id AND t.name = q.tag
+            JOIN manifests m ON m.id = t.manifest_id
+            WHERE r.name = q.repository AND q.tag IS NOT NULL
+            LIMIT 1
+        )
+        UNION ALL
+        (
+            SELECT m.digest, m.media_type, m.payload
+            FROM repositories r
+            JOIN manifests m ON m.repository_id = r.id AND m.digest = q.digest
+            WHERE r.name = q.repository AND q.digest IS NOT NULL
+            LIMIT 1
+        )
+        LIMIT 1
+    ) m";
+
+/// See [`MetadataStore::put_manifest`](crate::MetadataStore::put_manifest).
+pub(super) struct Put(pub(super) NewManifest);
+
+#[async_trait]
+impl Operation for Put {
+    type Output = PutManifest;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<PutManifest, Fault> {
+        let missing = self.missing(context.session).await?;
+        if !missing.is_empty() {
+            return Ok(PutManifest::Missing(missing));
+        }
+        let Self(manifest) = self;
+        let repository = repositories::make(context.session, manifest.repository.as_str()).await?;
+        let stored = self.store(context, repository).await?;
+        if stored.is_new {
+            let digest = Some(&manifest.digest);
+            outbox::record(context, "put_manifest", &manifest.repository, digest, None).await?;
+            self.refer(context.session, stored.id).await?;
+        }
+        self.tag(context, repository, stored.id).await?;
+        Ok(PutManifest::Stored)
+    }
+}
+
+/// The row of a manifest.
+struct Stored {
+    id: i64,
+    is_new: bool,
+}
+
+impl Put {
+    /// The required references that the repository does not have. Those that it has stay until the
+    /// manifest stands.
+    async fn missing(&self, session: &mut Session) -> Result<Vec<Digest>, Fault> {
+        let Self(manifest) = self;
+        let required = |references: &[(Digest, bool)]| -> Vec<Digest> {
+            references.iter().filter(|(_, required)| *required).map(|(digest, _)| *digest).collect()
+        };
+        let name = manifest.repository.as_str();
+        let mut missing = Vec::new();
+        for (sought, sql) in [
+            (required(&manifest.blobs), HOLD_BLOBS),
+            (required(&manifest.manifests), HOLD_MANIFESTS),
+        ] {
+            if sought.is_empty() {
+                continue;
+            }
+            let digests: Vec<Vec<u8>> = sought.iter().map(digest_bytes).collect();
+            let held: Vec<Vec<u8>> = session
+                .query_scalar(sql)
+                .bind(name)
+                .bind(digests)
+                .fetch_all(session.connection())
+                .await?;
+            let held: HashSet<Digest> =
+                held.iter().map(|bytes| encoding::digest(bytes)).collect::<Result<_, _>>()?;
+            missing.extend(sought.into_iter().filter(|digest| !held.contains(digest)));
+        }
+        let mut seen = HashSet::new();
+        missing.retain(|digest| seen.insert(*digest));
+        Ok(missing)
+    }
+
+    /// Writes the manifest itself, and locks its row.
+    async fn store(&self, context: &mut Context<'_>, repository: i64) -> Result<Stored, Fault> {
+        let Self(manifest) = self;
+        let digest = digest_bytes(&manifest.digest);
+        let annotations = manifest.annotations.as_ref().map(serde_json::to_string).transpose();
+        let row: Option<(i64, bool)> = context
+            .session
+            .query_as(STORE)
+            .bind(repository)
+            .bind(digest.as_slice())
+            .bind(manifest.media_type.as_str())
+            .bind(manifest.artifact_type.as_deref())
+            .bind(manifest.subject.as_ref().map(digest_bytes))
+            .bind(annotations.map_err(|_| Fault::Malformed("set of annotations"))?)
+            .bind(manifest.payload.as_ref())
+            .fetch_optional(context.session.connection())
+            .await?;
+        if let Some((id, is_new)) = row {
+            return Ok(Stored { id, is_new });
+        }
+        let id = context
+            .session
+            .query_scalar("SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2")
+            .bind(repository)
+            .bind(digest)
+            .fetch_one(context.session.connection())
+            .await?;
+        Ok(Stored { id, is_new: false })
+    }
+
+    /// Writes what the manifest references: what follows from its bytes, so once.
+    async fn refer(&self, session: &mut Session, id: i64) -> Result<(), Fault> {
+        let Self(manifest) = self;
+        for (references, sql) in
+            [(&manifest.blobs, REFER_TO_BLOBS), (&manifest.manifests, REFER_TO_MANIFESTS)]
+        {
+            if references.is_empty() {
+                continue;
+            }
+            let digests: Vec<Vec<u8>> =
+                references.iter().map(|(digest, _)| digest_bytes(digest)).collect();
+            session.query(sql).bind(id).bind(digests).execute(session.connection()).await?;
+        }
+        Ok(())
+    }
+
+    /// Points the tags to the manifest, in one order for everybody, so that no two pushes wait for
+    /// each other.
+    async fn tag(&self, context: &mut Context<'_>, repository: i64, id: i64) -> Result<(), Fault> {
+        let Self(manifest) = self;
+        let mut tags: Vec<&Tag> = manifest.tags.iter().collect();
+        tags.sort_unstable_by_key(|tag| tag.as_str());
+        let mut moved = HashSet::new();
+        for tag in tags {
+            let pointed = context
+                .session
+                .query(POINT)
+                .bind(repository)
+                .bind(tag.as_str())
+                .bind(id)
+                .execute(context.session.connection())
+                .await?;
+            if pointed.rows_affected() > 0 {
+                moved.insert(tag);
+            }
+        }
+        for tag in manifest.tags.iter().filter(|tag| moved.remove(*tag)) {
+            let digest = Some(&manifest.digest);
+            outbox::record(context, "set_tag", &manifest.repository, digest, Some(tag)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Locks are taken in the order of the ids.
+pub(super) const HOLD_BLOBS: &str = "
+    SELECT b.digest
+    FROM repositories r
+    JOIN repository_blobs l ON l.repository_id = r.id
+    JOIN blobs b ON b.id = l.blob_id
+    WHERE r.name = $1 AND b.digest = ANY($2)
+    ORDER BY b.id
+    FOR KEY SHARE OF l";
+
+pub(super) const HOLD_MANIFESTS: &str = "
+    SELECT m.digest
+    FROM repositories r
+    JOIN manifests m ON m.repository_id = r.id
+    WHERE r.name = $1 AND m.digest = ANY($2)
+    ORDER BY m.id
+    FOR KEY SHARE OF m";
+
+/// The same bytes pushed again with another media type take on that type and what follows from it;
+/// pushed again just so they answer nothing, and the row is locked all the same. A row that was not
+/// there before has not been locked by anybody.
+const STORE: &str = concat!(
+    "INSERT INTO manifests AS m (
+        repository_id, digest, media_type, artifact_type, subject, annotations, payload, created_at
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, ",
+    now!(),
+    ") ON CONFLICT (repository_id, digest) DO UPDATE SET
+        media_type = excluded.media_type,
+        artifact_type = excluded.artifact_type,
+        subject = excluded.subject,
+        annotations = excluded.annotations
+    WHERE m.media_type <> excluded.media_type
+    RETURNING id, xmax = 0"
+);
+
+const REFER_TO_BLOBS: &str = "
+    INSERT INTO manifest_blobs (manifest_id, digest) SELECT $1, unnest($2::bytea[])
+    ON CONFLICT (manifest_id, digest) DO NOTHING";
+
+const REFER_TO_MANIFESTS: &str = "
+    INSERT INTO manifest_manifests (manifest_id, digest) SELECT $1, unnest($2::bytea[])
+    ON CONFLICT (manifest_id, digest) DO NOTHING";
+
+const POINT: &str = concat!(
+    "INSERT INTO tags AS t (repository_id, name, manifest_id, updated_at) VALUES ($1, $2, $3, ",
+    now!(),
+    ") ON CONFLICT (repository_id, name) DO UPDATE SET
+        manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
+    WHERE t.manifest_id <> excluded.manifest_id"
+);
+
+/// See [`MetadataStore::delete_manifest`](crate::MetadataStore::delete_manifest).
+pub(super) struct Delete {
+    pub(super) repository: RepositoryName,
+    pub(super) digest: Digest,
+}
+
+#[async_trait]
+impl Operation for Delete {
+    type Output = bool;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
+        let found: Option<i64> = context
+            .session
+            .query_scalar(LOCK)
+            .bind(self.repository.as_str())
+            .bind(digest_bytes(&self.digest))
+            .fetch_optional(context.session.connection())
+            .await?;
+        let Some(id) = found else { return Ok(false) };
+        let mut tags: Vec<String> = context
+            .session
+            .query_scalar("DELETE FROM tags WHERE manifest_id = $1 RETURNING name")
+            .bind(id)
+            .fetch_all(context.session.connection())
+            .await?;
+        tags.sort_unstable();
+        for tag in &tags {
+            let tag = tag.parse().map_err(|_| Fault::Malformed("tag"))?;
+            outbox::record(context, "delete_tag", &self.repository, None, Some(&tag)).await?;
+        }
+        // The references go with the manifest by their foreign keys.
+        context
+            .session
+            .query("DELETE FROM manifests WHERE id = $1")
+            .bind(id)
+            .execute(context.session.connection())
+            .await?;
+        let digest = Some(&self.digest);
+        outbox::record(context, "delete_manifest", &self.repository, digest, None).await?;
+        Ok(true)
+    }
+}
+
+pub(super) const LOCK: &str = "
+    SELECT m.id
+    FROM repositories r
+    JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
+    WHERE r.name = $1
+    FOR UPDATE OF m";

@@ -1,0 +1,50 @@
+//! The store for many processes: PostgreSQL, which any number of replicas share.
+//!
+//! - `servers` finds the one of the configured servers that takes writes; `connections` are a few
+//!   connections to it, `engine` reads and writes with them, tries again what can be tried again
+//!   and limits the time that anything may take.
+//! - `lookups` has manifests and blobs that are asked for at the same time looked up by one
+//!   statement; `known` has what was read before, so that the statement need not bring it again.
+//! - `standbys` are read replicas, for listings.
+//! - `blobs`, `manifests`, `tags`, `referrers`, `repositories`, `uploads`, `outbox`, `jobs` and
+//!   `settings` hold the SQL, by subject.
+//!
+//! Nothing here believes the clock of this machine: every time that is stored or compared is the
+//! server's.
+
+mod blobs;
+mod connections;
+mod engine;
+mod explain;
+mod jobs;
+mod known;
+mod lookups;
+mod manifests;
+mod migrations;
+mod options;
+mod outbox;
+mod referrers;
+mod repositories;
+mod servers;
+mod session;
+mod settings;
+mod standbys;
+mod store;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod uploads;
+
+pub(crate) use explain::explain;
+pub use options::{Pooling, PostgresOptions};
+pub(crate) use session::Session;
+pub use store::PostgresStore;
+pub(crate) use store::transfer_session;
+
+/// The server's time in microseconds since 1970, as SQL.
+macro_rules! now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    };
+}
+use now;

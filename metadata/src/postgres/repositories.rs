@@ -1,0 +1,54 @@
+use berth_oci::RepositoryName;
+
+use super::session::Session;
+use crate::Page;
+use crate::encoding::page;
+use crate::fault::Fault;
+
+pub(super) async fn list(
+    session: &mut Session,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<RepositoryName>, Fault> {
+    let rows: Vec<(String,)> = session
+        .query_as(LIST)
+        .bind(after.unwrap_or_default())
+        .bind(i64::from(limit) + 1)
+        .fetch_all(session.connection())
+        .await?;
+    page(rows, limit, |(name,)| name.parse().map_err(|_| Fault::Malformed("repository name")))
+}
+
+pub(super) const LIST: &str =
+    "SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2";
+
+/// The id of a repository, if it exists.
+pub(super) async fn find(session: &mut Session, name: &str) -> Result<Option<i64>, Fault> {
+    let id = session.query_scalar(FIND).bind(name).fetch_optional(session.connection()).await?;
+    Ok(id)
+}
+
+pub(super) async fn exists(session: &mut Session, name: &RepositoryName) -> Result<bool, Fault> {
+    Ok(find(session, name.as_str()).await?.is_some())
+}
+
+pub(super) const FIND: &str = "SELECT id FROM repositories WHERE name = $1";
+
+/// The id of a repository, which is made when it does not exist.
+pub(super) async fn make(session: &mut Session, name: &str) -> Result<i64, Fault> {
+    // Looked for first: an insertion that finds the name there still takes a number.
+    loop {
+        if let Some(id) = find(session, name).await? {
+            return Ok(id);
+        }
+        let made =
+            session.query_scalar(MAKE).bind(name).fetch_optional(session.connection()).await?;
+        if let Some(id) = made {
+            return Ok(id);
+        }
+        // Somebody else has made it since.
+    }
+}
+
+const MAKE: &str = "
+    INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id";

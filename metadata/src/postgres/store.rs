@@ -1,0 +1,411 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
+use sqlx::Row;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::connections::Connections;
+use super::engine::{Engine, Operation, read, within};
+use super::explain::{explain, explain_opening};
+use super::known::Known;
+use super::lookups::Lookups;
+use super::migrations::{self, migrate};
+use super::options::PostgresOptions;
+use super::servers::{Role, Servers};
+use super::session::Session;
+use super::standbys::Standbys;
+use super::{blobs, jobs, manifests, outbox, referrers, repositories, settings, tags, uploads};
+use crate::fault::Fault;
+use crate::{
+    BlobRecord, FinishedUpload, HeldUpload, Job, ManifestRecord, MetadataError, MetadataStore,
+    MountSource, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer,
+    ReferrerCursor, Upload, UploadProgress,
+};
+
+/// The oldest server that the tests have seen everything work on.
+const LEAST_SERVER: u32 = 14;
+
+/// How often the outbox is looked at: another process may have filled it.
+const OUTBOX_POLL: Duration = Duration::from_secs(2);
+
+/// The [`MetadataStore`] in PostgreSQL, which any number of processes share.
+#[derive(Debug)]
+pub struct PostgresStore {
+    engine: Arc<Engine>,
+    standbys: Standbys,
+    manifests: Lookups<manifests::Key, Option<Arc<ManifestRecord>>>,
+    blobs: Lookups<(RepositoryName, Digest), Option<BlobRecord>>,
+    known: Known,
+    outbox_filled: Notify,
+}
+
+impl PostgresStore {
+    /// Connects to the database and brings it to the present schema. Must be called inside of a
+    /// Tokio runtime.
+    ///
+    /// # Errors
+    /// [`MetadataError::Connect`], [`MetadataError::ServerTooOld`], [`MetadataError::TooNew`],
+    /// [`MetadataError::Foreign`] and [`MetadataError::NoSpace`], as they say.
+    pub async fn open(options: PostgresOptions) -> Result<Self, MetadataError> {
+        let servers = Servers::new(&options.url, Role::Primary, &options)?;
+        let database = servers.name();
+        let connections = Connections::new(servers, options.connections.max(2));
+        Self::look(&connections, &database).await?;
+        let engine = Engine {
+            connections,
+            process: Uuid::new_v4(),
+            record_links: options.record_links,
+            timeout: options.timeout,
+        };
+        let store = Self {
+            engine: Arc::new(engine),
+            standbys: Standbys::new(&options)?,
+            manifests: Lookups::new(),
+            blobs: Lookups::new(),
+            known: Known::new(options.cache_bytes),
+            outbox_filled: Notify::new(),
+        };
+        // Entries may have been left.
+        store.outbox_filled.notify_one();
+        Ok(store)
+    }
+
+    /// Whether the database can be used, once it is on the present schema.
+    async fn look(connections: &Connections, database: &str) -> Result<(), MetadataError> {
+        let opening = |fault: Fault| explain_opening(fault, database);
+        let mut lease = connections.acquire().await.map_err(opening)?;
+        prepare(&mut lease, database).await?;
+        lease.begin_read().await.map_err(opening)?;
+        let closed = settings::closed(&mut lease).await.map_err(opening)?;
+        lease.end_read().await.map_err(opening)?;
+        lease.keep();
+        match closed {
+            Some(reason) => {
+                Err(MetadataError::ClosedForUse { database: database.to_owned(), reason })
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, MetadataError> {
+        let engine = Arc::clone(&self.engine);
+        // A task of its own: a request that goes leaves no transaction open half-way.
+        let written = tokio::spawn(async move { engine.write(&operation).await }).await;
+        let outcome = written.map_err(|error| Fault::Unavailable(error.to_string()));
+        let outcome = outcome.flatten().map_err(explain);
+        if outcome.is_ok() && self.engine.record_links {
+            self.outbox_filled.notify_one();
+        }
+        outcome
+    }
+}
+
+/// Looks at the server, and brings the schema to the present.
+async fn prepare(session: &mut Session, database: &str) -> Result<(), MetadataError> {
+    let opening = |fault: Fault| explain_opening(fault, database);
+    // In one message, as everything outside of transactions that a pooler may see.
+    let version = sqlx::raw_sql("SHOW server_version_num").fetch_one(session.connection()).await;
+    let version: String =
+        version.and_then(|row| row.try_get(0)).map_err(|error| opening(error.into()))?;
+    // The last four digits are the minor version.
+    let found = version.parse::<u32>().unwrap_or(0) / 10_000;
+    if found < LEAST_SERVER {
+        let database = database.to_owned();
+        return Err(MetadataError::ServerTooOld { database, found, least: LEAST_SERVER });
+    }
+    let migrated = migrate(session, migrations::STEPS).await;
+    migrated.map_err(|error| error.explain(database, opening))
+}
+
+/// A connection of its own, to a database that is looked at and brought to the present schema, for
+/// copying it or into it. It goes by another name than those of replicas.
+pub(crate) async fn transfer_session(
+    options: &PostgresOptions,
+) -> Result<(String, Session), MetadataError> {
+    let servers = Servers::new(&options.url, Role::Primary, options)?;
+    let name = servers.name();
+    let opening = |fault: Fault| explain_opening(fault, &name);
+    let mut session = servers.connect().await.map_err(opening)?;
+    prepare(&mut session, &name).await?;
+    session
+        .execute("SET application_name = 'berth metadata migrate'; SET idle_in_transaction_session_timeout = 0")
+        .await
+        .map_err(opening)?;
+    Ok((name, session))
+}
+
+/// Reads from the primary: `primary!(self, subject::function(arguments…))`.
+macro_rules! primary {
+    ($store:ident, $module:ident :: $function:ident ($($argument:expr),*)) => {{
+        let connections = &$store.engine.connections;
+        let read = read!(connections, $module::$function($($argument),*));
+        within($store.engine.timeout, read).await.map_err(explain)
+    }};
+}
+
+/// Reads from a standby that has all that is committed by now, or from the primary.
+macro_rules! anywhere {
+    ($store:ident, $module:ident :: $function:ident ($($argument:expr),*)) => {{
+        let primary = &$store.engine.connections;
+        let standby = $store.standbys.caught_up(primary).await;
+        let from_standby = match standby {
+            Some(standby) => {
+                let read = read!(standby, $module::$function($($argument),*));
+                within($store.engine.timeout, read).await.ok()
+            }
+            None => None,
+        };
+        match from_standby {
+            Some(answer) => Ok(answer),
+            None => primary!($store, $module::$function($($argument),*)),
+        }
+    }};
+}
+
+#[async_trait]
+impl MetadataStore for PostgresStore {
+    async fn repositories(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<RepositoryName>, MetadataError> {
+        anywhere!(self, repositories::list(after, limit))
+    }
+
+    async fn repository_exists(&self, name: &RepositoryName) -> Result<bool, MetadataError> {
+        primary!(self, repositories::exists(name))
+    }
+
+    async fn blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<BlobRecord>, MetadataError> {
+        let connections = &self.engine.connections;
+        let ask = |keys: Vec<_>| async move { read!(connections, blobs::find_many(&keys)).await };
+        let found = self.blobs.find((repository.clone(), *digest), ask);
+        within(self.engine.timeout, found).await.map_err(explain)
+    }
+
+    async fn location_prefixes_without_blob(
+        &self,
+        prefixes: &[String],
+    ) -> Result<Vec<String>, MetadataError> {
+        primary!(self, blobs::location_prefixes_without_blob(prefixes))
+    }
+
+    async fn mount_blob(
+        &self,
+        target: &RepositoryName,
+        source: MountSource<'_>,
+        digest: &Digest,
+        lease: Duration,
+    ) -> Result<Option<BlobRecord>, MetadataError> {
+        let source = match source {
+            MountSource::Repository(name) => Some(name.clone()),
+            MountSource::Any => None,
+        };
+        self.write(blobs::Mount { target: target.clone(), source, digest: *digest, lease }).await
+    }
+
+    async fn unlink_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, MetadataError> {
+        self.write(blobs::Unlink { repository: repository.clone(), digest: *digest }).await
+    }
+
+    async fn create_upload(&self, upload: NewUpload) -> Result<(), MetadataError> {
+        self.write(uploads::Create(upload)).await
+    }
+
+    async fn upload(
+        &self,
+        repository: &RepositoryName,
+        id: UploadId,
+    ) -> Result<Option<Upload>, MetadataError> {
+        primary!(self, uploads::find(repository, id))
+    }
+
+    async fn upload_exists(&self, id: UploadId) -> Result<bool, MetadataError> {
+        primary!(self, uploads::exists(id))
+    }
+
+    async fn advance_upload(&self, progress: UploadProgress) -> Result<bool, MetadataError> {
+        self.write(uploads::Advance(progress)).await
+    }
+
+    async fn finish_upload(&self, finished: FinishedUpload) -> Result<bool, MetadataError> {
+        self.write(blobs::Finish(finished)).await
+    }
+
+    async fn hold_upload(
+        &self,
+        repository: &RepositoryName,
+        id: UploadId,
+        lease: Duration,
+    ) -> Result<HeldUpload, MetadataError> {
+        self.write(uploads::HoldUpload { repository: repository.clone(), id, lease }).await
+    }
+
+    async fn renew_upload(&self, id: UploadId, lease: Duration) -> Result<bool, MetadataError> {
+        self.write(uploads::Renew { id, lease }).await
+    }
+
+    async fn release_upload(&self, id: UploadId) -> Result<(), MetadataError> {
+        self.write(uploads::Release(id)).await
+    }
+
+    async fn delete_upload(
+        &self,
+        repository: &RepositoryName,
+        id: UploadId,
+    ) -> Result<bool, MetadataError> {
+        self.write(uploads::Delete { repository: repository.clone(), id }).await
+    }
+
+    async fn stale_uploads(
+        &self,
+        before: SystemTime,
+        limit: u32,
+    ) -> Result<Vec<Upload>, MetadataError> {
+        primary!(self, uploads::stale(before, limit))
+    }
+
+    async fn take_stale_uploads(
+        &self,
+        before: SystemTime,
+        limit: u32,
+    ) -> Result<Vec<Upload>, MetadataError> {
+        self.write(uploads::TakeStale { before, limit }).await
+    }
+
+    async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<Arc<ManifestRecord>>, MetadataError> {
+        let known = self.known.manifest(repository, reference);
+        let key = manifests::Key {
+            repository: repository.clone(),
+            reference: reference.clone(),
+            known: known.clone(),
+        };
+        let connections = &self.engine.connections;
+        let ask =
+            |keys: Vec<_>| async move { read!(connections, manifests::find_many(&keys)).await };
+        let found = within(self.engine.timeout, self.manifests.find(key, ask)).await;
+        let found = found.map_err(explain)?;
+        if let Some(record) = &found
+            && known.is_none_or(|known| !Arc::ptr_eq(&known, record))
+        {
+            self.known.keep(repository, reference, record);
+        }
+        Ok(found)
+    }
+
+    async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError> {
+        self.write(manifests::Put(manifest)).await
+    }
+
+    async fn delete_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, MetadataError> {
+        self.write(manifests::Delete { repository: repository.clone(), digest: *digest }).await
+    }
+
+    async fn delete_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<bool, MetadataError> {
+        self.write(tags::Delete { repository: repository.clone(), tag: tag.clone() }).await
+    }
+
+    async fn tags(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Option<Page<Tag>>, MetadataError> {
+        anywhere!(self, tags::list(repository, after, limit))
+    }
+
+    async fn referrers(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        after: Option<&ReferrerCursor>,
+        limit: u32,
+    ) -> Result<Page<Referrer>, MetadataError> {
+        anywhere!(self, referrers::list(repository, subject, artifact_type, after, limit))
+    }
+
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEntry>, MetadataError> {
+        primary!(self, outbox::list(limit))
+    }
+
+    async fn outbox_done(&self, done: &[OutboxId]) -> Result<(), MetadataError> {
+        self.write(outbox::Done(done.iter().map(|id| id.0).collect())).await
+    }
+
+    async fn outbox_filled(&self) {
+        tokio::select! {
+            () = self.outbox_filled.notified() => return,
+            () = async {
+                loop {
+                    tokio::time::sleep(OUTBOX_POLL).await;
+                    if let Ok(false) = primary!(self, outbox::is_empty()) {
+                        return;
+                    }
+                }
+            } => {}
+        }
+    }
+
+    async fn take_job(
+        &self,
+        job: Job,
+        lease: Duration,
+        pause: Duration,
+    ) -> Result<bool, MetadataError> {
+        self.write(jobs::Take { job, lease, pause }).await
+    }
+
+    async fn leave_job(&self, job: Job, done: bool) -> Result<(), MetadataError> {
+        self.write(jobs::Leave { job, done }).await
+    }
+
+    async fn now(&self) -> Result<SystemTime, MetadataError> {
+        primary!(self, settings::server_time())
+    }
+
+    async fn bind_storage(&self, storage: &str) -> Result<(), MetadataError> {
+        let recorded = self.write(settings::BindStorage(storage.to_owned())).await?;
+        if recorded == storage {
+            return Ok(());
+        }
+        Err(MetadataError::OtherStorage { recorded, configured: storage.to_owned() })
+    }
+
+    async fn rebind_storage(&self, storage: &str) -> Result<(), MetadataError> {
+        self.write(settings::RebindStorage(storage.to_owned())).await
+    }
+
+    async fn ping(&self) -> Result<(), MetadataError> {
+        let nothing: Result<bool, _> = primary!(self, outbox::is_empty());
+        nothing.map(drop)
+    }
+
+    async fn close(&self) {
+        self.engine.connections.close().await;
+        self.standbys.close().await;
+    }
+}

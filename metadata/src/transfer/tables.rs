@@ -1,0 +1,228 @@
+//! The tables as both engines have them.
+
+/// A value of a column.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Value {
+    Null,
+    Integer(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// A row: the values of its table's columns, in their order.
+pub(super) type Row = Vec<Value>;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Integer,
+    Text,
+    Bytes,
+}
+
+/// A table whose rows are copied.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) columns: &'static [(&'static str, Kind)],
+    /// How many of the first columns are the primary key.
+    pub(super) key: usize,
+    /// The columns, by their places, that tell what a row of that key is about: when one of them
+    /// differs it is another row, with a key that was used again.
+    pub(super) subject: &'static [usize],
+    /// A column that is too large to be read when rows are compared. It follows from the others.
+    pub(super) payload: Option<&'static str>,
+    /// Tables whose rows go with a row of this one, with the column that refers to its key.
+    pub(super) dependents: &'static [(&'static str, &'static str)],
+}
+
+use Kind::{Bytes, Integer, Text};
+
+/// All tables, those that others refer to first.
+pub(super) const TABLES: &[Table] = &[
+    Table {
+        name: "repositories",
+        columns: &[("id", Integer), ("name", Text)],
+        key: 1,
+        subject: &[1],
+        payload: None,
+        dependents: &[],
+    },
+    Table {
+        name: "blobs",
+        columns: &[
+            ("id", Integer),
+            ("digest", Bytes),
+            ("size", Integer),
+            ("created_at", Integer),
+            ("location", Text),
+        ],
+        key: 1,
+        subject: &[1],
+        payload: None,
+        dependents: &[("repository_blobs", "blob_id")],
+    },
+    Table {
+        name: "repository_blobs",
+        columns: &[
+            ("repository_id", Integer),
+            ("blob_id", Integer),
+            ("linked_at", Integer),
+            ("leased_until", Integer),
+        ],
+        key: 2,
+        subject: &[],
+        payload: None,
+        dependents: &[],
+    },
+    Table {
+        name: "manifests",
+        columns: &[
+            ("id", Integer),
+            ("repository_id", Integer),
+            ("digest", Bytes),
+            ("media_type", Text),
+            ("artifact_type", Text),
+            ("subject", Bytes),
+            ("created_at", Integer),
+            ("annotations", Text),
+        ],
+        key: 1,
+        subject: &[1, 2],
+        payload: Some("payload"),
+        dependents: &[("tags", "manifest_id")],
+    },
+    Table {
+        name: "manifest_blobs",
+        columns: &[("manifest_id", Integer), ("digest", Bytes)],
+        key: 2,
+        subject: &[],
+        payload: None,
+        dependents: &[],
+    },
+    Table {
+        name: "manifest_manifests",
+        columns: &[("manifest_id", Integer), ("digest", Bytes)],
+        key: 2,
+        subject: &[],
+        payload: None,
+        dependents: &[],
+    },
+    Table {
+        name: "tags",
+        columns: &[
+            ("repository_id", Integer),
+            ("name", Text),
+            ("manifest_id", Integer),
+            ("updated_at", Integer),
+        ],
+        key: 2,
+        subject: &[],
+        payload: None,
+        dependents: &[],
+    },
+    Table {
+        name: "uploads",
+        columns: &[
+            ("id", Bytes),
+            ("repository", Text),
+            ("algorithm", Integer),
+            ("received", Integer),
+            ("started_at", Integer),
+            ("updated_at", Integer),
+            ("hash_state", Bytes),
+            ("handle", Text),
+        ],
+        key: 1,
+        subject: &[],
+        payload: None,
+        dependents: &[],
+    },
+    Table {
+        name: "outbox",
+        columns: &[
+            ("id", Integer),
+            ("kind", Text),
+            ("repository", Text),
+            ("digest", Bytes),
+            ("tag", Text),
+        ],
+        key: 1,
+        subject: &[],
+        payload: None,
+        dependents: &[],
+    },
+];
+
+impl Table {
+    pub(super) fn key_of<'r>(&self, row: &'r [Value]) -> &'r [Value] {
+        &row[..self.key]
+    }
+
+    /// Whether two rows of one key are about the same.
+    pub(super) fn same_subject(&self, one: &[Value], other: &[Value]) -> bool {
+        self.subject.iter().all(|place| one[*place] == other[*place])
+    }
+
+    /// The names of the columns, the payload's last if it is asked for.
+    fn names(&self, with_payload: bool) -> Vec<&'static str> {
+        let names = self.columns.iter().map(|(name, _)| *name);
+        names.chain(self.payload.filter(|_| with_payload)).collect()
+    }
+
+    /// The columns of a row that comes with its payload.
+    pub(super) fn kinds(&self, with_payload: bool) -> Vec<Kind> {
+        let kinds = self.columns.iter().map(|(_, kind)| *kind);
+        kinds.chain(self.payload.filter(|_| with_payload).map(|_| Bytes)).collect()
+    }
+
+    /// Reads rows in the order of their keys: the first ones, or those behind a key, which is
+    /// `$2` and on.
+    pub(super) fn select(&self, behind: bool) -> String {
+        let (name, columns, keys) =
+            (self.name, self.names(false).join(", "), self.names(false)[..self.key].join(", "));
+        let marks: Vec<String> = (0..self.key).map(|place| format!("${}", place + 2)).collect();
+        let behind = match behind {
+            true => format!("WHERE ({keys}) > ({})", marks.join(", ")),
+            false => String::new(),
+        };
+        format!("SELECT {columns} FROM {name} {behind} ORDER BY {keys} LIMIT $1")
+    }
+
+    /// Reads the payload of the row with the key `$1`.
+    pub(super) fn select_payload(&self) -> Option<String> {
+        let payload = self.payload?;
+        Some(format!("SELECT {payload} FROM {} WHERE {} = $1", self.name, self.columns[0].0))
+    }
+
+    /// Writes a row over the one of the same key, with `values` for the source of rows.
+    pub(super) fn upsert(&self, values: &str) -> String {
+        let names = self.names(true);
+        let set: Vec<String> =
+            names[self.key..].iter().map(|name| format!("{name} = excluded.{name}")).collect();
+        let action = match set.is_empty() {
+            true => "NOTHING".to_owned(),
+            false => format!("UPDATE SET {}", set.join(", ")),
+        };
+        format!(
+            "INSERT INTO {} ({}) {values} ON CONFLICT ({}) DO {action}",
+            self.name,
+            names.join(", "),
+            names[..self.key].join(", "),
+        )
+    }
+
+    /// Deletes the row of a key, `$1` and on.
+    pub(super) fn delete(&self) -> String {
+        let keys = self.names(false)[..self.key].join(", ");
+        let marks: Vec<String> = (1..=self.key).map(|place| format!("${place}")).collect();
+        format!("DELETE FROM {} WHERE ({keys}) = ({})", self.name, marks.join(", "))
+    }
+
+    /// Deletes what refers to the row of a key `$1`.
+    pub(super) fn delete_dependents(&self) -> Vec<String> {
+        let delete =
+            |(table, column): &(&str, &str)| format!("DELETE FROM {table} WHERE {column} = $1");
+        self.dependents.iter().map(delete).collect()
+    }
+}
