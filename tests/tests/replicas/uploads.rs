@@ -64,7 +64,7 @@ fn finish_while_replicas_die(blobs: &Blobs, size: Size) -> Result<()> {
 /// Kills one replica after the other, and starts each again, until enough have died and all uploads are begun.
 fn kill_in_turn(replicas: &mut Replicas, least: u64, uploads: &Uploads) -> Result<u64> {
     let mut kills = 0;
-    while !uploads.has_failed() && (kills < least || uploads.are_all_begun()) {
+    while !uploads.has_failed() && (kills < least || !uploads.are_all_begun()) {
         // It waits for nothing: this is the moment of the crash.
         thread::sleep(LIFE);
         let replica = kills as usize % REPLICAS;
