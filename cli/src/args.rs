@@ -35,6 +35,22 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MetadataCommand {
+    /// Copy the database into another one: from the embedded one to PostgreSQL, or back.
+    ///
+    /// The first pass runs while the registry is in use. Then the command waits until the registry
+    /// is stopped, copies what has changed since, compares both databases, and hands over: the old
+    /// one is not served any longer. It can be interrupted and run again at any time.
+    Migrate {
+        /// Where to: postgres://user:password@host:5432/database, or a file. The password may be in
+        /// metadata.postgres.password, PGPASSWORD or the password file instead.
+        #[arg(long)]
+        to: String,
+        /// Make the first pass alone, and do not wait for the registry to be stopped.
+        #[arg(long)]
+        online_only: bool,
+        /// The configuration file, which names the database to copy.
+        config: Option<PathBuf>,
+    },
     /// Tell the database that its blobs are now where the configuration says.
     ///
     /// A database belongs to the blobs that it was first used with, and a replica that would look

@@ -37,6 +37,9 @@ fn main() -> ExitCode {
             ConfigCommand::Schema => commands::config::schema(),
         },
         Command::Metadata { command } => match command {
+            MetadataCommand::Migrate { to, online_only, config } => {
+                commands::migrate::run(&to, online_only, config.as_deref())
+            }
             MetadataCommand::Relocate { config } => commands::metadata::relocate(config.as_deref()),
         },
     };

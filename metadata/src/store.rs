@@ -21,6 +21,9 @@ use crate::{
 /// Listings are ordered by the bytes of the name, on every implementation.
 #[async_trait]
 pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
+    /// What messages call the database: where it is, and nothing secret.
+    fn name(&self) -> String;
+
     /// The repositories after `after`, at most `limit`. A repository exists from its first link or
     /// manifest on.
     async fn repositories(

@@ -20,12 +20,12 @@ pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
         writeln!(out, "notice: {notice}")?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let found = runtime.block_on(async {
+    let (found, database) = runtime.block_on(async {
         let stores = stores::open(&config).await?;
         let found = stores::probe(&config, &stores).await?;
         stores.metadata.ping().await?;
         stores.metadata.close().await;
-        anyhow::Ok(found)
+        anyhow::Ok((found, stores.metadata.name()))
     })?;
     match config.storage.driver() {
         Driver::InMemory => {
@@ -35,6 +35,9 @@ pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
     }
     for finding in found {
         writeln!(out, "  {finding}")?;
+    }
+    if config.storage.driver() != Driver::InMemory {
+        writeln!(out, "database: {database} can be used")?;
     }
     writeln!(out, "the configuration is good ({origin})")?;
     Ok(ExitCode::SUCCESS)

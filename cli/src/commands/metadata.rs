@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(super) async fn open(config: &Config, record_links: bool) -> Result<Arc<dyn 
 }
 
 /// How to open the database in PostgreSQL.
-fn postgres(config: &Config, url: &Secret, record_links: bool) -> PostgresOptions {
+pub(super) fn postgres(config: &Config, url: &Secret, record_links: bool) -> PostgresOptions {
     let settings = &config.metadata.postgres;
     let exposed = |secret: &Secret| secret.expose().to_owned();
     PostgresOptions {
@@ -69,7 +69,7 @@ fn sqlite(config: &Config, record_links: bool) -> Result<SqliteOptions> {
     })
 }
 
-fn make_folder_of(path: &PathBuf) -> Result<()> {
+pub(super) fn make_folder_of(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let Some(folder) = folder else { return Ok(()) };
     std::fs::create_dir_all(folder).with_context(|| {

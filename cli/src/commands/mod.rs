@@ -2,5 +2,6 @@
 
 pub(crate) mod config;
 pub(crate) mod metadata;
+pub(crate) mod migrate;
 pub(crate) mod serve;
 mod stores;

@@ -52,7 +52,7 @@ async fn serve(
 
     let access_log = AccessLog::new(std::io::stdout(), is_json(&config));
     let listener = Listener::bind(&config.http.listen().map_err(|error| anyhow!(error))?).await?;
-    greet(&config, &listener.address())?;
+    greet(&config, &listener.address(), &metadata.name())?;
     let server = Server::new(config.http.limits.connections);
     let debug_address = config.http.debug.addr.as_deref();
     let metrics_on_main = debug_address.is_none().then_some("/metrics");
@@ -114,9 +114,9 @@ fn reload(file: Option<&std::path::Path>, registry: &Registry, level: &logging::
 }
 
 /// Tells a person where everything is and what to try. In JSON it would be in the way.
-fn greet(config: &Config, address: &str) -> Result<()> {
+fn greet(config: &Config, address: &str, database: &str) -> Result<()> {
     let data = stores::whereabouts(config);
-    info!(%address, data, "listening");
+    info!(%address, data, database, "listening");
     if is_json(config) {
         return Ok(());
     }
@@ -124,6 +124,9 @@ fn greet(config: &Config, address: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Berth {} listens on http://{address}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "  data     {data}")?;
+    if config.metadata.url.is_some() {
+        writeln!(out, "  names    {database}")?;
+    }
     writeln!(out, "  try it   docker tag busybox {host}/busybox")?;
     writeln!(out, "           docker push {host}/busybox")?;
     Ok(out.flush()?)

@@ -3,6 +3,7 @@
 mod environment;
 mod errors;
 mod keys;
+mod metadata;
 mod properties;
 mod reference;
 mod registry2;

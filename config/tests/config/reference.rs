@@ -48,8 +48,8 @@ fn the_examples_show_every_key_that_has_an_effect() {
         .map(|example| yaml_serde::from_str(example).unwrap())
         .collect();
     // Keys that do not go with others are there as comments.
-    let comments: Vec<&str> = STORES
-        .iter()
+    let comments: Vec<&str> = std::iter::once(&EXAMPLE)
+        .chain(&STORES)
         .flat_map(|example| example.lines())
         .filter_map(|line| line.trim().strip_prefix("# "))
         .collect();

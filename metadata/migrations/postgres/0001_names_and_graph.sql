@@ -96,7 +96,7 @@ CREATE TABLE uploads (
     held_until bigint NOT NULL DEFAULT 0
 );
 
-CREATE INDEX uploads_by_age ON uploads (updated_at);
+CREATE INDEX uploads_by_age ON uploads (updated_at, id);
 
 -- Committed changes that a storage tree has still to follow. The ids of the changes of one name
 -- stand in the order of their commits, because each takes its id while it has the name's row locked.

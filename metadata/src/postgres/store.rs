@@ -34,6 +34,7 @@ const OUTBOX_POLL: Duration = Duration::from_secs(2);
 /// The [`MetadataStore`] in PostgreSQL, which any number of processes share.
 #[derive(Debug)]
 pub struct PostgresStore {
+    name: String,
     engine: Arc<Engine>,
     standbys: Standbys,
     manifests: Lookups<manifests::Key, Option<Arc<ManifestRecord>>>,
@@ -61,6 +62,7 @@ impl PostgresStore {
             timeout: options.timeout,
         };
         let store = Self {
+            name: database,
             engine: Arc::new(engine),
             standbys: Standbys::new(&options)?,
             manifests: Lookups::new(),
@@ -167,6 +169,10 @@ macro_rules! anywhere {
 
 #[async_trait]
 impl MetadataStore for PostgresStore {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
     async fn repositories(
         &self,
         after: Option<&str>,

@@ -113,9 +113,9 @@ impl Operation for TakeStale {
 
 /// A queue: what another process is taking at the moment is passed over.
 pub(super) const TAKE_STALE: &str = concat!(
-    "DELETE FROM uploads WHERE id IN (SELECT id ",
+    "DELETE FROM uploads WHERE id = ANY (ARRAY(SELECT id ",
     stale!(),
-    " FOR UPDATE SKIP LOCKED) RETURNING",
+    " FOR UPDATE SKIP LOCKED)) RETURNING",
     columns!()
 );
 

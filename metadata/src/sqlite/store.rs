@@ -135,6 +135,10 @@ macro_rules! read {
 
 #[async_trait]
 impl MetadataStore for SqliteStore {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
     async fn repositories(
         &self,
         after: Option<&str>,
