@@ -8,7 +8,7 @@ use berth_tests::load::Worker;
 use crate::conformance::Suite;
 use crate::group::{Blobs, Replicas};
 use crate::size::Size;
-use crate::{clocks, database, uploads};
+use crate::{database, mixed, uploads};
 
 /// How to start a replica behind a pooler, which must live as long.
 fn pooled(blobs: &Blobs) -> Result<(Launch, PgBouncer)> {
@@ -47,6 +47,6 @@ fn a_mixed_load_runs_behind_a_pooler() -> Result<()> {
     let replicas = Replicas::start(&launch, 8)?;
     uploads::upload_in_peace(replicas.address(), size.uploads / 5)?;
     let mut workers: Vec<Worker> = (0..8).map(|number| Worker::new(number, 9)).collect();
-    clocks::work(&replicas, &mut workers, size.calm)?;
+    mixed::work(&replicas, &mut workers, size.calm)?;
     replicas.stop()
 }

@@ -88,6 +88,7 @@ pub(crate) struct Uploads {
     busy: AtomicU64,
     unavailable: AtomicU64,
     out_of_order: AtomicU64,
+    begun_again: AtomicU64,
 }
 
 impl Uploads {
@@ -155,7 +156,18 @@ impl<'a> Upload<'a> {
         }
     }
 
+    /// Uploads until there is a blob. A death between the last two steps of an upload may leave neither a session nor a
+    /// blob: the bytes have their place, and nobody knows of them.
     fn run(mut self, client: &mut Client) -> Result<()> {
+        while !self.run_once(client)? {
+            self.all.begun_again.fetch_add(1, Ordering::Relaxed);
+            (self.acknowledged, self.sent, self.ending) = (0, 0, false);
+        }
+        Ok(())
+    }
+
+    /// One session, to its end; whether there is a blob then.
+    fn run_once(&mut self, client: &mut Client) -> Result<bool> {
         let open = post("/v2/app/blobs/uploads/");
         self.session = loop {
             if let Some(answer) = self.ask(client, &open)? {
@@ -171,7 +183,7 @@ impl<'a> Upload<'a> {
                 Some(answer) => {
                     let answer = answer.expect(status)?;
                     if status == 201 {
-                        return Ok(());
+                        return Ok(true);
                     }
                     self.session = answer.location()?;
                     self.acknowledged = offset(&answer)?;
@@ -220,12 +232,11 @@ impl<'a> Upload<'a> {
         Ok(true)
     }
 
-    fn is_finished(&self, client: &mut Client) -> Result<()> {
+    fn is_finished(&self, client: &mut Client) -> Result<bool> {
         let stat = head(format!("/v2/app/blobs/{}", self.blob.digest));
         loop {
             if let Some(answer) = self.ask(client, &stat)? {
-                answer.expect(200).context("the session is gone, and no blob came of it")?;
-                return Ok(());
+                return Ok(answer.status == 200);
             }
         }
     }
@@ -273,7 +284,8 @@ pub(crate) fn upload_in_peace(address: SocketAddr, count: u64) -> Result<()> {
             .try_for_each(|client| client.join().map_err(|_| anyhow!("a client panicked"))?)
     })?;
     println!("{uploads:?}");
-    let met = [&uploads.broken, &uploads.busy, &uploads.unavailable, &uploads.out_of_order];
+    let Uploads { broken, busy, unavailable, out_of_order, begun_again, .. } = uploads;
+    let met = [broken, busy, unavailable, out_of_order, begun_again];
     let met: u64 = met.iter().map(|counter| counter.load(Ordering::SeqCst)).sum();
     ensure!(met == 0, "{met} requests were not answered at once as they should be");
     (0..uploads.begun.load(Ordering::SeqCst)).try_for_each(|number| pull(address, &blob(number)))
