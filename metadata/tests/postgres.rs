@@ -220,6 +220,25 @@ async fn what_is_in_the_way_of_a_start_is_told() {
 }
 
 #[tokio::test]
+async fn tls_is_spoken_and_the_certificate_looked_at() {
+    let server = Postgres::options().fsync(false).tls().start().unwrap();
+    let url = server.database().unwrap();
+    let authority = server.certificate().unwrap().authority();
+    let with = |mode| format!("{url}?sslmode={mode}&sslrootcert={}", authority.display());
+    for mode in ["require", "verify-ca", "verify-full"] {
+        push_blob(&open_url(&with(mode)).await, "app", mode).await;
+    }
+
+    let plain = PostgresStore::open(options(format!("{url}?sslmode=disable"))).await.unwrap_err();
+    assert!(matches!(plain, MetadataError::Connect { .. }), "{plain}");
+    let other = Postgres::options().fsync(false).tls().start().unwrap();
+    let strange = other.certificate().unwrap().authority();
+    let strange = format!("{url}?sslmode=verify-full&sslrootcert={}", strange.display());
+    let error = PostgresStore::open(options(strange)).await.unwrap_err();
+    assert!(error.to_string().contains("sslrootcert"), "{error}");
+}
+
+#[tokio::test]
 async fn a_schema_is_used_as_long_as_it_has_what_this_version_needs() {
     let url = SERVER.database().unwrap();
     let name = database_of(&url);

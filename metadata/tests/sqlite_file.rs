@@ -182,19 +182,49 @@ async fn the_database_of_another_program_is_refused() {
     assert!(matches!(error, MetadataError::Damaged { .. }), "{error}");
 }
 
+/// What a newer version has made of the file, as far as this one can see.
+async fn alter(path: &Path, statements: &'static str) {
+    let url = format!("sqlite://{}", path.display());
+    let mut newer = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(statements).execute(&mut newer).await.unwrap();
+    newer.close().await.unwrap();
+}
+
 #[tokio::test]
-async fn a_newer_schema_is_refused() {
+async fn a_schema_is_used_as_long_as_it_has_what_this_version_needs() {
     let directory = tempdir().unwrap();
     let path = database(directory.path());
     open(&path).await.unwrap().close().await;
-    let url = format!("sqlite://{}", path.display());
-    let mut newer = SqliteConnection::connect(&url).await.unwrap();
-    sqlx::raw_sql("PRAGMA user_version = 999").execute(&mut newer).await.unwrap();
-    newer.close().await.unwrap();
+    // The next version adds something, and what this one needs is still there.
+    let add = "ALTER TABLE repositories ADD COLUMN quota INTEGER; PRAGMA user_version = 4";
+    alter(&path, add).await;
+    let store = open(&path).await.unwrap();
+    push_some(&store).await;
+    assert_some(&store).await;
+    store.close().await;
+
+    // The version after that takes something away.
+    let take = "UPDATE settings SET value = '999' WHERE name = 'needs'; PRAGMA user_version = 999";
+    alter(&path, take).await;
 
     let error = open(&path).await.unwrap_err();
 
-    assert!(matches!(error, MetadataError::TooNew { found: 999, known: 2, .. }), "{error}");
+    assert!(matches!(error, MetadataError::TooNew { found: 999, known: 3, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_schema_of_the_version_before_is_brought_to_the_present() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let store = open(&path).await.unwrap();
+    push_some(&store).await;
+    store.close().await;
+    alter(&path, "DROP TABLE settings; PRAGMA user_version = 2").await;
+
+    let store = open(&path).await.unwrap();
+
+    assert_some(&store).await;
+    store.bind_storage("the bucket a").await.unwrap();
 }
 
 /// Neither of these lets even root make a file.

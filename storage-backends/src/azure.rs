@@ -29,12 +29,13 @@ pub(crate) fn open(settings: &Azure, common: Remote<'_>) -> Result<Arc<dyn BlobS
         },
         ..remote::retries()
     };
-    let client = remote::client_options(&common, None)?;
+    let transport = remote::transport(&common, None)?;
     let store = with_credentials(settings)?
         .with_account(settings.accountname.clone().unwrap_or_default())
         .with_container_name(settings.container.clone().unwrap_or_default())
         .with_endpoint(settings.endpoint())
-        .with_client_options(client.clone())
+        .with_client_options(transport.options().clone())
+        .with_http_connector(transport.clone())
         .with_retry(retries)
         .build()
         .map_err(|error| OpenError::settings("storage.azure", error))?;
@@ -47,7 +48,7 @@ pub(crate) fn open(settings: &Azure, common: Remote<'_>) -> Result<Arc<dyn BlobS
         presigns: settings.credentials_type() != Kind::Sas,
     };
     let parts = remote::parts(&common, SMALLEST_BLOCK, BLOCKS);
-    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, transport)))
 }
 
 fn with_credentials(settings: &Azure) -> Result<MicrosoftAzureBuilder, OpenError> {

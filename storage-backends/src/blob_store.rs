@@ -121,8 +121,29 @@ pub trait UploadWriter: Send {
 
     /// Makes the upload the blob `digest`: durable, under its own name, replacing bytes that the
     /// store may hold under the same digest. The caller has verified the digest.
-    /// Gives the location to record.
-    async fn finish(self: Box<Self>, digest: &Digest) -> Result<String, StoreError>;
+    async fn finish(self: Box<Self>, digest: &Digest) -> Result<NewBlob, StoreError>;
+}
+
+/// A blob that the store holds and nothing names yet.
+pub struct NewBlob {
+    /// The location to record.
+    pub location: String,
+    /// As long as it lives, [`stale_uploads`](BlobStore::stale_uploads) takes the blob for no orphan:
+    /// drop it when the location is recorded.
+    pub hold: Box<dyn Send + Sync>,
+}
+
+impl NewBlob {
+    /// One that `stale_uploads` never tells of.
+    pub(crate) fn unheld(location: String) -> Self {
+        Self { location, hold: Box::new(()) }
+    }
+}
+
+impl fmt::Debug for NewBlob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewBlob").field("location", &self.location).finish_non_exhaustive()
+    }
 }
 
 /// A blob opened for reading. From a file or from memory it stays readable when the blob is deleted

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use crate::{
-    BlobContent, BlobStore, Capabilities, OpenBlob, StaleUpload, StoreError, UploadWriter,
+    BlobContent, BlobStore, Capabilities, NewBlob, OpenBlob, StaleUpload, StoreError, UploadWriter,
 };
 
 /// The in-memory driver. Everything is gone with the process; its use of memory is bounded only
@@ -197,13 +197,13 @@ impl UploadWriter for InMemoryUpload {
         Ok(OpenBlob { size: bytes.len() as u64, content: BlobContent::Memory(bytes) })
     }
 
-    async fn finish(self: Box<Self>, digest: &Digest) -> Result<String, StoreError> {
+    async fn finish(self: Box<Self>, digest: &Digest) -> Result<NewBlob, StoreError> {
         let mut state = self.store.state();
         let mut bytes = std::mem::take(&mut self.held(&mut state)?.bytes);
         state.uploads.remove(&self.handle);
         bytes.truncate(self.offset as usize);
         state.blobs.insert(*digest, bytes.freeze());
-        Ok(String::new())
+        Ok(NewBlob::unheld(String::new()))
     }
 }
 

@@ -15,9 +15,11 @@ mod oss;
 mod remote;
 mod s3;
 mod swift;
+mod transport;
 
 pub use blob_store::{
-    BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, RemoteBlob, StaleUpload, UploadWriter,
+    BlobContent, BlobStore, Capabilities, LinkTree, NewBlob, OpenBlob, RemoteBlob, StaleUpload,
+    UploadWriter,
 };
 pub use error::{OpenError, StoreError};
 pub use filesystem::FilesystemStore;

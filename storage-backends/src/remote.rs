@@ -4,11 +4,13 @@ use std::fs;
 use std::time::Duration;
 
 use berth_config::{ByteSize, Remote};
+use http::HeaderValue;
 use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::OpenError;
 use crate::objects::Parts;
+use crate::transport::{self, Transport};
 
 /// What stays as it is in a path: the slashes too.
 const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
@@ -29,21 +31,28 @@ const RETRIES: usize = 5;
 /// What stays as it is in a query (RFC 3986 section 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-pub(crate) fn client_options(
+/// How the store is connected to.
+pub(crate) fn transport(
     common: &Remote<'_>,
     user_agent: Option<&str>,
-) -> Result<ClientOptions, OpenError> {
+) -> Result<Transport, OpenError> {
     let key = |name: &str| format!("storage.{}.{name}", common.name);
     let agent = user_agent.unwrap_or(concat!("berth/", env!("CARGO_PKG_VERSION")));
-    let agent = http::HeaderValue::try_from(agent)
+    let agent = HeaderValue::try_from(agent)
         .map_err(|error| OpenError::settings(&key("useragent"), error))?;
+    let settings = transport::Settings {
+        user_agent: agent.clone(),
+        connect_timeout: CONNECT_TIMEOUT,
+        read_timeout: common.timeout.get(),
+        is_proxied: common.proxy.is_some(),
+        part: common.chunksize.bytes(),
+    };
     let mut options = ClientOptions::new()
         .with_user_agent(agent)
         .with_allow_http(true)
         // A body may take as long as it needs, as long as it moves.
         .with_timeout_disabled()
-        .with_connect_timeout(CONNECT_TIMEOUT)
-        .with_read_timeout(common.timeout.get())
+        .with_connect_timeout(settings.connect_timeout)
         .with_allow_invalid_certificates(common.skipverify);
     if let Some(path) = common.ca {
         let wrong = |error: &dyn std::fmt::Display| {
@@ -61,7 +70,7 @@ pub(crate) fn client_options(
     if let Some(proxy) = common.proxy {
         options = options.with_proxy_url(proxy.expose()).with_proxy_excludes(METADATA_SERVICES);
     }
-    Ok(options)
+    Ok(Transport::new(options, &settings))
 }
 
 /// Failed requests are tried again after growing, random pauses.

@@ -24,7 +24,7 @@ const DISTRIBUTION: &str = "github.com/distribution/distribution/v3/cmd/registry
 const DISTRIBUTION_VERSION: &str = "v3.1.2";
 
 /// What berth-bench calls its rows.
-const ROWS: [&str; 11] = [
+const ROWS: [&str; 14] = [
     "manifests",
     "blobs",
     "push",
@@ -36,6 +36,9 @@ const ROWS: [&str; 11] = [
     "store-stream",
     "store-requests",
     "store-memory",
+    "database-reads",
+    "database-writes",
+    "database-million",
 ];
 
 #[derive(Args, Debug)]

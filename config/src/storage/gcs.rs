@@ -17,13 +17,13 @@ pub struct Gcs {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-berth-default" = "must be set"))]
     pub bucket: Option<String>,
-    /// The JSON file of a service account's key. Without it and `credentials` those of the environment are used:
-    /// `GOOGLE_APPLICATION_CREDENTIALS`, or the metadata server. The type `external_account` is not known.
+    /// The JSON file of a service account's key, or of an identity of another cloud (`external_account`). Without it
+    /// and `credentials` those of the environment are used: `GOOGLE_APPLICATION_CREDENTIALS`, or the metadata server.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-berth-type" = "path", "x-berth-default" = "application default credentials"))]
     pub keyfile: Option<PathBuf>,
-    /// What a service account's key file holds, in place of `keyfile`: `type`, `client_email`, `private_key` and the
-    /// others.
+    /// What the file holds, in place of `keyfile`: `type`, `client_email`, `private_key` and the others. Members that
+    /// are objects are texts in JSON.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub credentials: BTreeMap<String, Secret>,
     /// A directory in the bucket that everything is in.

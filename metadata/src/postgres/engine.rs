@@ -79,8 +79,12 @@ impl Engine {
                 lease.keep();
                 Ok(output)
             }
+            Err(fault) if kind(&fault) == Kind::Broken => {
+                self.connections.forget_idle();
+                Err(fault)
+            }
             Err(fault) => {
-                if kind(&fault) != Kind::Broken && lease.execute("ROLLBACK").await.is_ok() {
+                if lease.execute("ROLLBACK").await.is_ok() {
                     lease.keep();
                 }
                 Err(fault)

@@ -92,15 +92,24 @@ fn advice(error: &sqlx::Error) -> &'static str {
             "; raise the server's max_connections, or lower metadata.postgres.connections"
         }
         Some(_) => "",
+        None if is_of_tls(error) => {
+            "; check sslmode and sslrootcert in metadata.url: the certificate must be of an authority that is trusted, for this host"
+        }
         None => match error {
             sqlx::Error::Io(_) => {
                 "; check the host and the port in metadata.url, and that the server runs and listens there"
             }
-            sqlx::Error::Tls(_) => {
-                "; check sslmode and sslrootcert in metadata.url: the certificate must be of an authority that is trusted, for this host"
-            }
             _ => "",
         },
+    }
+}
+
+/// What is wrong with a certificate comes as data that cannot be used.
+fn is_of_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
     }
 }
 

@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -15,6 +16,12 @@ use crate::fault::Fault;
 /// How often a standby is asked whether it has caught up.
 const POLL: Duration = Duration::from_millis(2);
 
+/// The most time that a standby may take to answer.
+const ANSWER: Duration = Duration::from_millis(500);
+
+/// How long a standby that did not answer is left alone.
+const AWAY: Duration = Duration::from_secs(10);
+
 /// Read replicas.
 ///
 /// A listing is taken from one that has everything which was committed on the primary when the
@@ -22,10 +29,31 @@ const POLL: Duration = Duration::from_millis(2);
 /// How far the primary has come costs it one small statement, shared by all who ask at that time.
 #[derive(Debug)]
 pub(super) struct Standbys {
-    servers: Vec<Connections>,
+    servers: Vec<Standby>,
     positions: Lookups<(), String>,
     wait: Duration,
     next: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Standby {
+    connections: Connections,
+    /// Until when it is not asked.
+    away: Mutex<Option<Instant>>,
+}
+
+impl Standby {
+    fn is_away(&self) -> bool {
+        self.away().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn leave_alone(&self) {
+        *self.away() = Some(Instant::now() + AWAY);
+    }
+
+    fn away(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Standbys {
@@ -35,7 +63,8 @@ impl Standbys {
             .iter()
             .map(|url| {
                 let servers = Servers::new(url, Role::Standby, options)?;
-                Ok(Connections::new(servers, options.connections))
+                let connections = Connections::new(servers, options.connections);
+                Ok(Standby { connections, away: Mutex::new(None) })
             })
             .collect::<Result<Vec<_>, MetadataError>>()?;
         let (positions, next) = (Lookups::new(), AtomicUsize::new(0));
@@ -49,14 +78,21 @@ impl Standbys {
             return None;
         }
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.servers.len();
-        let standby = self.servers.get(turn)?;
-        match tokio::time::timeout(self.wait * 5, self.follows(primary, standby)).await {
-            Ok(Ok(true)) => Some(standby),
+        let standby = self.servers.get(turn).filter(|standby| !standby.is_away())?;
+        let asked = self.follows(primary, &standby.connections);
+        match tokio::time::timeout(self.wait + ANSWER, asked).await {
+            Ok(Ok(true)) => Some(&standby.connections),
+            Ok(Ok(false)) => None,
             Ok(Err(fault)) => {
-                tracing::debug!(?fault, "a standby cannot be asked");
+                tracing::warn!(?fault, "a standby of the database cannot be asked");
+                standby.leave_alone();
                 None
             }
-            _ => None,
+            Err(_) => {
+                tracing::warn!("a standby of the database does not answer");
+                standby.leave_alone();
+                None
+            }
         }
     }
 
@@ -78,7 +114,7 @@ impl Standbys {
 
     pub(super) async fn close(&self) {
         for server in &self.servers {
-            server.close().await;
+            server.connections.close().await;
         }
     }
 }

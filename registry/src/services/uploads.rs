@@ -1,5 +1,6 @@
 use berth_metadata::{BlobLocation, BlobRecord, FinishedUpload, NewUpload, Upload, UploadProgress};
 use berth_oci::{Algorithm, Digest, Hasher, RepositoryName, UploadId};
+use berth_storage_backends::NewBlob;
 
 use super::LEASE;
 use super::body::{BodyError, BodyReader};
@@ -249,7 +250,7 @@ impl Registry {
             _ => ingest.hasher,
         };
         verify(digest, hasher.finish())?;
-        let location = ingest.writer.finish(digest).await?;
+        let NewBlob { location, hold } = ingest.writer.finish(digest).await?;
         let finished = FinishedUpload {
             id: session.map(|session| session.id),
             repository: repository.clone(),
@@ -260,7 +261,10 @@ impl Registry {
             },
             lease: LEASE,
         };
-        match self.metadata.finish_upload(finished).await? {
+        let recorded = self.metadata.finish_upload(finished).await?;
+        // Now the database tells that the blob is no orphan.
+        drop(hold);
+        match recorded {
             true => Ok(()),
             false => Err(RegistryError::UploadUnknown),
         }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::blocking;
 use super::layout::Layout;
-use crate::{BlobContent, OpenBlob, StoreError, UploadWriter};
+use crate::{BlobContent, NewBlob, OpenBlob, StoreError, UploadWriter};
 
 /// How many bytes go to the page cache before a sync of them is started behind the writer, so
 /// that the last sync finds little left to do.
@@ -141,7 +141,7 @@ impl UploadWriter for FilesystemUpload {
         Ok(OpenBlob { size, content: BlobContent::File(Arc::new(file)) })
     }
 
-    async fn finish(mut self: Box<Self>, digest: &Digest) -> Result<String, StoreError> {
+    async fn finish(mut self: Box<Self>, digest: &Digest) -> Result<NewBlob, StoreError> {
         self.end_write_behind().await?;
         let digest = *digest;
         blocking(move || {
@@ -153,7 +153,7 @@ impl UploadWriter for FilesystemUpload {
                 return Err(StoreError::UploadLost { recorded, held: 0 });
             }
             self.layout.place_blob(&self.path, &digest)?;
-            Ok(String::new())
+            Ok(NewBlob::unheld(String::new()))
         })
         .await
     }

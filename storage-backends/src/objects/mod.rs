@@ -32,7 +32,7 @@ mod upload;
 pub(crate) use client::{Listed, ObjectError, Objects, Unfinished};
 pub(crate) use cloud::{CloudObjects, ListUnfinished};
 pub(crate) use explain::failed;
-pub(crate) use rest::{Authorize, Rest, pauses, unanswered};
+pub(crate) use rest::{Anonymous, Authorize, Rest, pauses, unanswered};
 pub(crate) use store::ObjectBlobStore;
 pub(crate) use unfinished::Uploads;
 pub(crate) use upload::Parts;

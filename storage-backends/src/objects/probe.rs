@@ -3,13 +3,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::TryStreamExt;
 use http::Request;
-use object_store::ClientOptions;
 use object_store::client::HttpRequestBody;
 
 use super::rest::{Anonymous, Rest, unanswered};
 use super::upload::Parts;
 use super::{ObjectError, Objects, failed, keys};
 use crate::StoreError;
+use crate::transport::Transport;
 
 /// What the probe writes where a part must have a smallest size.
 const FILLER: u8 = b'b';
@@ -28,7 +28,7 @@ const NOT_SENT: &str = "readers are not sent to the store; bytes pass through be
 pub(super) async fn probe(
     objects: &dyn Objects,
     cut: Parts,
-    readers: Option<&ClientOptions>,
+    readers: Option<&Transport>,
 ) -> Result<Vec<String>, StoreError> {
     let key = keys::check();
     let found = [
@@ -147,11 +147,11 @@ async fn unfinished(objects: &dyn Objects, key: &str) -> Result<String, StoreErr
 async fn addresses(
     objects: &dyn Objects,
     key: &str,
-    readers: Option<&ClientOptions>,
+    readers: Option<&Transport>,
 ) -> Result<String, StoreError> {
-    let Some(client) = readers else { return Ok(NOT_SENT.to_owned()) };
+    let Some(transport) = readers else { return Ok(NOT_SENT.to_owned()) };
     Ok(match objects.presign(key, Duration::from_secs(60)).await {
-        Ok(Some(address)) => match visit(&address, client).await {
+        Ok(Some(address)) => match visit(&address, transport).await {
             Ok(content) if content == CONTENT => "readers can be sent to the store".to_owned(),
             Ok(_) => {
                 return Err(wrong("an address for readers does not lead to the object".to_owned()));
@@ -178,8 +178,8 @@ async fn deletion(objects: &dyn Objects, key: &str) -> Result<String, StoreError
 }
 
 /// What a reader gets who is sent to an address.
-async fn visit(address: &str, client: &ClientOptions) -> Result<Bytes, ObjectError> {
-    let reader = Rest::new(Anonymous, client).map_err(failed)?;
+async fn visit(address: &str, transport: &Transport) -> Result<Bytes, ObjectError> {
+    let reader = Rest::new(Anonymous, transport).map_err(failed)?;
     let request = Request::get(address).body(HttpRequestBody::empty()).map_err(failed)?;
     let answer = reader.send(request).await?;
     answer.into_body().bytes().await.map_err(unanswered)

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, warn};
 
 use super::checksum::{Checksum, Running};
@@ -14,14 +12,6 @@ use crate::{RemoteBlob, StoreError};
 
 /// How many times in a row a stream that broke is taken up without a byte of progress.
 const RESUMES: u32 = 3;
-
-/// How many pieces wait for their reader; each has up to some 400 KiB.
-const AHEAD: usize = 4;
-
-/// What is no larger than this comes in a piece or two.
-const READ_AHEAD_FROM: u64 = 1 << 20;
-
-type Pieces = BoxStream<'static, Result<Bytes, StoreError>>;
 
 /// A blob in an object store, opened for reading.
 #[derive(Debug)]
@@ -45,32 +35,8 @@ impl RemoteBlob for RemoteObject {
             stream: None,
             broken: 0,
         };
-        let size = reading.range.end - reading.range.start;
-        let pieces =
-            stream::unfold(Some(reading), |reading| async move { reading?.next().await }).boxed();
-        match size > READ_AHEAD_FROM {
-            true => read_ahead(pieces),
-            false => pieces,
-        }
+        stream::unfold(Some(reading), |reading| async move { reading?.next().await }).boxed()
     }
-}
-
-/// Reads in a task of its own, which ends with whoever takes the pieces, so that the store sends
-/// while the client receives.
-fn read_ahead(mut pieces: Pieces) -> Pieces {
-    let (sender, receiver) = mpsc::channel(AHEAD);
-    let reading = tokio::spawn(async move {
-        while let Some(piece) = pieces.next().await {
-            if sender.send(piece).await.is_err() {
-                return;
-            }
-        }
-    });
-    let reading = AbortOnDropHandle::new(reading);
-    stream::unfold((receiver, reading), |(mut receiver, reading)| async move {
-        Some((receiver.recv().await?, (receiver, reading)))
-    })
-    .boxed()
 }
 
 /// A stream of bytes on its way.

@@ -4,15 +4,12 @@ use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable as _};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, StatusCode};
-use object_store::ClientOptions;
-use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
-    ReqwestConnector,
-};
+use object_store::client::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse};
 
 use super::client::ObjectError;
 use super::explain::{causes, shorten};
 use crate::remote;
+use crate::transport::Transport;
 
 /// Requests of our own to a store, for what no client beneath has a call for: each is signed, and
 /// tried again after growing, random pauses.
@@ -51,8 +48,8 @@ struct Failure {
 }
 
 impl<A: Authorize> Rest<A> {
-    pub(crate) fn new(authorize: A, options: &ClientOptions) -> object_store::Result<Self> {
-        Ok(Self { authorize, client: ReqwestConnector::default().connect(options)? })
+    pub(crate) fn new(authorize: A, transport: &Transport) -> object_store::Result<Self> {
+        Ok(Self { authorize, client: transport.client()? })
     }
 
     /// Sends a request that may be sent twice, and gives the answer once it is one of success.
@@ -123,7 +120,11 @@ pub(crate) fn unanswered(error: HttpError) -> ObjectError {
 }
 
 fn refused(method: &Method, path: &str, status: StatusCode, body: &[u8]) -> ObjectError {
-    let body = shorten(&String::from_utf8_lossy(body));
+    let body = match serde_json::from_slice::<serde_json::Value>(body) {
+        // Some write it over many lines.
+        Ok(json) => json.to_string(),
+        Err(_) => shorten(&String::from_utf8_lossy(body)),
+    };
     // What is not told in a line is a page for a browser.
     let words = body.lines().next().filter(|line| !line.trim_start().starts_with('<'));
     let text = match words {
@@ -155,6 +156,8 @@ mod tests {
         );
         let page = "<html><h1>Forbidden</h1></html>";
         assert!(told(StatusCode::FORBIDDEN, page).ends_with("GET /bucket/key: 403 Forbidden"));
+        let lines = "{\n  \"error\": \"invalid_grant\"\n}";
+        assert!(told(StatusCode::BAD_REQUEST, lines).ends_with(r#": {"error":"invalid_grant"}"#));
         let gone = refused(&Method::GET, "/key", StatusCode::NOT_FOUND, b"");
         assert!(matches!(gone, ObjectError::NotFound(_)), "{gone}");
     }

@@ -5,7 +5,6 @@ use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use object_store::ClientOptions;
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -18,6 +17,7 @@ use super::probe::{first_put, probe};
 use super::read::RemoteObject;
 use super::upload::{Buffer, ObjectUpload, Parts, Rest};
 use super::{ObjectError, Objects};
+use crate::transport::Transport;
 use crate::{
     BlobContent, BlobStore, Capabilities, OpenBlob, StaleUpload, StoreError, UploadWriter,
 };
@@ -29,13 +29,13 @@ pub(crate) struct ObjectBlobStore {
     cut: Parts,
     holds: Holds,
     /// How others reach the store.
-    client: ClientOptions,
+    transport: Transport,
 }
 
 impl ObjectBlobStore {
-    pub(crate) fn new(objects: impl Objects, cut: Parts, client: ClientOptions) -> Self {
+    pub(crate) fn new(objects: impl Objects, cut: Parts, transport: Transport) -> Self {
         let objects = Arc::new(Breaker::new(objects));
-        Self { objects, cut, holds: Holds::default(), client }
+        Self { objects, cut, holds: Holds::default(), transport }
     }
 
     /// The handle cut to `offset`, and what is to be read of its rest.
@@ -202,7 +202,7 @@ impl BlobStore for ObjectBlobStore {
     }
 
     async fn probe(&self, redirects: bool) -> Result<Vec<String>, StoreError> {
-        let readers = redirects.then_some(&self.client);
+        let readers = redirects.then_some(&self.transport);
         probe(&*self.objects, self.cut, readers).await
     }
 

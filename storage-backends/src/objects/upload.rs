@@ -13,7 +13,7 @@ use super::holds::Hold;
 use super::keys::{self, Location};
 use super::read::RemoteObject;
 use super::{ObjectError, Objects};
-use crate::{BlobContent, OpenBlob, RemoteBlob as _, StoreError, UploadWriter};
+use crate::{BlobContent, NewBlob, OpenBlob, RemoteBlob as _, StoreError, UploadWriter};
 
 /// How an upload is cut.
 #[derive(Clone, Copy, Debug)]
@@ -277,7 +277,7 @@ impl UploadWriter for ObjectUpload {
         Ok(OpenBlob { size, content: BlobContent::Remote(Arc::new(object)) })
     }
 
-    async fn finish(mut self: Box<Self>, _digest: &Digest) -> Result<String, StoreError> {
+    async fn finish(mut self: Box<Self>, _digest: &Digest) -> Result<NewBlob, StoreError> {
         self.check_hold()?;
         let Sealed { key, size, crc } = self.become_object().await?;
         if !self.hold.is_valid() {
@@ -285,7 +285,8 @@ impl UploadWriter for ObjectUpload {
             let _ = self.objects.delete(&key).await;
             return Err(self.lost(0));
         }
-        Ok(Location { size, key: &key, crc }.to_string())
+        let location = Location { size, key: &key, crc }.to_string();
+        Ok(NewBlob { location, hold: Box::new((*self).hold) })
     }
 }
 

@@ -24,12 +24,12 @@ const PARTS: usize = 10_000;
 /// When the settings cannot be used as they are.
 pub(crate) fn open(settings: &Oss, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
     let wrong = |error: &dyn std::fmt::Display| OpenError::settings("storage.oss", error);
-    let client = remote::client_options(&common, None)?;
+    let transport = remote::transport(&common, None)?;
     let bucket = Bucket::of(settings).map_err(|error| wrong(&error))?;
     let url = bucket.url();
     let signature =
-        Arc::new(Signature::new(settings, &bucket, &client).map_err(|error| wrong(&error))?);
-    let rest = Rest::new(Arc::clone(&signature), &client).map_err(|error| wrong(&error))?;
+        Arc::new(Signature::new(settings, &bucket, &transport).map_err(|error| wrong(&error))?);
+    let rest = Rest::new(Arc::clone(&signature), &transport).map_err(|error| wrong(&error))?;
     let rest = Arc::new(rest);
     let objects = OssObjects {
         root: remote::root(settings.rootdirectory.as_deref()),
@@ -40,7 +40,7 @@ pub(crate) fn open(settings: &Oss, common: Remote<'_>) -> Result<Arc<dyn BlobSto
         url,
     };
     let parts = remote::parts(&common, SMALLEST_PART, PARTS);
-    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, transport)))
 }
 
 /// The headers of a new object:

@@ -5,10 +5,7 @@ use async_trait::async_trait;
 use berth_config::Oss;
 use bytes::Bytes;
 use http::Request;
-use object_store::ClientOptions;
-use object_store::client::{
-    HttpClient, HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector,
-};
+use object_store::client::{HttpClient, HttpRequest, HttpRequestBody};
 use reqsign_aliyun_oss::{
     AssumeRoleWithOidcCredentialProvider, Credential, DefaultCredentialProvider, RequestSigner,
     SigningVersion, StaticCredentialProvider,
@@ -16,6 +13,7 @@ use reqsign_aliyun_oss::{
 use reqsign_core::{Context, ErrorKind, FileRead, HttpSend, OsEnv, Signer};
 
 use crate::objects::{Authorize, ObjectError, failed};
+use crate::transport::Transport;
 
 /// Where the bucket is.
 #[derive(Clone, Debug)]
@@ -70,9 +68,9 @@ impl Signature {
     pub(super) fn new(
         settings: &Oss,
         bucket: &Bucket,
-        client: &ClientOptions,
+        transport: &Transport,
     ) -> object_store::Result<Self> {
-        let http = Http(ReqwestConnector::default().connect(client)?);
+        let http = Http(transport.client()?);
         let context = Context::new().with_env(OsEnv).with_file_read(Files).with_http_send(http);
         let request = RequestSigner::new(&bucket.name);
         let request = match settings.signing_region() {

@@ -21,6 +21,11 @@ const SMALLEST_PART: usize = 5 << 20;
 /// How many parts an object may have (as above).
 const PARTS: usize = 10_000;
 
+/// The variables that name an endpoint, the first of them before the others
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>; the last is the
+/// client's own).
+const ENDPOINT_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+
 /// Opens the bucket.
 ///
 /// # Errors
@@ -30,9 +35,11 @@ pub(crate) fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStor
         let reason = "berth stores objects with the bucket's own access list: remove it";
         return Err(OpenError::settings("storage.s3.objectacl", reason));
     }
-    let client = remote::client_options(&common, settings.useragent.as_deref())?;
+    let settings = &with_endpoint_of_environment(settings);
+    let transport = remote::transport(&common, settings.useragent.as_deref())?;
     let store = builder(settings)?
-        .with_client_options(client.clone())
+        .with_client_options(transport.options().clone())
+        .with_http_connector(transport.clone())
         .with_retry(remote::retries())
         .build()
         .map_err(|error| OpenError::settings("storage.s3", error))?;
@@ -41,8 +48,8 @@ pub(crate) fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStor
         credentials: store.credentials().clone(),
         region: settings.region().to_owned(),
     };
-    let rest =
-        Rest::new(signature, &client).map_err(|error| OpenError::settings("storage.s3", error))?;
+    let rest = Rest::new(signature, &transport)
+        .map_err(|error| OpenError::settings("storage.s3", error))?;
     let uploads = Uploads::new(Arc::new(rest), bucket_url(settings));
     let objects = CloudObjects {
         root: remote::root(settings.rootdirectory.as_deref()),
@@ -52,7 +59,17 @@ pub(crate) fn open(settings: &S3, common: Remote<'_>) -> Result<Arc<dyn BlobStor
         store,
     };
     let parts = remote::parts(&common, SMALLEST_PART, PARTS);
-    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, transport)))
+}
+
+/// The settings with the endpoint of the environment, where they have none of their own: for all
+/// requests, whoever makes them.
+fn with_endpoint_of_environment(settings: &S3) -> S3 {
+    let mut settings = settings.clone();
+    if settings.regionendpoint.is_none() && !settings.accelerate && !settings.usedualstack {
+        settings.regionendpoint = ENDPOINT_VARIABLES.into_iter().find_map(remote::variable);
+    }
+    settings
 }
 
 /// Signs a request as Amazon S3 wants it (version 4).
@@ -98,7 +115,8 @@ fn builder(settings: &S3) -> Result<AmazonS3Builder, OpenError> {
         endpoint.as_deref().is_none_or(|endpoint| endpoint.starts_with("https:")),
     );
     if let Some(endpoint) = endpoint {
-        builder = builder.with_endpoint(endpoint);
+        // Before `AWS_ENDPOINT_URL_S3`, which goes before the other way to name one.
+        builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
     }
     if settings.encrypt {
         builder = match &settings.keyid {

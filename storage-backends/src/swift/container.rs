@@ -8,8 +8,8 @@ use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use object_store::PutPayload;
 use object_store::client::{HttpRequest, HttpRequestBody};
-use object_store::{ClientOptions, PutPayload};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
@@ -19,6 +19,7 @@ use super::segments::Outcome;
 use super::sessions::Sessions;
 use crate::objects::{Listed, ObjectError, Rest, failed, pauses, unanswered};
 use crate::remote::{self, path_encoded, query_encoded};
+use crate::transport::Transport;
 
 /// How many objects are asked for in one page of a listing.
 const PAGE: usize = 1000;
@@ -66,9 +67,9 @@ impl Container {
         name: String,
         root: String,
         sessions: Arc<Sessions>,
-        client: &ClientOptions,
+        transport: &Transport,
     ) -> object_store::Result<Self> {
-        let rest = Rest::new(Arc::clone(&sessions), client)?;
+        let rest = Rest::new(Arc::clone(&sessions), transport)?;
         Ok(Self { rest, sessions, name, root, info: OnceCell::new() })
     }
 

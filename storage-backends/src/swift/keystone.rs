@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use berth_config::{Secret, Swift};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request};
-use object_store::ClientOptions;
 use object_store::client::{HttpRequest, HttpRequestBody};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use super::catalogue::{self, Address, V2, V3};
 use super::sessions::Session;
 use crate::objects::{Authorize, ObjectError, Rest, failed, unanswered};
+use crate::transport::Transport;
 
 /// How tokens are asked for.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ impl Authorize for Nobody {
 }
 
 impl Login {
-    pub(super) fn new(settings: &Swift, client: &ClientOptions) -> object_store::Result<Self> {
+    pub(super) fn new(settings: &Swift, transport: &Transport) -> object_store::Result<Self> {
         let (protocol, url) =
             endpoint(settings.authurl.as_deref().unwrap_or_default(), settings.authversion);
-        let rest = Rest::new(Nobody, client)?;
+        let rest = Rest::new(Nobody, transport)?;
         Ok(Self { rest, settings: settings.clone(), protocol, url })
     }
 

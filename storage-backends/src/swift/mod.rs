@@ -39,18 +39,18 @@ const SEGMENTS: usize = 1000;
 /// # Errors
 /// When the settings cannot be used as they are.
 pub(crate) fn open(settings: &Swift, common: Remote<'_>) -> Result<Arc<dyn BlobStore>, OpenError> {
-    let client = remote::client_options(&common, None)?;
+    let transport = remote::transport(&common, None)?;
     let wrong = |error| OpenError::settings("storage.swift", error);
-    let login = Login::new(settings, &client).map_err(wrong)?;
+    let login = Login::new(settings, &transport).map_err(wrong)?;
     let sessions = Arc::new(Sessions::new(login));
     let root = remote::root(settings.prefix.as_deref());
     let name = settings.container.clone().unwrap_or_default();
     let container =
-        Arc::new(Container::new(name, root, Arc::clone(&sessions), &client).map_err(wrong)?);
+        Arc::new(Container::new(name, root, Arc::clone(&sessions), &transport).map_err(wrong)?);
     let addresses = settings.secretkey.clone().map(|key| TempUrls::new(key, settings));
     let objects = SwiftObjects { container, addresses };
     let chunk = usize::try_from(common.chunksize.bytes()).unwrap_or(usize::MAX);
     let smallest = SMALLEST_SEGMENT.min(chunk);
     let parts = remote::parts(&common, smallest, SEGMENTS);
-    Ok(Arc::new(ObjectBlobStore::new(objects, parts, client)))
+    Ok(Arc::new(ObjectBlobStore::new(objects, parts, transport)))
 }

@@ -66,7 +66,7 @@ pub async fn the_same_blob_can_be_finished_by_many_at_once(store: Arc<dyn BlobSt
                     let (_, mut writer) = begin(&store).await;
                     writer.write(vec![content.clone()]).await.unwrap();
                     barrier.wait().await;
-                    let location = writer.finish(&digest(&content)).await.unwrap();
+                    let location = writer.finish(&digest(&content)).await.unwrap().location;
                     let open = store.open(&digest(&content), &location).await.unwrap();
                     assert_eq!(read(&open).await, content);
                 })
@@ -99,7 +99,7 @@ pub async fn a_large_blob_comes_back_whole(store: Arc<dyn BlobStore>) {
         writer.write(vec![marked.into()]).await.unwrap();
     }
     let name = hasher.finish();
-    let location = writer.finish(&name).await.unwrap();
+    let location = writer.finish(&name).await.unwrap().location;
     let open = store.open(&name, &location).await.unwrap();
     assert_eq!(open.size, 70 << 20);
     let whole = read(&open).await;
@@ -119,4 +119,17 @@ pub async fn a_store_that_works_passes_its_check(store: Arc<dyn BlobStore>) {
     store.probe(true).await.unwrap();
     let later = SystemTime::now() + Duration::from_secs(60);
     assert!(stale(&store, later).await.iter().all(|one| one.location_prefix.is_some()));
+}
+
+pub async fn a_blob_is_no_orphan_before_its_location_could_be_recorded(store: Arc<dyn BlobStore>) {
+    let later = SystemTime::now() + Duration::from_secs(60);
+    for size in [1000, 12 << 20] {
+        let content = bytes(11, size);
+        let (_, mut writer) = begin(&store).await;
+        writer.write(vec![content.clone()]).await.unwrap();
+        let blob = writer.finish(&digest(&content)).await.unwrap();
+        assert_eq!(stale(&store, later).await, []);
+        drop(blob.hold);
+        store.delete(&digest(&content), &blob.location).await.unwrap();
+    }
 }

@@ -22,7 +22,7 @@ pub async fn uploads_go_on_in_the_next_process(open: fn(&Path) -> Arc<dyn BlobSt
     }
     let store = open(directory.path());
     let writer = store.continue_upload(&handle, 10_000).await.unwrap();
-    let location = writer.finish(&digest(&content)).await.unwrap();
+    let location = writer.finish(&digest(&content)).await.unwrap().location;
     let store = open(directory.path());
     assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()).await, content);
 }

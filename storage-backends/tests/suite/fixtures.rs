@@ -58,7 +58,7 @@ pub async fn put(store: &Arc<dyn BlobStore>, bytes: &Bytes) -> String {
 pub async fn put_as(store: &Arc<dyn BlobStore>, digest: &Digest, bytes: &Bytes) -> String {
     let (_, mut writer) = begin(store).await;
     writer.write(vec![bytes.clone()]).await.unwrap();
-    writer.finish(digest).await.unwrap()
+    writer.finish(digest).await.unwrap().location
 }
 
 /// All bytes of an open blob.

@@ -46,7 +46,8 @@ macro_rules! blob_store_suite {
                     the_same_blob_can_be_finished_by_many_at_once,
                     digests_of_two_algorithms_name_two_blobs,
                     a_large_blob_comes_back_whole,
-                    a_store_that_works_passes_its_check;
+                    a_store_that_works_passes_its_check,
+                    a_blob_is_no_orphan_before_its_location_could_be_recorded;
             }
         }
     };

@@ -13,7 +13,7 @@ pub async fn an_upload_becomes_a_blob(store: Arc<dyn BlobStore>) {
     let content = bytes(1, 100_000);
     let (handle, mut writer) = begin(&store).await;
     writer.write(vec![content.clone()]).await.unwrap();
-    let location = writer.finish(&digest(&content)).await.unwrap();
+    let location = writer.finish(&digest(&content)).await.unwrap().location;
     assert_eq!(store.stat(&digest(&content), &location).await.unwrap(), 100_000);
     let blob = store.open(&digest(&content), &location).await.unwrap();
     assert_eq!(read(&blob).await, content);
@@ -27,7 +27,7 @@ pub async fn an_upload_without_bytes_becomes_the_empty_blob(store: Arc<dyn BlobS
             writer.write(vec![]).await.unwrap();
             writer.write(vec![Bytes::new(), Bytes::new()]).await.unwrap();
         }
-        let location = writer.finish(&digest(b"")).await.unwrap();
+        let location = writer.finish(&digest(b"")).await.unwrap().location;
         assert_eq!(store.stat(&digest(b""), &location).await.unwrap(), 0);
         assert_eq!(read(&store.open(&digest(b""), &location).await.unwrap()).await, Bytes::new());
     }
@@ -44,7 +44,7 @@ pub async fn chunks_are_stored_in_order(store: Arc<dyn BlobStore>) {
         let (first, second) = (half.slice(..len / 2), half.slice(len / 2..));
         writer.write(vec![first, Bytes::new(), second]).await.unwrap();
     }
-    let location = writer.finish(&digest(&content)).await.unwrap();
+    let location = writer.finish(&digest(&content)).await.unwrap().location;
     assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()).await, content);
 }
 
@@ -58,7 +58,7 @@ pub async fn an_upload_goes_on_where_it_stood(store: Arc<dyn BlobStore>) {
     }
     let mut writer = store.continue_upload(&handle, 9999).await.unwrap();
     writer.write(vec![content.slice(9999..)]).await.unwrap();
-    let location = writer.finish(&digest(&content)).await.unwrap();
+    let location = writer.finish(&digest(&content)).await.unwrap().location;
     assert_eq!(read(&store.open(&digest(&content), &location).await.unwrap()).await, content);
 }
 
@@ -95,7 +95,7 @@ pub async fn the_first_change_discards_what_is_behind(store: Arc<dyn BlobStore>)
         let handle = upload_of(&store, &content).await;
         let writer = store.continue_upload(&handle, kept).await.unwrap();
         let expected = content.slice(..kept as usize);
-        let location = writer.finish(&digest(&expected)).await.unwrap();
+        let location = writer.finish(&digest(&expected)).await.unwrap().location;
         assert_eq!(read(&store.open(&digest(&expected), &location).await.unwrap()).await, expected);
     }
 }
@@ -137,7 +137,7 @@ pub async fn a_sealed_upload_can_be_read_and_then_finished(store: Arc<dyn BlobSt
         let mut writer = store.continue_upload(&handle, before as u64).await.unwrap();
         writer.write(vec![content.slice(before..)]).await.unwrap();
         assert_eq!(read(&writer.seal().await.unwrap()).await, content, "{before} {len}");
-        let location = writer.finish(&digest(&content)).await.unwrap();
+        let location = writer.finish(&digest(&content)).await.unwrap().location;
         let blob = store.open(&digest(&content), &location).await.unwrap();
         assert_eq!(read(&blob).await, content, "{before} {len}");
     }

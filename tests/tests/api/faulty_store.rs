@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
 use berth_storage_backends::{
-    BlobStore, Capabilities, LinkTree, OpenBlob, StaleUpload, StoreError, UploadWriter,
+    BlobStore, Capabilities, LinkTree, NewBlob, OpenBlob, StaleUpload, StoreError, UploadWriter,
 };
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -191,7 +191,7 @@ impl UploadWriter for FaultyWriter {
         self.inner.seal().await
     }
 
-    async fn finish(self: Box<Self>, digest: &Digest) -> Result<String, StoreError> {
+    async fn finish(self: Box<Self>, digest: &Digest) -> Result<NewBlob, StoreError> {
         self.faults.fails(Fault::Finish)?;
         self.inner.finish(digest).await
     }

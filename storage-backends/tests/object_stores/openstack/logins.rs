@@ -107,7 +107,7 @@ async fn an_upload_goes_on_when_its_tokens_are_revoked() {
         writer.sync().await.unwrap();
         server.revoke_tokens();
     }
-    let location = writer.finish(&digest(&content)).await.unwrap();
+    let location = writer.finish(&digest(&content)).await.unwrap().location;
     server.revoke_tokens();
     let blob = store.open(&digest(&content), &location).await.unwrap();
     assert_eq!(read(&blob).await, content);

@@ -109,7 +109,7 @@ async fn segments_that_a_blob_is_not_made_of_go_when_it_is_complete() {
     let before = names(&SWIFT, "rewritten").await.len();
     let mut writer = store.continue_upload(&handle, 2 * SEGMENT as u64).await.unwrap();
     writer.write(vec![content.slice(2 * SEGMENT..)]).await.unwrap();
-    let location = writer.finish(&digest(&content)).await.unwrap();
+    let location = writer.finish(&digest(&content)).await.unwrap().location;
     assert!(names(&SWIFT, "rewritten").await.len() < before);
     let blob = store.open(&digest(&content), &location).await.unwrap();
     assert_eq!(read(&blob).await, content);
@@ -136,7 +136,7 @@ async fn finish_at(
     offset: usize,
 ) -> Result<String, StoreError> {
     let writer = store.continue_upload(handle, offset as u64).await?;
-    writer.finish(&digest(b"any")).await
+    Ok(writer.finish(&digest(b"any")).await?.location)
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn a_complete_blob_is_not_an_unfinished_upload_whatever_a_crash_left() {
     let handle = writer.sync().await.unwrap();
     let marks: Vec<String> = names(&SWIFT, "crashed").await;
     let mark = marks.iter().find(|name| name.contains("berth/unfinished/")).unwrap();
-    let location = writer.finish(&digest(&content)).await.unwrap();
+    let location = writer.finish(&digest(&content)).await.unwrap().location;
     assert_eq!(ask(&SWIFT, Method::PUT, &format!("crashed/{mark}")).await.status(), 201);
 
     // Finding it heals it.

@@ -43,57 +43,128 @@ impl Shape {
 
     /// The root directory of a registry of this shape, made if it is not in the cache.
     pub(crate) fn prepare(self, cache: &Path) -> Result<PathBuf> {
-        let name = format!("tags-{}-each-{}-{}", self.tags, self.each, schema()?);
-        let folder = cache.join(name);
-        if folder.join("complete").exists() {
-            return Ok(folder);
-        }
-        println!("preparing {} tags in {} repositories", self.tags, self.repositories());
-        let start = Instant::now();
-        crate::remove(&folder)?;
-        fs::create_dir_all(&folder)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.fill(&folder))?;
-        fs::write(folder.join("complete"), "")?;
-        println!("prepared in {:.0} s", start.elapsed().as_secs_f64());
-        Ok(folder)
+        let name = format!("tags-{}-each-{}", self.tags, self.each);
+        prepare(cache, &name, self.tags, move |number| {
+            let repository = self.repository(number / self.each);
+            manifest_of(&repository, number, vec![format!("t{number:07}")], None)
+        })
+    }
+}
+
+/// So many tags, ten to a manifest: half of them in one repository, half over many, a manifest each.
+/// One more manifest in the one repository has many that refer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Names {
+    pub(crate) tags: u32,
+}
+
+impl Names {
+    /// The repository that has many tags.
+    pub(crate) const LARGE: &'static str = "names/large";
+    /// How many manifests refer to the one.
+    pub(crate) const REFERRERS: u32 = 100;
+    const TAGS_EACH: u32 = 10;
+
+    pub(crate) fn manifests(self) -> u32 {
+        self.tags / Self::TAGS_EACH
     }
 
-    async fn fill(self, folder: &Path) -> Result<()> {
-        let location = SqliteLocation::File(folder.join("berth.db"));
-        let store = SqliteStore::open(SqliteOptions::new(location)).await?;
-        stream::iter(0..self.tags)
-            .map(|number| self.push(&store, number))
-            .buffer_unordered(PUSHES)
-            .try_collect::<()>()
-            .await?;
-        store.close().await;
-        Ok(())
+    /// The repositories beside the large one.
+    pub(crate) fn repositories(self) -> u32 {
+        self.manifests() / 2
     }
 
-    async fn push(self, store: &SqliteStore, number: u32) -> Result<()> {
-        // A config and a top layer of its own, over layers that all share.
-        let own = |part: &str| digest(&format!("{part} of {number}"));
-        let shared = |part: &str| digest(part);
-        let blobs =
-            [own("config"), shared("base"), shared("packages"), shared("runtime"), own("top")];
-        let payload = manifest(&blobs.map(|digest| (digest, BLOB_SIZE)), Some(number));
-        let manifest = NewManifest {
-            repository: self.repository(number / self.each).parse()?,
-            digest: Hasher::digest(Algorithm::Sha256, &payload),
-            media_type: MANIFEST_TYPE.to_owned(),
-            payload: Bytes::from(payload),
-            // Nobody asks for the blobs here, so they need not exist.
-            blobs: blobs.map(|digest| (digest, false)).to_vec(),
-            manifests: Vec::new(),
-            subject: None,
-            artifact_type: None,
-            annotations: None,
-            tags: vec![format!("t{number:07}").parse()?],
-        };
-        ensure!(store.put_manifest(manifest).await? == PutManifest::Stored, "not stored");
-        Ok(())
+    /// The manifest that others refer to.
+    pub(crate) fn subject(self) -> Digest {
+        digest("the subject")
     }
+
+    /// The root directory of such a registry, made if it is not in the cache.
+    pub(crate) fn prepare(self, cache: &Path) -> Result<PathBuf> {
+        let name = format!("names-{}", self.tags);
+        prepare(cache, &name, self.manifests(), move |number| {
+            let small = number >= self.manifests() / 2;
+            let repository = match small {
+                true => format!("names/r{number:06}"),
+                false => Self::LARGE.to_owned(),
+            };
+            let first = number * Self::TAGS_EACH;
+            let tags = (first..first + Self::TAGS_EACH).map(|tag| format!("t{tag:07}")).collect();
+            let subject = (number < Self::REFERRERS).then(|| self.subject());
+            manifest_of(&repository, number, tags, subject)
+        })
+    }
+}
+
+/// The root directory `name` in the cache, with `count` manifests if it is made now.
+fn prepare(
+    cache: &Path,
+    name: &str,
+    count: u32,
+    manifest: impl Fn(u32) -> Result<NewManifest>,
+) -> Result<PathBuf> {
+    let folder = cache.join(format!("{name}-{}", schema()?));
+    if folder.join("complete").exists() {
+        return Ok(folder);
+    }
+    println!("preparing {name}");
+    let start = Instant::now();
+    crate::remove(&folder)?;
+    fs::create_dir_all(&folder)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(fill(&folder, count, manifest))?;
+    fs::write(folder.join("complete"), "")?;
+    println!("prepared in {:.0} s", start.elapsed().as_secs_f64());
+    Ok(folder)
+}
+
+async fn fill(
+    folder: &Path,
+    count: u32,
+    manifest: impl Fn(u32) -> Result<NewManifest>,
+) -> Result<()> {
+    let location = SqliteLocation::File(folder.join("berth.db"));
+    let store = SqliteStore::open(SqliteOptions::new(location)).await?;
+    stream::iter(0..count)
+        .map(|number| {
+            let manifest = manifest(number);
+            async {
+                let put = store.put_manifest(manifest?).await?;
+                ensure!(put == PutManifest::Stored, "not stored");
+                Ok(())
+            }
+        })
+        .buffer_unordered(PUSHES)
+        .try_collect::<()>()
+        .await?;
+    store.close().await;
+    Ok(())
+}
+
+/// A config and a top layer of its own, over layers that all share.
+fn manifest_of(
+    repository: &str,
+    number: u32,
+    tags: Vec<String>,
+    subject: Option<Digest>,
+) -> Result<NewManifest> {
+    let own = |part: &str| digest(&format!("{part} of {number}"));
+    let shared = |part: &str| digest(part);
+    let blobs = [own("config"), shared("base"), shared("packages"), shared("runtime"), own("top")];
+    let payload = manifest(&blobs.map(|digest| (digest, BLOB_SIZE)), Some(number));
+    Ok(NewManifest {
+        repository: repository.parse()?,
+        digest: Hasher::digest(Algorithm::Sha256, &payload),
+        media_type: MANIFEST_TYPE.to_owned(),
+        payload: Bytes::from(payload),
+        // Nobody asks for the blobs here, so they need not exist.
+        blobs: blobs.map(|digest| (digest, false)).to_vec(),
+        manifests: Vec::new(),
+        subject,
+        artifact_type: None,
+        annotations: None,
+        tags: tags.iter().map(|tag| Ok(tag.parse()?)).collect::<Result<_>>()?,
+    })
 }
 
 /// Makes the kernel forget what it holds of a file, so that the next reader waits for the disk.

@@ -23,6 +23,9 @@ const SESSION: &str = "berth-metadata-session";
 const POD_TOKEN: &str = "berth-pod-token";
 const ROLE: &str = "berth-role";
 const ROLE_ARN: &str = "arn:aws:iam::123456789012:role/berth-role";
+/// Where a machine finds its zone, which is its region and a letter.
+const ZONE_PATH: &str = "/latest/meta-data/placement/availability-zone";
+const REGION: &str = "eu-central-1";
 /// Where a container finds its credentials, at an address that is the same everywhere.
 const CONTAINER_HOST: &str = "169.254.170.2";
 const CONTAINER_PATH: &str = "/v2/credentials/berth";
@@ -155,6 +158,9 @@ impl State {
                 }
             }
             (&Method::GET, path) if path == folder && machine => host::text(StatusCode::OK, ROLE),
+            (&Method::GET, ZONE_PATH) if machine => {
+                host::text(StatusCode::OK, &format!("{REGION}a"))
+            }
             (&Method::GET, path) if path.strip_prefix(folder) == Some(ROLE) && machine => {
                 self.document()
             }

@@ -4,6 +4,7 @@
 mod aliyun;
 mod aws;
 mod azure;
+mod google;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 pub use self::aliyun::AliyunIdentity;
 pub use self::aws::{AwsIdentity, AwsKey};
 pub use self::azure::AzureIdentity;
+pub use self::google::GoogleIdentity;
 
 /// So long from now, in RFC 3339.
 fn in_so_long(lifetime: Duration) -> String {

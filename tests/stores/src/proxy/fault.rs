@@ -1,5 +1,7 @@
 //! What can go wrong between a client and a store.
 
+use std::time::Duration;
+
 /// A fault of one request. Bytes are counted in the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -14,6 +16,8 @@ pub enum Fault {
     CutUpload(u64),
     /// The store does what was asked; the connection is closed instead of the answer.
     LoseAnswer,
+    /// The store does what was asked; the answer comes so much later.
+    Late(Duration),
     /// The connection is closed after this many bytes of the answer.
     Cut(u64),
     /// Nothing comes after this many bytes of the answer, and the connection stays open.

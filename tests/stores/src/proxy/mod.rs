@@ -252,6 +252,9 @@ async fn pass(
     let counter = Arc::clone(&state.bytes_up);
     let request = request.map(|body| Metered::new(body, counter, cut));
     let answer = upstream.request(request).await.map_err(io::Error::other)?;
+    if let Some(Fault::Late(by)) = fault {
+        tokio::time::sleep(by).await;
+    }
     if fault == Some(Fault::LoseAnswer) {
         // The store has done its work when its answer is complete.
         answer.into_body().collect().await.map_err(io::Error::other)?;

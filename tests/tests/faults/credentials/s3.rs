@@ -111,6 +111,34 @@ fn s3_takes_its_key_from_the_environment() -> Result<()> {
 
 #[test]
 #[ignore = "run by cargo xtask faults"]
+fn s3_is_where_the_settings_say_else_where_the_environment_says() -> Result<()> {
+    let cloud = Cloud::that_checks_signatures(HOUR)?;
+    let own = [
+        ("REGISTRY_STORAGE_S3_ACCESSKEY", cloud.access.access_key.as_str()),
+        ("REGISTRY_STORAGE_S3_SECRETKEY", &cloud.access.secret_key),
+    ];
+    let found = [
+        ("AWS_ACCESS_KEY_ID", cloud.access.access_key.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", &cloud.access.secret_key),
+    ];
+    for key in [own, found] {
+        let mut environment = cloud.with(&key);
+        environment.push(("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1".to_owned()));
+        check(&environment)?;
+        environment
+            .retain(|(name, _)| !name.ends_with("ENDPOINT") && !name.starts_with("AWS_ENDPOINT"));
+        for variable in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {
+            let mut environment = environment.clone();
+            environment.push((variable, cloud.proxy.endpoint()));
+            let told = check(&environment)?;
+            ensure!(told.contains("uploads that nobody ends are found"), "{told}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
 fn s3_takes_its_key_from_a_profile() -> Result<()> {
     for cloud in Cloud::each()? {
         let home = tempfile::tempdir()?;

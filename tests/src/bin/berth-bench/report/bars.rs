@@ -32,6 +32,9 @@ pub(super) fn plots(row: Row, run: &RowRun) -> Vec<Plot> {
         Row::StoreStream => &[Metric::MebibytesPerSecond],
         Row::StoreRequests => &[Metric::StoreRequests, Metric::RequestsPerSecond],
         Row::StoreMemory => &[Metric::PeakMebibytes],
+        Row::DatabaseReads => &[Metric::RequestsPerSecond, Metric::P99Milliseconds],
+        Row::DatabaseWrites => &[Metric::RequestsPerSecond],
+        Row::DatabaseMillion => &[Metric::P99Milliseconds],
     };
     metrics.iter().map(|metric| plot(row, run, *metric)).collect()
 }

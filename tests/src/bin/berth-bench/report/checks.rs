@@ -1,6 +1,6 @@
 //! The bars of the table, and whether they are met.
 
-use super::stores;
+use super::{databases, stores};
 use crate::peers::{BERTH, DISTRIBUTION_3, NGINX, NGINX_CACHED};
 use crate::results::{Metric, RowRun, Spread};
 use crate::rows::Row;
@@ -82,6 +82,9 @@ pub(crate) fn of(row: Row, run: &RowRun) -> Vec<Check> {
         Row::StoreStream => stores::stream(run),
         Row::StoreRequests => stores::requests(run),
         Row::StoreMemory => stores::memory(run),
+        Row::DatabaseReads => databases::reads(run),
+        Row::DatabaseWrites => databases::writes(run),
+        Row::DatabaseMillion => databases::million(run),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bars;
 mod checks;
+mod databases;
 mod lines;
 mod page;
 mod stores;

@@ -136,7 +136,11 @@ fn manifests(
 }
 
 /// The latency of listings, in turn.
-fn listings(server: &Server, paths: &[String], count: usize) -> Result<Vec<(Metric, f64)>> {
+pub(super) fn listings(
+    server: &Server,
+    paths: &[String],
+    count: usize,
+) -> Result<Vec<(Metric, f64)>> {
     let mut connection = Connection::open(server.address)?;
     for path in paths {
         connection.get(path)?.expect(200)?;

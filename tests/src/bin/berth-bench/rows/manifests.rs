@@ -54,7 +54,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     stop_all(servers)
 }
 
-fn measure(
+pub(super) fn measure(
     bench: &Bench,
     server: &Server,
     path: &str,

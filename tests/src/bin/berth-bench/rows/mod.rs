@@ -1,6 +1,7 @@
 //! The rows of the table, one file each: the same work for each server, in turn.
 
 mod blobs;
+pub(crate) mod database;
 pub(crate) mod growth;
 pub(crate) mod manifests;
 pub(crate) mod memory;
@@ -31,10 +32,13 @@ pub(crate) enum Row {
     StoreStream,
     StoreRequests,
     StoreMemory,
+    DatabaseReads,
+    DatabaseWrites,
+    DatabaseMillion,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Manifests,
         Self::Blobs,
         Self::Push,
@@ -46,6 +50,9 @@ impl Row {
         Self::StoreStream,
         Self::StoreRequests,
         Self::StoreMemory,
+        Self::DatabaseReads,
+        Self::DatabaseWrites,
+        Self::DatabaseMillion,
     ];
 
     /// As `--only` and the numbers have it.
@@ -62,6 +69,9 @@ impl Row {
             Self::StoreStream => "store-stream",
             Self::StoreRequests => "store-requests",
             Self::StoreMemory => "store-memory",
+            Self::DatabaseReads => "database-reads",
+            Self::DatabaseWrites => "database-writes",
+            Self::DatabaseMillion => "database-million",
         }
     }
 
@@ -79,6 +89,9 @@ impl Row {
             Self::StoreStream => "S3: blob GET through the registry",
             Self::StoreRequests => "S3: what is asked of the store",
             Self::StoreMemory => "S3: memory",
+            Self::DatabaseReads => "SQLite and PostgreSQL: manifest GET",
+            Self::DatabaseWrites => "SQLite and PostgreSQL: manifest PUT",
+            Self::DatabaseMillion => "SQLite and PostgreSQL: a million tags",
         }
     }
 
@@ -95,6 +108,9 @@ impl Row {
             Self::StoreStream => stores::stream::run(bench, run),
             Self::StoreRequests => stores::requests::run(bench, run),
             Self::StoreMemory => stores::memory::run(bench, run),
+            Self::DatabaseReads => database::reads::run(bench, run),
+            Self::DatabaseWrites => database::writes::run(bench, run),
+            Self::DatabaseMillion => database::million::run(bench, run),
         }
     }
 

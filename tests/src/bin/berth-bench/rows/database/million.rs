@@ -1,0 +1,100 @@
+//! A million tags: how long they take to move to PostgreSQL, and the first pages of listings on both.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::super::growth::listings;
+use super::super::{Row, in_turn, stop_all};
+use super::{ON_POSTGRES, berth};
+use crate::Bench;
+use crate::million::Names;
+use crate::peers::{BERTH, Launch};
+use crate::procfs::Group;
+use crate::results::{Metric, RowRun};
+
+/// What is asked for, in the words of the page.
+pub(crate) const TAG_PAGE: &str = "first page of tags";
+pub(crate) const CATALOG_PAGE: &str = "first page of the catalog";
+pub(crate) const REFERRERS_PAGE: &str = "first page of referrers";
+pub(crate) const MIGRATION: &str = "berth metadata migrate";
+
+/// How often the memory of the migration is looked at: the kernel keeps the peak.
+const LOOK: Duration = Duration::from_millis(20);
+
+pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
+    let row = Row::DatabaseMillion;
+    let Some(postgres) = super::postgres(bench, row, run)? else { return Ok(()) };
+    let names = Names { tags: bench.settings.tags[1] };
+    let prepared = names.prepare(&bench.cache)?;
+    run.setting(format!(
+        "{} tags and {} manifests, half of the tags in one repository and half over {} others; `n=100` of tags and of the \
+         catalog, all {} referrers of one manifest; {} listings a round, one after the other on one connection, {} \
+         rounds; the migration is from SQLite, both passes and the comparison of all rows",
+        names.tags,
+        names.manifests(),
+        names.repositories(),
+        Names::REFERRERS,
+        bench.settings.listings,
+        bench.settings.growth_rounds,
+    ));
+    // The migration closes what it was made from.
+    let launch = row.launch(bench, BERTH)?;
+    copy_database(&prepared, &launch)?;
+    let url = postgres.database()?;
+    let values = migrate(bench, &launch, &url)?;
+    run.record(MIGRATION, ON_POSTGRES, 0, &values);
+    copy_database(&prepared, &launch)?;
+    let berth = berth(bench)?;
+    let servers = vec![berth.start(&launch)?, super::start_on(bench, row, &url)?];
+    let cases = [
+        (TAG_PAGE, format!("/v2/{}/tags/list?n=100", Names::LARGE)),
+        (CATALOG_PAGE, "/v2/_catalog?n=100".to_owned()),
+        (REFERRERS_PAGE, format!("/v2/{}/referrers/{}", Names::LARGE, names.subject())),
+    ];
+    for round in 0..bench.settings.growth_rounds {
+        for server in in_turn(&servers, round) {
+            for (case, path) in &cases {
+                let values = listings(server, std::slice::from_ref(path), bench.settings.listings)?;
+                run.record(case, &server.name, round, &values);
+            }
+        }
+    }
+    stop_all(servers)
+}
+
+fn copy_database(prepared: &std::path::Path, launch: &Launch) -> Result<()> {
+    fs::create_dir_all(launch.data())?;
+    let file = launch.data().join("berth.db");
+    fs::copy(prepared.join("berth.db"), &file)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(())
+}
+
+fn migrate(bench: &Bench, launch: &Launch, url: &str) -> Result<Vec<(Metric, f64)>> {
+    // The address is not listened on; the file names the storage.
+    let address = berth_tests::server::free_address()?;
+    let mut command = berth(bench)?.command(launch, address)?;
+    let program = command.get_program().to_owned();
+    let config = launch.folder.join("config.yml");
+    command = std::process::Command::new(program);
+    command.args(["metadata", "migrate", "--to", url]).arg(config);
+    let start = Instant::now();
+    let mut child = command.stdout(Stdio::null()).spawn().context("cannot start berth")?;
+    let group = Group::new(child.id());
+    let mut peak: f64 = 0.0;
+    let status = loop {
+        if let Ok(memory) = group.memory() {
+            peak = peak.max(memory.peak);
+        }
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(LOOK);
+    };
+    ensure!(status.success(), "the migration failed");
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(vec![(Metric::Seconds, seconds), (Metric::PeakMebibytes, peak)])
+}
