@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use berth_tests::content::Blob;
-use berth_tests::load::{Client, Counts, Watch, Worker, join, verify_all};
+use berth_tests::load::{Client, Worker};
 use berth_tests::wire::{self, get, patch, post, put};
 use berth_tests::{Launch, wait};
 
-use crate::database;
 use crate::group::{Blobs, Replicas};
 use crate::size::Size;
-use crate::uploads;
+use crate::{database, mixed, uploads};
 
 /// Debian's libfaketime for programs with threads.
 const FAKE: [&str; 2] = [
@@ -36,7 +35,7 @@ fn uploads_and_a_mixed_load_do_not_mind() -> Result<()> {
     let replicas = start(&blobs.with(&database::shared()?.database()?))?;
     uploads::upload_in_peace(replicas.address(), size.uploads / 5)?;
     let mut workers: Vec<Worker> = (0..4).map(|number| Worker::new(number, 6)).collect();
-    work(&replicas, &mut workers, size.calm)?;
+    mixed::work(&replicas, &mut workers, size.calm)?;
     replicas.stop()
 }
 
@@ -44,17 +43,12 @@ fn uploads_and_a_mixed_load_do_not_mind() -> Result<()> {
 #[ignore = "run by cargo xtask replicas"]
 fn an_upload_is_purged_when_it_is_old_and_not_before() -> Result<()> {
     let blobs = Blobs::in_a_bucket()?;
-    let launch = blobs
-        .with(&database::shared()?.database()?)
-        .env(format!("{PURGING}_AGE"), format!("{}s", AGE.as_secs()))
-        .env(format!("{PURGING}_INTERVAL"), "1s");
-    let replicas = start(&launch)?;
+    let replicas = start(&purging(&blobs)?)?;
     let mut client = Client::new(replicas.address());
     let mut begin = || client.expect(202, &post("/v2/app/blobs/uploads/"))?.location();
     let (live, abandoned) = (begin()?, begin()?);
-    let began = Instant::now();
 
-    // Twice the age in all, and never half of it without a byte.
+    // Longer than the age in all, and never half of it without a byte.
     let blob = Blob::random(1, 400);
     let mut session = live;
     for (number, chunk) in blob.bytes.chunks(100).enumerate() {
@@ -71,7 +65,6 @@ fn an_upload_is_purged_when_it_is_old_and_not_before() -> Result<()> {
     wait::until("the abandoned upload is purged", || {
         Ok(client.send(&get(&*abandoned))?.status == 404)
     })?;
-    println!("the abandoned upload was gone after {:.1} s", began.elapsed().as_secs_f64());
     replicas.stop()
 }
 
@@ -79,11 +72,7 @@ fn an_upload_is_purged_when_it_is_old_and_not_before() -> Result<()> {
 #[ignore = "run by cargo xtask replicas"]
 fn an_abandoned_upload_is_kept_until_it_is_old() -> Result<()> {
     let blobs = Blobs::in_a_bucket()?;
-    let launch = blobs
-        .with(&database::shared()?.database()?)
-        .env(format!("{PURGING}_AGE"), format!("{}s", AGE.as_secs()))
-        .env(format!("{PURGING}_INTERVAL"), "1s");
-    let replicas = start(&launch)?;
+    let replicas = start(&purging(&blobs)?)?;
     let mut client = Client::new(replicas.address());
     let session = client.expect(202, &post("/v2/app/blobs/uploads/"))?.location()?;
     let began = Instant::now();
@@ -94,6 +83,13 @@ fn an_abandoned_upload_is_kept_until_it_is_old() -> Result<()> {
         Ok(gone)
     })?;
     replicas.stop()
+}
+
+/// How to start a replica that looks for abandoned uploads all the time.
+fn purging(blobs: &Blobs) -> Result<Launch> {
+    let launch = blobs.with(&database::shared()?.database()?);
+    let age = format!("{}s", AGE.as_secs());
+    Ok(launch.env(format!("{PURGING}_AGE"), age).env(format!("{PURGING}_INTERVAL"), "1s"))
 }
 
 /// Replicas with clocks as wrong as [`WRONG`] says, which their answers show.
@@ -126,22 +122,4 @@ fn date(address: std::net::SocketAddr) -> Result<i64> {
     let answer = wire::send(address, &get("/v2/"))?.expect(200)?;
     let date = jiff::fmt::rfc2822::parse(answer.header("date")?)?;
     Ok(date.timestamp().as_second())
-}
-
-/// A mixed load while nothing fails, and a look at everything afterwards.
-pub(crate) fn work(replicas: &Replicas, workers: &mut [Worker], time: Duration) -> Result<()> {
-    let (address, watch) = (replicas.address(), &Watch::default());
-    thread::scope(|scope| {
-        let running =
-            workers.iter_mut().map(|worker| scope.spawn(move || worker.load(address, watch, 1)));
-        let running = running.collect();
-        // It waits for nothing: it is how long the load goes on.
-        thread::sleep(time);
-        watch.end();
-        join(running)
-    })?;
-    verify_all(address, workers, true)?;
-    let counts: Counts = workers.iter().map(|worker| worker.model.counts.clone()).sum();
-    println!("{counts}");
-    Ok(())
 }

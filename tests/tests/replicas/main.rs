@@ -9,6 +9,7 @@ mod clocks;
 mod conformance;
 mod database;
 mod group;
+mod mixed;
 mod old_server;
 mod outages;
 mod pooler;

@@ -19,6 +19,8 @@ use crate::group::{self, Blobs, Replicas};
 use crate::size::Size;
 
 const WORKERS: u64 = 8;
+/// Longer than a replica waits for an answer of the database (`metadata.postgres.timeout`).
+const STALL: Duration = Duration::from_secs(13);
 
 #[test]
 #[ignore = "run by cargo xtask replicas"]
@@ -69,9 +71,9 @@ fn the_network_before_postgresql_loses_everything() -> Result<()> {
     let direct = server.database()?;
     let port = |port: u16| format!("127.0.0.1:{port}");
     let url = direct.replace(&port(server.port()), &port(proxy.address().port()));
-    under_load(&url, |_, size| {
+    under_load(&url, |_, _| {
         proxy.stall();
-        thread::sleep(size.outage);
+        thread::sleep(STALL);
         proxy.heal();
         Ok(())
     })

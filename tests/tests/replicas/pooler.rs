@@ -5,9 +5,10 @@ use berth_test_stores::PgBouncer;
 use berth_tests::Launch;
 use berth_tests::load::Worker;
 
+use crate::conformance::Suite;
 use crate::group::{Blobs, Replicas};
 use crate::size::Size;
-use crate::{clocks, conformance, database, uploads};
+use crate::{database, mixed, uploads};
 
 /// How to start a replica behind a pooler, which must live as long.
 fn pooled(blobs: &Blobs) -> Result<(Launch, PgBouncer)> {
@@ -21,10 +22,20 @@ fn pooled(blobs: &Blobs) -> Result<(Launch, PgBouncer)> {
 
 #[test]
 #[ignore = "run by cargo xtask replicas"]
-fn the_suites_pass_behind_a_pooler() -> Result<()> {
+fn the_current_suite_passes_behind_a_pooler() -> Result<()> {
+    passes(Suite::Current)
+}
+
+#[test]
+#[ignore = "run by cargo xtask replicas"]
+fn the_suite_of_release_1_1_1_passes_behind_a_pooler() -> Result<()> {
+    passes(Suite::Release)
+}
+
+fn passes(suite: Suite) -> Result<()> {
     let blobs = Blobs::in_a_bucket()?;
     let (launch, _pooler) = pooled(&blobs)?;
-    conformance::pass("replicas-pooler", &launch)
+    suite.passes("replicas-pooler", &launch)
 }
 
 #[test]
@@ -36,6 +47,6 @@ fn a_mixed_load_runs_behind_a_pooler() -> Result<()> {
     let replicas = Replicas::start(&launch, 8)?;
     uploads::upload_in_peace(replicas.address(), size.uploads / 5)?;
     let mut workers: Vec<Worker> = (0..8).map(|number| Worker::new(number, 9)).collect();
-    clocks::work(&replicas, &mut workers, size.calm)?;
+    mixed::work(&replicas, &mut workers, size.calm)?;
     replicas.stop()
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use berth_tests::content::{Blob, Random};
 use berth_tests::load::Client;
 use berth_tests::wire::{Answer, Request, get, head, patch, post, put};
@@ -64,7 +64,7 @@ fn finish_while_replicas_die(blobs: &Blobs, size: Size) -> Result<()> {
 /// Kills one replica after the other, and starts each again, until enough have died and all uploads are begun.
 fn kill_in_turn(replicas: &mut Replicas, least: u64, uploads: &Uploads) -> Result<u64> {
     let mut kills = 0;
-    while !uploads.has_failed() && (kills < least || uploads.are_all_begun()) {
+    while !uploads.has_failed() && (kills < least || !uploads.are_all_begun()) {
         // It waits for nothing: this is the moment of the crash.
         thread::sleep(LIFE);
         let replica = kills as usize % REPLICAS;
@@ -88,6 +88,7 @@ pub(crate) struct Uploads {
     busy: AtomicU64,
     unavailable: AtomicU64,
     out_of_order: AtomicU64,
+    begun_again: AtomicU64,
 }
 
 impl Uploads {
@@ -136,7 +137,7 @@ struct Upload<'a> {
     /// How far it is by the last answer, and how far the requests went.
     acknowledged: usize,
     sent: usize,
-    /// The last request may have ended the session.
+    /// A request may have ended the session.
     ending: bool,
     deadline: Instant,
 }
@@ -155,7 +156,18 @@ impl<'a> Upload<'a> {
         }
     }
 
+    /// Uploads until there is a blob. A death between the last two steps of an upload may leave neither a session nor a
+    /// blob: the bytes have their place, and nobody knows of them.
     fn run(mut self, client: &mut Client) -> Result<()> {
+        while !self.run_once(client)? {
+            self.all.begun_again.fetch_add(1, Ordering::Relaxed);
+            (self.acknowledged, self.sent, self.ending) = (0, 0, false);
+        }
+        Ok(())
+    }
+
+    /// One session, to its end; whether there is a blob then.
+    fn run_once(&mut self, client: &mut Client) -> Result<bool> {
         let open = post("/v2/app/blobs/uploads/");
         self.session = loop {
             if let Some(answer) = self.ask(client, &open)? {
@@ -163,26 +175,19 @@ impl<'a> Upload<'a> {
             }
         };
         loop {
-            let (request, status) = self.next_request();
+            let (request, to, status) = self.next_request();
             match self.ask(client, &request)? {
-                Some(answer) if answer.status == status => {
-                    if status == 201 {
-                        return Ok(());
-                    }
-                    self.session = answer.location()?;
-                    self.acknowledged = offset(&answer)?;
-                    ensure!(self.acknowledged == self.sent, "a chunk was taken in part");
-                }
-                Some(answer) if answer.status == 416 => {
-                    self.all.out_of_order.fetch_add(1, Ordering::Relaxed);
-                    bail!("a chunk at the session's own offset is out of order: {}", answer.text());
-                }
-                // It may have been ended by a request whose answer was lost.
                 Some(answer) if answer.status == 404 && self.ending => {
                     return self.is_finished(client);
                 }
                 Some(answer) => {
-                    answer.expect(status)?;
+                    let answer = answer.expect(status)?;
+                    if status == 201 {
+                        return Ok(true);
+                    }
+                    self.session = answer.location()?;
+                    self.acknowledged = offset(&answer)?;
+                    ensure!(self.acknowledged == to, "a chunk was taken in part");
                 }
                 None if self.find_offset(client)? => {}
                 None => return self.is_finished(client),
@@ -190,24 +195,22 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// Another chunk, or the end with what is left.
-    fn next_request(&mut self) -> (Request, u16) {
-        let left = self.blob.bytes.len() - self.acknowledged;
-        let longest = (self.blob.bytes.len() as u64 / MAX_CHUNKS).max(2) as usize * 2;
+    /// Another chunk, or the end with what is left; how far it takes the session, and the status of its answer.
+    fn next_request(&mut self) -> (Request, usize, u16) {
+        let bytes = &self.blob.bytes;
+        let (from, left) = (self.acknowledged, bytes.len() - self.acknowledged);
+        let longest = (bytes.len() as u64 / MAX_CHUNKS).max(2) as usize * 2;
         if left <= longest {
-            self.sent = self.blob.bytes.len();
+            self.sent = bytes.len();
             self.ending = true;
             let finish = put(&*self.session).with_query(&format!("digest={}", self.blob.digest));
-            return match left {
-                0 => (finish, 201),
-                _ => (finish.body(&self.blob.bytes[self.acknowledged..]), 201),
-            };
+            let finish = if left == 0 { finish } else { finish.body(&bytes[from..]) };
+            return (finish, bytes.len(), 201);
         }
-        let len = 2 + self.random.below(longest as u64 - 1) as usize;
-        let (from, to) = (self.acknowledged, self.acknowledged + len);
-        self.sent = to;
+        let to = from + 2 + self.random.below(longest as u64 - 1) as usize;
+        self.sent = self.sent.max(to);
         let chunk = patch(&*self.session).header("Content-Range", format!("{from}-{}", to - 1));
-        (chunk.body(&self.blob.bytes[from..to]), 202)
+        (chunk.body(&bytes[from..to]), to, 202)
     }
 
     /// Asks until it is told how far the session is; `false` when there is no session any more.
@@ -226,25 +229,25 @@ impl<'a> Upload<'a> {
         let possible = self.acknowledged..=self.sent;
         ensure!(possible.contains(&offset), "the session is at {offset}, not in {possible:?}");
         self.acknowledged = offset;
-        self.ending = false;
         Ok(true)
     }
 
-    fn is_finished(&self, client: &mut Client) -> Result<()> {
+    fn is_finished(&self, client: &mut Client) -> Result<bool> {
         let stat = head(format!("/v2/app/blobs/{}", self.blob.digest));
         loop {
             if let Some(answer) = self.ask(client, &stat)? {
-                answer.expect(200).context("the session is gone, and no blob came of it")?;
-                return Ok(());
+                return Ok(answer.status == 200);
             }
         }
     }
 
-    /// The answer; nothing when it was lost, or tells to come back.
+    /// The answer; nothing when it was lost, or tells to look again.
     fn ask(&self, client: &mut Client, request: &Request) -> Result<Option<Answer>> {
         ensure!(Instant::now() < self.deadline, "not within {PATIENCE:?}: {}", request.line());
         let counter = match client.send(request) {
             Ok(answer) if answer.status == 409 => &self.all.busy,
+            // What a dead replica had told the database may have been done after that was asked.
+            Ok(answer) if answer.status == 416 => &self.all.out_of_order,
             Ok(answer) if answer.status == 429 || answer.status >= 500 => &self.all.unavailable,
             Ok(answer) => return Ok(Some(answer)),
             Err(_) => &self.all.broken,
@@ -281,7 +284,8 @@ pub(crate) fn upload_in_peace(address: SocketAddr, count: u64) -> Result<()> {
             .try_for_each(|client| client.join().map_err(|_| anyhow!("a client panicked"))?)
     })?;
     println!("{uploads:?}");
-    let met = [&uploads.broken, &uploads.busy, &uploads.unavailable, &uploads.out_of_order];
+    let Uploads { broken, busy, unavailable, out_of_order, begun_again, .. } = uploads;
+    let met = [broken, busy, unavailable, out_of_order, begun_again];
     let met: u64 = met.iter().map(|counter| counter.load(Ordering::SeqCst)).sum();
     ensure!(met == 0, "{met} requests were not answered at once as they should be");
     (0..uploads.begun.load(Ordering::SeqCst)).try_for_each(|number| pull(address, &blob(number)))
