@@ -4,6 +4,7 @@ use berth_oci::{Reference, RepositoryName};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use super::manifests::Key;
 use crate::ManifestRecord;
 
 /// What an entry costs beside its text and payload, roughly.
@@ -29,22 +30,26 @@ impl Known {
         Self { manifests: Cache::with_weighter(entries, bytes, Weight) }
     }
 
-    pub(super) fn manifest(
-        &self,
-        repository: &RepositoryName,
-        reference: &Reference,
-    ) -> Option<Arc<ManifestRecord>> {
-        // Both clones count a reference and allocate nothing.
-        self.manifests.get(&(repository.clone(), reference.clone()))
+    /// The references, each with what it named when it was last looked up.
+    pub(super) fn of(&self, references: Vec<ManifestKey>) -> Vec<Key> {
+        let known = |key: ManifestKey| {
+            let known = self.manifests.get(&key);
+            let (repository, reference) = key;
+            Key { repository, reference, known }
+        };
+        references.into_iter().map(known).collect()
     }
 
-    pub(super) fn keep(
-        &self,
-        repository: &RepositoryName,
-        reference: &Reference,
-        record: &Arc<ManifestRecord>,
-    ) {
-        self.manifests.insert((repository.clone(), reference.clone()), Arc::clone(record));
+    /// Keeps what has been found anew.
+    pub(super) fn keep(&self, keys: &[Key], found: &[Option<Arc<ManifestRecord>>]) {
+        for (key, found) in keys.iter().zip(found) {
+            let Some(found) = found else { continue };
+            if key.known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, found)) {
+                // Both clones count a reference and allocate nothing.
+                let reference = (key.repository.clone(), key.reference.clone());
+                self.manifests.insert(reference, Arc::clone(found));
+            }
+        }
     }
 }
 

@@ -1,4 +1,6 @@
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
@@ -13,8 +15,9 @@ const BATCH: usize = 128;
 /// of the other are taken.
 const STATEMENTS: usize = 2;
 
-/// Looks keys up. Those that are asked for while all statements are under way share the next one:
-/// what a question costs is mostly the way to the server and back.
+/// Looks keys up. Those that are asked for while all statements are under way share the next one,
+/// and those who ask for the same share an answer: what a question costs is mostly the way to the
+/// server and back.
 pub(super) struct Lookups<K, V> {
     waiting: Mutex<Vec<Lookup<K, V>>>,
     permits: Semaphore,
@@ -25,7 +28,7 @@ struct Lookup<K, V> {
     answer: oneshot::Sender<Result<V, Fault>>,
 }
 
-impl<K: Clone, V> Lookups<K, V> {
+impl<K: Clone + Eq + Hash, V: Clone> Lookups<K, V> {
     pub(super) fn new() -> Self {
         Self { waiting: Mutex::default(), permits: Semaphore::new(STATEMENTS) }
     }
@@ -51,7 +54,8 @@ impl<K: Clone, V> Lookups<K, V> {
                 };
                 // Whoever has a permit asks for all that wait.
                 let permit = permit.map_err(|_| Fault::Closed)?;
-                let asked = self.ask_for_all(&ask).await?;
+                // In a box: most who come here never ask, and need not carry the room for it.
+                let asked = Box::pin(self.ask_for_all(&ask)).await?;
                 drop(permit);
                 if !asked {
                     // Somebody else is asking in our place.
@@ -74,12 +78,14 @@ impl<K: Clone, V> Lookups<K, V> {
         if batch.is_empty() {
             return Ok(false);
         }
-        let keys = batch.iter().map(|lookup| lookup.key.clone()).collect();
+        let (keys, places) = distinct(batch.iter().map(|lookup| &lookup.key));
         // Whoever asked may have gone.
         match ask(keys).await {
             Ok(found) => {
-                for (lookup, found) in batch.into_iter().zip(found) {
-                    let _ = lookup.answer.send(Ok(found));
+                for (lookup, place) in batch.into_iter().zip(places) {
+                    if let Some(found) = found.get(place) {
+                        let _ = lookup.answer.send(Ok(found.clone()));
+                    }
                 }
                 Ok(true)
             }
@@ -104,8 +110,35 @@ impl<K: Clone, V> Lookups<K, V> {
     }
 }
 
+/// Each key once, and the place of each of `keys` among them.
+fn distinct<'k, K: Clone + Eq + Hash + 'k>(
+    keys: impl Iterator<Item = &'k K>,
+) -> (Vec<K>, Vec<usize>) {
+    let mut known = HashMap::new();
+    let mut distinct = Vec::new();
+    let places = keys.map(|key| {
+        *known.entry(key).or_insert_with(|| {
+            distinct.push(key.clone());
+            distinct.len() - 1
+        })
+    });
+    let places = places.collect();
+    (distinct, places)
+}
+
 impl<K, V> fmt::Debug for Lookups<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lookups").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_asked_for_once() {
+        let (keys, places) = distinct(["a", "b", "a", "c", "b"].iter());
+        assert_eq!((keys, places), (vec!["a", "b", "c"], vec![0, 1, 0, 2, 1]));
     }
 }

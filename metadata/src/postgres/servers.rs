@@ -12,6 +12,12 @@ use crate::fault::Fault;
 /// The most time that opening a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// A transaction of ours that has lost us must not hold its locks for long; and a statement that is
+/// prepared is planned once, since all of ours go by the same indexes whatever they are asked.
+const SETTINGS: &str = "
+    SET idle_in_transaction_session_timeout = '60s';
+    SET plan_cache_mode = force_generic_plan";
+
 /// The servers of one database, of which one at a time takes writes.
 #[derive(Debug)]
 pub(super) struct Servers {
@@ -95,8 +101,7 @@ impl Servers {
         let prepare = self.pooling == Pooling::Session;
         let mut session = Session::new(connection, prepare);
         if prepare {
-            // A transaction of ours that has lost us must not hold its locks for long.
-            session.execute("SET idle_in_transaction_session_timeout = '60s'").await?;
+            session.execute(SETTINGS).await?;
         }
         Ok(session)
     }

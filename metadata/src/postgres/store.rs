@@ -37,7 +37,7 @@ pub struct PostgresStore {
     name: String,
     engine: Arc<Engine>,
     standbys: Standbys,
-    manifests: Lookups<manifests::Key, Option<Arc<ManifestRecord>>>,
+    manifests: Lookups<(RepositoryName, Reference), Option<Arc<ManifestRecord>>>,
     blobs: Lookups<(RepositoryName, Digest), Option<BlobRecord>>,
     known: Known,
     outbox_filled: Notify,
@@ -190,10 +190,12 @@ impl MetadataStore for PostgresStore {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<BlobRecord>, MetadataError> {
-        let connections = &self.engine.connections;
-        let ask = |keys: Vec<_>| async move { read!(connections, blobs::find_many(&keys)).await };
-        let found = self.blobs.find((repository.clone(), *digest), ask);
-        within(self.engine.timeout, found).await.map_err(explain)
+        let engine = &self.engine;
+        let ask = |keys: Vec<_>| async move {
+            let read = read!(engine.connections, blobs::find_many(&keys));
+            within(engine.timeout, read).await
+        };
+        self.blobs.find((repository.clone(), *digest), ask).await.map_err(explain)
     }
 
     async fn location_prefixes_without_blob(
@@ -295,23 +297,16 @@ impl MetadataStore for PostgresStore {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<Arc<ManifestRecord>>, MetadataError> {
-        let known = self.known.manifest(repository, reference);
-        let key = manifests::Key {
-            repository: repository.clone(),
-            reference: reference.clone(),
-            known: known.clone(),
+        let engine = &self.engine;
+        let ask = |keys: Vec<_>| async move {
+            let keys = self.known.of(keys);
+            let read = read!(engine.connections, manifests::find_many(&keys));
+            let found = within(engine.timeout, read).await?;
+            self.known.keep(&keys, &found);
+            Ok(found)
         };
-        let connections = &self.engine.connections;
-        let ask =
-            |keys: Vec<_>| async move { read!(connections, manifests::find_many(&keys)).await };
-        let found = within(self.engine.timeout, self.manifests.find(key, ask)).await;
-        let found = found.map_err(explain)?;
-        if let Some(record) = &found
-            && known.is_none_or(|known| !Arc::ptr_eq(&known, record))
-        {
-            self.known.keep(repository, reference, record);
-        }
-        Ok(found)
+        let key = (repository.clone(), reference.clone());
+        self.manifests.find(key, ask).await.map_err(explain)
     }
 
     async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError> {
