@@ -10,6 +10,7 @@ mod error;
 mod fault;
 mod postgres;
 mod records;
+mod rows;
 mod sqlite;
 mod store;
 mod transfer;

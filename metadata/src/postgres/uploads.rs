@@ -6,25 +6,10 @@ use berth_oci::{RepositoryName, UploadId};
 use super::engine::{Context, Operation};
 use super::now;
 use super::session::Session;
-use crate::encoding::{algorithm, algorithm_code, duration, integer, micros, size, time};
+use crate::encoding::{algorithm_code, duration, integer, micros};
 use crate::fault::Fault;
+use crate::rows::{UploadRow, upload};
 use crate::{HeldUpload, NewUpload, Upload, UploadProgress};
-
-type Row = (Vec<u8>, String, i64, i64, Vec<u8>, String, i64, i64);
-
-fn upload(row: Row) -> Result<Upload, Fault> {
-    let (id, repository, code, received, hash_state, handle, started_at, updated_at) = row;
-    Ok(Upload {
-        id: UploadId::from_bytes(&id).ok_or(Fault::Malformed("upload session"))?,
-        repository: repository.parse().map_err(|_| Fault::Malformed("repository name"))?,
-        algorithm: algorithm(code)?,
-        offset: size(received)?,
-        hash_state,
-        handle,
-        started_at: time(started_at)?,
-        updated_at: time(updated_at)?,
-    })
-}
 
 /// What [`upload`] reads.
 macro_rules! columns {
@@ -64,7 +49,7 @@ pub(super) async fn stale(
     before: SystemTime,
     limit: u32,
 ) -> Result<Vec<Upload>, Fault> {
-    let rows: Vec<Row> = session
+    let rows: Vec<UploadRow> = session
         .query_as(STALE)
         .bind(micros(before))
         .bind(i64::from(limit))
@@ -98,7 +83,7 @@ impl Operation for TakeStale {
     type Output = Vec<Upload>;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<Vec<Upload>, Fault> {
-        let rows: Vec<Row> = context
+        let rows: Vec<UploadRow> = context
             .session
             .query_as(TAKE_STALE)
             .bind(micros(self.before))

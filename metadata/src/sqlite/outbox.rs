@@ -1,11 +1,12 @@
 use async_trait::async_trait;
-use berth_oci::{Digest, LinkChange, RepositoryName, Tag};
+use berth_oci::{Digest, LinkChange, RepositoryName};
 use bytes::Bytes;
 use sqlx::SqliteConnection;
 
 use super::writer::{Context, Operation};
 use crate::encoding;
 use crate::fault::Fault;
+use crate::rows::{OutboxRow, Recorded};
 use crate::{OutboxEntry, OutboxId};
 
 /// A list ends early once it carries this many bytes of manifests.
@@ -19,7 +20,7 @@ pub(super) async fn list(
     connection: &mut SqliteConnection,
     limit: u32,
 ) -> Result<Vec<OutboxEntry>, Fault> {
-    let rows: Vec<Row> =
+    let rows: Vec<OutboxRow> =
         sqlx::query_as(LIST).bind(i64::from(limit)).fetch_all(&mut *connection).await?;
     let mut entries = Vec::with_capacity(rows.len());
     let mut carried = 0;
@@ -51,34 +52,16 @@ pub(super) const LIST: &str = "
     ORDER BY o.id
     LIMIT $1";
 
-/// Id, kind, repository, digest, tag.
-type Row = (i64, String, String, Option<Vec<u8>>, Option<String>);
-
-async fn change(connection: &mut SqliteConnection, row: Row) -> Result<Option<LinkChange>, Fault> {
-    let (_, kind, repository, digest, tag) = row;
-    let repository: RepositoryName =
-        repository.parse().map_err(|_| Fault::Malformed("repository name"))?;
-    let digest = || encoding::digest(digest.as_deref().unwrap_or_default());
-    let tag = || parse_tag(tag.as_deref());
-    Ok(Some(match kind.as_str() {
-        "link_blob" => LinkChange::LinkBlob { repository, digest: digest()? },
-        "unlink_blob" => LinkChange::UnlinkBlob { repository, digest: digest()? },
-        "put_manifest" => {
-            let digest = digest()?;
-            match payload(connection, &repository, &digest).await? {
-                Some(payload) => LinkChange::PutManifest { repository, digest, payload },
-                None => return Ok(None),
-            }
-        }
-        "delete_manifest" => LinkChange::DeleteManifest { repository, digest: digest()? },
-        "set_tag" => LinkChange::SetTag { repository, tag: tag()?, digest: digest()? },
-        "delete_tag" => LinkChange::DeleteTag { repository, tag: tag()? },
-        _ => return Err(Fault::Malformed("outbox entry")),
-    }))
-}
-
-fn parse_tag(text: Option<&str>) -> Result<Tag, Fault> {
-    text.and_then(|text| text.parse().ok()).ok_or(Fault::Malformed("tag"))
+async fn change(
+    connection: &mut SqliteConnection,
+    row: OutboxRow,
+) -> Result<Option<LinkChange>, Fault> {
+    let recorded = Recorded::of(row)?;
+    let payload = match recorded.manifest() {
+        Some((repository, digest)) => payload(connection, repository, digest).await?,
+        None => None,
+    };
+    recorded.change(payload)
 }
 
 async fn payload(

@@ -1,8 +1,9 @@
 use berth_oci::{Digest, RepositoryName};
 use sqlx::SqliteConnection;
 
-use crate::encoding::{self, digest_bytes, page, size};
+use crate::encoding::{digest_bytes, page};
 use crate::fault::Fault;
+use crate::rows::{ReferrerRow, referrer};
 use crate::{Page, Referrer, ReferrerCursor};
 
 pub(super) async fn list(
@@ -13,7 +14,7 @@ pub(super) async fn list(
     after: Option<&ReferrerCursor>,
     limit: u32,
 ) -> Result<Page<Referrer>, Fault> {
-    let rows: Vec<Row> = sqlx::query_as(LIST)
+    let rows: Vec<ReferrerRow> = sqlx::query_as(LIST)
         .bind(repository.as_str())
         .bind(digest_bytes(subject))
         .bind(artifact_type)
@@ -22,22 +23,6 @@ pub(super) async fn list(
         .fetch_all(connection)
         .await?;
     page(rows, limit, referrer)
-}
-
-/// Digest, media type, size, artifact type, annotations.
-type Row = (Vec<u8>, String, i64, Option<String>, Option<String>);
-
-fn referrer(
-    (digest, media_type, bytes, artifact_type, annotations): Row,
-) -> Result<Referrer, Fault> {
-    let annotations = annotations.map(|json| serde_json::from_str(&json)).transpose();
-    Ok(Referrer {
-        digest: encoding::digest(&digest)?,
-        media_type,
-        size: size(bytes)?,
-        artifact_type,
-        annotations: annotations.map_err(|_| Fault::Malformed("set of annotations"))?,
-    })
 }
 
 /// The length of a payload stands in its row's head: the payload is not read.

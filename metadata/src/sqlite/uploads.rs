@@ -5,8 +5,9 @@ use berth_oci::{RepositoryName, UploadId};
 use sqlx::SqliteConnection;
 
 use super::writer::{Context, Operation};
-use crate::encoding::{algorithm, algorithm_code, integer, micros, size, time};
+use crate::encoding::{algorithm_code, integer, micros};
 use crate::fault::Fault;
+use crate::rows::{UploadRow, upload};
 use crate::{NewUpload, Upload, UploadProgress};
 
 pub(super) async fn find(
@@ -40,7 +41,7 @@ pub(super) async fn stale(
     before: SystemTime,
     limit: u32,
 ) -> Result<Vec<Upload>, Fault> {
-    let rows: Vec<Row> = sqlx::query_as(STALE)
+    let rows: Vec<UploadRow> = sqlx::query_as(STALE)
         .bind(micros(before))
         .bind(i64::from(limit))
         .fetch_all(connection)
@@ -75,22 +76,6 @@ impl Operation for TakeStale {
         }
         Ok(taken)
     }
-}
-
-type Row = (Vec<u8>, String, i64, i64, Vec<u8>, String, i64, i64);
-
-fn upload(row: Row) -> Result<Upload, Fault> {
-    let (id, repository, code, received, hash_state, handle, started_at, updated_at) = row;
-    Ok(Upload {
-        id: UploadId::from_bytes(&id).ok_or(Fault::Malformed("upload session"))?,
-        repository: repository.parse().map_err(|_| Fault::Malformed("repository name"))?,
-        algorithm: algorithm(code)?,
-        offset: size(received)?,
-        hash_state,
-        handle,
-        started_at: time(started_at)?,
-        updated_at: time(updated_at)?,
-    })
 }
 
 /// See [`MetadataStore::create_upload`](crate::MetadataStore::create_upload).

@@ -1,0 +1,93 @@
+//! What rows mean, in whichever database they stand.
+
+use berth_oci::{Digest, LinkChange, RepositoryName, Tag, UploadId};
+use bytes::Bytes;
+
+use crate::encoding::{self, algorithm, size, time};
+use crate::fault::Fault;
+use crate::{Referrer, Upload};
+
+/// Id, repository, algorithm, offset, hash state, handle, and when it was opened and last moved.
+pub(crate) type UploadRow = (Vec<u8>, String, i64, i64, Vec<u8>, String, i64, i64);
+
+pub(crate) fn upload(row: UploadRow) -> Result<Upload, Fault> {
+    let (id, repository, code, received, hash_state, handle, started_at, updated_at) = row;
+    Ok(Upload {
+        id: UploadId::from_bytes(&id).ok_or(Fault::Malformed("upload session"))?,
+        repository: name(&repository)?,
+        algorithm: algorithm(code)?,
+        offset: size(received)?,
+        hash_state,
+        handle,
+        started_at: time(started_at)?,
+        updated_at: time(updated_at)?,
+    })
+}
+
+/// Digest, media type, size, artifact type, annotations.
+pub(crate) type ReferrerRow = (Vec<u8>, String, i64, Option<String>, Option<String>);
+
+pub(crate) fn referrer(row: ReferrerRow) -> Result<Referrer, Fault> {
+    let (digest, media_type, bytes, artifact_type, annotations) = row;
+    let annotations = annotations.map(|json| serde_json::from_str(&json)).transpose();
+    Ok(Referrer {
+        digest: encoding::digest(&digest)?,
+        media_type,
+        size: size(bytes)?,
+        artifact_type,
+        annotations: annotations.map_err(|_| Fault::Malformed("set of annotations"))?,
+    })
+}
+
+/// Id, kind, repository, digest, tag.
+pub(crate) type OutboxRow = (i64, String, String, Option<Vec<u8>>, Option<String>);
+
+/// An entry of the outbox, before the manifest that it may tell of is read.
+pub(crate) struct Recorded {
+    kind: String,
+    repository: RepositoryName,
+    digest: Option<Digest>,
+    tag: Option<Tag>,
+}
+
+impl Recorded {
+    pub(crate) fn of(row: OutboxRow) -> Result<Self, Fault> {
+        let (_, kind, repository, digest, tag) = row;
+        let tag = tag.map(|tag| tag.parse()).transpose();
+        Ok(Self {
+            kind,
+            repository: name(&repository)?,
+            digest: digest.as_deref().map(encoding::digest).transpose()?,
+            tag: tag.map_err(|_| Fault::Malformed("tag"))?,
+        })
+    }
+
+    /// The manifest whose payload is a part of the change.
+    pub(crate) fn manifest(&self) -> Option<(&RepositoryName, &Digest)> {
+        let digest = self.digest.as_ref().filter(|_| self.kind == "put_manifest")?;
+        Some((&self.repository, digest))
+    }
+
+    /// The change; `None` when it tells of a manifest that has gone since.
+    pub(crate) fn change(self, payload: Option<Bytes>) -> Result<Option<LinkChange>, Fault> {
+        let Self { kind, repository, digest, tag } = self;
+        let digest = || digest.ok_or(Fault::Malformed("digest"));
+        let tag = || tag.ok_or(Fault::Malformed("tag"));
+        Ok(Some(match kind.as_str() {
+            "link_blob" => LinkChange::LinkBlob { repository, digest: digest()? },
+            "unlink_blob" => LinkChange::UnlinkBlob { repository, digest: digest()? },
+            "put_manifest" => {
+                let Some(payload) = payload else { return Ok(None) };
+                LinkChange::PutManifest { repository, digest: digest()?, payload }
+            }
+            "delete_manifest" => LinkChange::DeleteManifest { repository, digest: digest()? },
+            "set_tag" => LinkChange::SetTag { repository, digest: digest()?, tag: tag()? },
+            "delete_tag" => LinkChange::DeleteTag { repository, tag: tag()? },
+            _ => return Err(Fault::Malformed("outbox entry")),
+        }))
+    }
+}
+
+fn name(text: &str) -> Result<RepositoryName, Fault> {
+    text.parse().map_err(|_| Fault::Malformed("repository name"))
+}
