@@ -1,7 +1,8 @@
 //! A million tags: how long they take to move to PostgreSQL, and the first pages of listings on both.
 
 use std::fs;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -65,7 +66,9 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     stop_all(servers)
 }
 
-fn copy_database(prepared: &std::path::Path, launch: &Launch) -> Result<()> {
+/// A copy as the database was prepared: no log of what was done to a copy before is applied to it.
+fn copy_database(prepared: &Path, launch: &Launch) -> Result<()> {
+    crate::remove(&launch.data())?;
     fs::create_dir_all(launch.data())?;
     let file = launch.data().join("berth.db");
     fs::copy(prepared.join("berth.db"), &file)
@@ -79,7 +82,7 @@ fn migrate(bench: &Bench, launch: &Launch, url: &str) -> Result<Vec<(Metric, f64
     let mut command = berth(bench)?.command(launch, address)?;
     let program = command.get_program().to_owned();
     let config = launch.folder.join("config.yml");
-    command = std::process::Command::new(program);
+    command = Command::new(program);
     command.args(["metadata", "migrate", "--to", url]).arg(config);
     let start = Instant::now();
     let mut child = command.stdout(Stdio::null()).spawn().context("cannot start berth")?;
