@@ -90,7 +90,7 @@ impl Registry {
                 None => Ok(offset),
             }
         };
-        self.while_held(&session, append).await
+        Box::pin(self.while_held(&session, append)).await
     }
 
     /// Ends a session with the blob `digest`, the body being its last chunk. When the body breaks
@@ -116,7 +116,7 @@ impl Registry {
             place.check_len(ingest.offset - session.offset)?;
             self.commit(Some(&session), repository, digest, ingest).await
         };
-        self.while_held(&session, finish).await
+        Box::pin(self.while_held(&session, finish)).await
     }
 
     /// Takes a blob that comes whole in one request.

@@ -64,7 +64,8 @@ struct Line<'a> {
 impl Line<'_> {
     fn expect(&mut self, status: u16, request: &Request) -> Result<Answer, Stop> {
         let before = self.watch.health();
-        let answer = self.client.send(request);
+        // A failure may leave a session held for a while by whoever could not let go of it.
+        let answer = self.client.send_when_free(request);
         let health = [before, self.watch.health()];
         match answer {
             Ok(answer) if answer.status == status => Ok(answer),
