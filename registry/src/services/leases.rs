@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use berth_metadata::{HeldUpload, Job, Upload};
+use berth_metadata::{HeldUpload, Job, MetadataError, Upload};
+use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use crate::{Registry, RegistryError};
@@ -12,6 +13,9 @@ const LEASE: Duration = Duration::from_secs(15);
 
 /// How often a holder says that it is there.
 const RENEWAL: Duration = Duration::from_secs(5);
+
+/// How often a request asks whether another process has let go of its session.
+const RETRY: Duration = Duration::from_millis(250);
 
 impl Registry {
     /// Does `work` on a session while no other process can, provided that the session still stands
@@ -25,8 +29,7 @@ impl Registry {
         session: &Upload,
         work: impl Future<Output = Result<T, RegistryError>>,
     ) -> Result<T, RegistryError> {
-        let held = self.metadata.hold_upload(&session.repository, session.id, LEASE).await?;
-        let outcome = match held {
+        let outcome = match self.hold_when_free(session).await? {
             HeldUpload::Unknown => return Err(RegistryError::UploadUnknown),
             HeldUpload::Busy => return Err(RegistryError::UploadBusy),
             HeldUpload::Held(now) if now.offset != session.offset => {
@@ -42,6 +45,19 @@ impl Registry {
             debug!(upload = %session.id, %error, "an upload session stays held for a while");
         }
         outcome
+    }
+
+    /// Takes the hold, and waits for it as long as that of a process that died can last, so that
+    /// its client goes on elsewhere and sees no failure. `Busy` tells that the other one is alive.
+    async fn hold_when_free(&self, session: &Upload) -> Result<HeldUpload, MetadataError> {
+        let end = Instant::now() + LEASE + RETRY;
+        loop {
+            let held = self.metadata.hold_upload(&session.repository, session.id, LEASE).await?;
+            if !matches!(held, HeldUpload::Busy) || Instant::now() > end {
+                return Ok(held);
+            }
+            sleep(RETRY).await;
+        }
     }
 
     /// Does `work` that one process at a time does, unless another one is at it or it was done less
@@ -70,7 +86,7 @@ where
 {
     let lost = async {
         loop {
-            tokio::time::sleep(RENEWAL).await;
+            sleep(RENEWAL).await;
             if let Ok(false) = renew().await {
                 return;
             }

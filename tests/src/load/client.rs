@@ -1,15 +1,9 @@
 //! One connection to a registry that may die.
 
 use std::net::SocketAddr;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use crate::wire::{Answer, Connection, Request};
 use anyhow::{Context as _, Result};
-
-/// How long another replica may hold an upload session after it died or lost its database.
-const HELD: Duration = Duration::from_secs(40);
-const POLL: Duration = Duration::from_millis(100);
 
 /// Keeps its connection from one request to the next.
 #[derive(Debug)]
@@ -38,21 +32,10 @@ impl Client {
         Ok(answer)
     }
 
-    /// The answer; while the registry says that somebody else holds the session it is asked again, for a while.
-    pub fn send_when_free(&mut self, request: &Request) -> Result<Answer> {
-        let start = Instant::now();
-        loop {
-            let answer = self.send(request).with_context(|| first_line(request))?;
-            if answer.status != 409 || start.elapsed() > HELD {
-                return Ok(answer);
-            }
-            sleep(POLL);
-        }
-    }
-
-    /// The answer when the session is free, which must have this status.
+    /// The answer, which must have this status.
     pub fn expect(&mut self, status: u16, request: &Request) -> Result<Answer> {
-        self.send_when_free(request)?.expect(status).with_context(|| first_line(request))
+        let answer = self.send(request).and_then(|answer| answer.expect(status));
+        answer.with_context(|| first_line(request))
     }
 }
 

@@ -5,7 +5,10 @@
 //! well again.
 
 mod client;
+mod images;
+mod line;
 mod model;
+mod uploads;
 mod verify;
 mod worker;
 

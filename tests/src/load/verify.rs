@@ -117,10 +117,10 @@ impl Worker {
         by_put: bool,
     ) -> Result<()> {
         let BlobLink { presence, shared, .. } = self.model.blobs[session.blob];
-        let answer = client.send_when_free(&get(session.path.clone()))?;
+        let answer = client.send(&get(session.path.clone()))?;
         if answer.status == 404 {
             ensure!(session.ending, "is lost");
-            let again = client.send_when_free(&delete(session.path.clone()))?;
+            let again = client.send(&delete(session.path.clone()))?;
             ensure!([204, 404].contains(&again.status), "cannot be cancelled: {}", again.text());
             self.model.counts.ended += 1;
             if by_put && presence == Presence::Absent {
