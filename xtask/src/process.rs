@@ -1,7 +1,7 @@
 //! Runs other programs and shows what they do.
 
 use std::env;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, pipe};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -59,29 +59,60 @@ pub(crate) fn check(command: &mut Command) -> Result<Outcome> {
 /// Runs tests and adds up what their runners count.
 pub(crate) fn tests(command: &mut Command) -> Result<Outcome> {
     announce(command);
+    let (output, input) = pipe()?;
     let mut child = command
-        .stdout(Stdio::piped())
+        .stdout(input.try_clone()?)
+        .stderr(input)
         .spawn()
         .with_context(|| format!("cannot start {}", program(command)))?;
-    let stdout = child.stdout.take().context("no standard output")?;
+    // It holds the other end of the pipe, which would never end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut tests = Tests::default();
-    for text in BufReader::new(stdout).split(b'\n') {
+    let mut failures = Failures::default();
+    for text in BufReader::new(output).split(b'\n') {
         let text = text?;
         let text = String::from_utf8_lossy(&text);
         println!("{text}");
+        failures.look_at(&text);
         if let Some(counted) = runner_line(&text) {
             tests += counted;
         }
     }
     let status = child.wait()?;
     if !status.success() {
-        return Ok(Outcome::Failed {
-            tests,
-            reason: format!("{} ended with {status}", line(command)),
-        });
+        let mut reason = format!("{} ended with {status}", line(command));
+        reason.extend(failures.told.iter().map(|line| format!("\n{line}")));
+        return Ok(Outcome::Failed { tests, reason });
     }
     ensure!(tests.passed > 0, "{} ran no test", line(command));
     Ok(Outcome::Passed { tests, note: format!("{} tests", tests.passed) })
+}
+
+/// What tests say of their failures, to be told again at the end of a long run.
+#[derive(Default)]
+struct Failures {
+    told: Vec<String>,
+    /// How many of the next lines belong to the failure that is being told.
+    more: usize,
+}
+
+impl Failures {
+    /// How many lines tell of one failure, and of all.
+    const OF_ONE: usize = 12;
+    const OF_ALL: usize = 60;
+
+    fn look_at(&mut self, text: &str) {
+        let error = text.starts_with("Error: ") || text.contains(" ... Error: ");
+        if error || text.contains(" panicked at ") {
+            self.more = Self::OF_ONE;
+        } else if text.starts_with("test ") {
+            self.more = 0;
+        }
+        if self.more > 0 && self.told.len() < Self::OF_ALL {
+            self.more -= 1;
+            self.told.push(text.to_owned());
+        }
+    }
 }
 
 /// The numbers in `test result: ok. 12 passed; 0 failed; 1 ignored; …`.
@@ -111,6 +142,14 @@ fn program(command: &Command) -> String {
 #[cfg(test)]
 mod unit_tests {
     use super::*;
+
+    #[test]
+    fn failures_are_told_again() {
+        let mut failures = Failures::default();
+        let lines = ["test a ... Error: lost", "", "Caused by:", "test b ... ok", "fine"];
+        lines.iter().for_each(|line| failures.look_at(line));
+        assert_eq!(failures.told, ["test a ... Error: lost", "", "Caused by:"]);
+    }
 
     #[test]
     fn runner_lines_are_counted() {
