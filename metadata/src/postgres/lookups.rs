@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
+use std::num::NonZero;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, oneshot};
@@ -11,9 +12,16 @@ use crate::fault::Fault;
 /// How many keys one statement looks up at most.
 const BATCH: usize = 128;
 
-/// How many statements are under way at the same time: while the server works at one, the answers
-/// of the other are taken.
-const STATEMENTS: usize = 2;
+/// How many statements are under way at the same time, at most: while the server works at one, the
+/// answers of another are taken.
+const STATEMENTS: usize = 4;
+
+/// Fewer where there are few cores: there a second statement only takes them from the answers to the
+/// first, and both come later.
+fn statements() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (cores / 2).clamp(1, STATEMENTS)
+}
 
 /// Looks keys up. Those that are asked for while all statements are under way share the next one,
 /// and those who ask for the same share an answer: what a question costs is mostly the way to the
@@ -30,7 +38,7 @@ struct Lookup<K, V> {
 
 impl<K: Clone + Eq + Hash, V: Clone> Lookups<K, V> {
     pub(super) fn new() -> Self {
-        Self { waiting: Mutex::default(), permits: Semaphore::new(STATEMENTS) }
+        Self { waiting: Mutex::default(), permits: Semaphore::new(statements()) }
     }
 
     /// Looks `key` up, with `ask`, which gives an answer for each of many keys in their order.
