@@ -21,6 +21,27 @@ pub(crate) enum Command {
         /// environment variable: http.addr is REGISTRY_HTTP_ADDR.
         config: Option<PathBuf>,
     },
+    /// Remove what no image needs any longer, now.
+    ///
+    /// A running berth does this by itself, all the time; this is for those who want to see it done.
+    /// It is safe while the registry is in use. Blobs stay as long as they were promised to whoever
+    /// pushed them (storage.maintenance.garbagecollection.lease), and their bytes for the grace
+    /// period after that.
+    #[command(name = "garbage-collect")]
+    GarbageCollect {
+        /// Only tell what would go.
+        #[arg(long, short = 'd')]
+        dry_run: bool,
+        /// Delete manifests that no tag points to, first. Those of an index and of a subject that are
+        /// there stay.
+        #[arg(long, short = 'm')]
+        delete_untagged: bool,
+        /// Tell nothing but errors.
+        #[arg(long, short = 'q')]
+        quiet: bool,
+        /// The configuration file.
+        config: Option<PathBuf>,
+    },
     /// Look at the configuration.
     Config {
         #[command(subcommand)]

@@ -7,6 +7,7 @@ mod logging;
 
 use std::process::ExitCode;
 
+use berth_registry::control::Ask;
 use clap::Parser;
 
 use args::{Args, Command, ConfigCommand, MetadataCommand};
@@ -31,6 +32,10 @@ static malloc_conf: Option<&'static std::ffi::c_char> = {
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Serve { config } => commands::serve::run(config),
+        Command::GarbageCollect { dry_run, delete_untagged, quiet, config } => {
+            let ask = Ask::Collect { dry_run, delete_untagged };
+            commands::garbage_collect::run(ask, quiet, config.as_deref())
+        }
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),
             ConfigCommand::Show { config } => commands::config::show(config.as_deref()),

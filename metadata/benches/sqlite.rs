@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use berth_metadata::{
     BlobLocation, BlobRecord, FinishedUpload, MetadataStore, NewManifest, NewUpload,
-    SqliteLocation, SqliteOptions, SqliteStore,
+    RecordedUpload, SqliteLocation, SqliteOptions, SqliteStore,
 };
 use berth_oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, UploadId};
 use bytes::Bytes;
@@ -108,8 +108,9 @@ async fn pushes(callers: usize) {
                 location: BlobLocation::default(),
             };
             let lease = Duration::from_secs(3600);
-            let finished = FinishedUpload { id: Some(id), repository, blob, lease };
-            assert!(store.finish_upload(finished).await.unwrap());
+            let finished = FinishedUpload { id: Some(id), repository, blob, lease, seen: None };
+            let recorded = store.finish_upload(finished).await.unwrap();
+            assert_eq!(recorded, RecordedUpload::Linked);
         }
     })
     .await;

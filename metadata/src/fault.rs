@@ -7,6 +7,9 @@ pub(crate) enum Fault {
     Malformed(&'static str),
     /// The database cannot be asked now, in words.
     Unavailable(String),
+    /// Bytes at the place of a push are being removed, or were: the push has to look. What it did is
+    /// undone.
+    PlaceUnsure,
     /// The store is shutting down.
     Closed,
 }

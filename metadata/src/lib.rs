@@ -8,6 +8,7 @@
 mod encoding;
 mod error;
 mod fault;
+pub mod lifecycle;
 mod postgres;
 mod records;
 mod rows;
@@ -18,9 +19,10 @@ mod transfer;
 pub use error::MetadataError;
 pub use postgres::{Pooling, PostgresOptions, PostgresStore};
 pub use records::{
-    BlobLocation, BlobRecord, FinishedUpload, HeldUpload, Job, ManifestRecord, MountSource,
-    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor,
-    Upload, UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,
+    Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord, MountSource, NewManifest,
+    NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload, Referrer, ReferrerCursor,
+    ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress,
 };
 pub use sqlite::{SqliteLocation, SqliteOptions, SqliteStore};
 pub use store::MetadataStore;

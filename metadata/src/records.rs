@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 use berth_oci::{Algorithm, Digest, HasherState, LinkChange, RepositoryName, Tag, UploadId};
 use bytes::Bytes;
 
+use crate::lifecycle::Verdict;
+
 /// Where the blob store keeps a blob, in the words of its driver. Opaque here; empty for drivers
 /// that find a blob by its digest alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,6 +20,15 @@ pub struct BlobRecord {
     pub size: u64,
     /// Where the bytes are.
     pub location: BlobLocation,
+}
+
+/// A repository's link to a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedBlob {
+    /// The blob.
+    pub blob: BlobRecord,
+    /// For how long the link is kept although no manifest may need the blob.
+    pub leased_for: Duration,
 }
 
 /// Where a mount takes its blob from.
@@ -156,6 +167,8 @@ pub enum Job {
     Links,
     /// Giving back what abandoned uploads hold.
     Purge,
+    /// Looking at links, and removing what became garbage.
+    Collect,
 }
 
 /// How far a session has come.
@@ -185,6 +198,95 @@ pub struct FinishedUpload {
     pub blob: BlobRecord,
     /// How long the link is kept from collection while no manifest needs the blob.
     pub lease: Duration,
+    /// The removal after whose end the bytes were seen to be in their place.
+    pub seen: Option<u64>,
+}
+
+/// How recording a finished upload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordedUpload {
+    /// The blob is linked.
+    Linked,
+    /// Nothing changed: the session is gone (cancelled, or finished by somebody else).
+    SessionGone,
+    /// Nothing changed: bytes at this place are being removed, or were. Look with
+    /// [`removal`](crate::MetadataStore::removal), and whether the bytes are there.
+    Unsure,
+}
+
+/// The place of a link in the order in which links are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkCursor {
+    pub(crate) review_at: i64,
+    pub(crate) repository: i64,
+    pub(crate) blob: i64,
+}
+
+/// A link whose time of review has come, and what would become of it.
+#[derive(Clone, Debug)]
+pub struct DueLink {
+    /// Its place.
+    pub cursor: LinkCursor,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The blob.
+    pub digest: Digest,
+    /// The number of bytes.
+    pub size: u64,
+    /// What the review says.
+    pub verdict: Verdict,
+    /// Whether no other repository links the blob.
+    pub is_last: bool,
+}
+
+/// What a review of links did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReviewedLinks {
+    /// Links that stay.
+    pub kept: u64,
+    /// Links that went.
+    pub unlinked: u64,
+    /// Blobs that became garbage.
+    pub released: u64,
+    /// The bytes of these.
+    pub released_bytes: u64,
+}
+
+/// Since when work of the collector waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CollectionBacklog {
+    /// The most overdue link.
+    pub link: Option<SystemTime>,
+    /// The most overdue garbage.
+    pub garbage: Option<SystemTime>,
+}
+
+/// A page of manifests that nothing stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UntaggedManifests {
+    /// The manifests, each with its repository.
+    pub manifests: Vec<(RepositoryName, Digest)>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<ManifestCursor>,
+}
+
+/// The place of a manifest in the order in which all are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ManifestCursor(pub(crate) i64);
+
+/// The identity of some garbage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GarbageId(pub i64);
+
+/// Bytes that the caller is to remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenGarbage {
+    /// Their identity.
+    pub id: GarbageId,
+    /// What they are: where no other upload can lie, their location says.
+    pub blob: BlobRecord,
+    /// The how manieth try it is, from 1.
+    pub round: u64,
 }
 
 /// The place of an entry in the outbox; later entries have greater ones.

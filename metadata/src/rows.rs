@@ -1,11 +1,17 @@
 //! What rows mean, in whichever database they stand.
 
+use std::time::SystemTime;
+
 use berth_oci::{Digest, LinkChange, RepositoryName, Tag, UploadId};
 use bytes::Bytes;
 
 use crate::encoding::{self, algorithm, size, time};
 use crate::fault::Fault;
-use crate::{Referrer, Upload};
+use crate::lifecycle::{self, Garbage, Link, Removal, Verdict};
+use crate::{
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, GarbageId, LinkCursor, Referrer,
+    TakenGarbage, Upload,
+};
 
 /// Id, repository, algorithm, offset, hash state, handle, and when it was opened and last moved.
 pub(crate) type UploadRow = (Vec<u8>, String, i64, i64, Vec<u8>, String, i64, i64);
@@ -86,6 +92,105 @@ impl Recorded {
             _ => return Err(Fault::Malformed("outbox entry")),
         }))
     }
+}
+
+/// When garbage may be removed, how often that was begun, until when somebody is at it, and whether
+/// it is gone.
+pub(crate) type GarbageRow = (i64, i64, i64, i64);
+
+pub(crate) fn garbage(row: GarbageRow) -> Result<Garbage, Fault> {
+    let (remove_at, round, held_until, gone) = row;
+    let round = size(round)?;
+    let removal = match (round, held_until, gone) {
+        (0, ..) => Removal::Waiting,
+        (_, _, 1) => Removal::Gone { round },
+        (_, 0, _) => Removal::Failed { round },
+        _ => Removal::Running { round, until: time(held_until)? },
+    };
+    Ok(Garbage { remove_at: time(remove_at)?, removal })
+}
+
+/// What is read of a link that is to be looked at: the fields of [`LinkRow`].
+pub(crate) type LinkColumns = (i64, i64, i64, String, Vec<u8>, i64, i64, bool, bool);
+
+/// A link that is to be looked at.
+pub(crate) struct LinkRow {
+    pub(crate) review_at: i64,
+    pub(crate) repository_id: i64,
+    pub(crate) blob_id: i64,
+    pub(crate) repository: String,
+    pub(crate) digest: Vec<u8>,
+    pub(crate) size: i64,
+    pub(crate) leased_until: i64,
+    pub(crate) pinned: bool,
+    pub(crate) is_last: bool,
+}
+
+impl From<LinkColumns> for LinkRow {
+    fn from(columns: LinkColumns) -> Self {
+        let (
+            review_at,
+            repository_id,
+            blob_id,
+            repository,
+            digest,
+            size,
+            leased_until,
+            pinned,
+            is_last,
+        ) = columns;
+        Self {
+            review_at,
+            repository_id,
+            blob_id,
+            repository,
+            digest,
+            size,
+            leased_until,
+            pinned,
+            is_last,
+        }
+    }
+}
+
+impl LinkRow {
+    pub(crate) fn verdict(&self, now: SystemTime) -> Result<Verdict, Fault> {
+        let link = Link { pinned: self.pinned, leased_until: time(self.leased_until)? };
+        Ok(lifecycle::review(link, now))
+    }
+
+    pub(crate) fn due(self, now: SystemTime) -> Result<DueLink, Fault> {
+        Ok(DueLink {
+            cursor: LinkCursor {
+                review_at: self.review_at,
+                repository: self.repository_id,
+                blob: self.blob_id,
+            },
+            verdict: self.verdict(now)?,
+            repository: name(&self.repository)?,
+            digest: encoding::digest(&self.digest)?,
+            size: size(self.size)?,
+            is_last: self.is_last,
+        })
+    }
+}
+
+/// Id, digest, size, location and round.
+pub(crate) type TakenRow = (i64, Vec<u8>, i64, String, i64);
+
+pub(crate) fn taken(row: TakenRow) -> Result<TakenGarbage, Fault> {
+    let (id, digest, bytes, location, round) = row;
+    let digest = encoding::digest(&digest)?;
+    let blob = BlobRecord { digest, size: size(bytes)?, location: BlobLocation(location) };
+    Ok(TakenGarbage { id: GarbageId(id), blob, round: size(round)? })
+}
+
+pub(crate) fn backlog(row: (Option<i64>, Option<i64>)) -> Result<CollectionBacklog, Fault> {
+    let (link, garbage) = row;
+    Ok(CollectionBacklog {
+        link: link.map(time).transpose()?,
+        garbage: garbage.map(time).transpose()?,
+    })
 }
 
 fn name(text: &str) -> Result<RepositoryName, Fault> {

@@ -5,10 +5,12 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
 
+use crate::lifecycle::Removal;
 use crate::{
-    BlobRecord, FinishedUpload, HeldUpload, Job, ManifestRecord, MetadataError, MountSource,
-    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer, ReferrerCursor,
-    Upload, UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,
+    Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord, MetadataError, MountSource,
+    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload, Referrer,
+    ReferrerCursor, ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress,
 };
 
 /// The truth about names and the graph.
@@ -40,7 +42,15 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Option<BlobRecord>, MetadataError>;
+    ) -> Result<Option<LinkedBlob>, MetadataError>;
+
+    /// Promises that the repository's link to the blob stays for so long; false when there is none.
+    async fn lease_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        lease: Duration,
+    ) -> Result<bool, MetadataError>;
 
     /// Those of some beginnings of locations that no blob's location has. A listing of the blob
     /// store tells no more of a location than what it begins with.
@@ -59,12 +69,72 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         lease: Duration,
     ) -> Result<Option<BlobRecord>, MetadataError>;
 
-    /// Takes the link away; false when there was none. The bytes stay for the collector.
+    /// Takes the link away; false when there was none. When it was the last one the blob is
+    /// garbage, to be removed after `grace`.
     async fn unlink_blob(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        grace: Duration,
     ) -> Result<bool, MetadataError>;
+
+    /// Looks at the links whose time of review has come, at most `limit`, the most overdue first,
+    /// and does what [`lifecycle::review`](crate::lifecycle::review) says. Blobs that have lost
+    /// their last link are garbage, to be removed after `grace`.
+    async fn review_links(
+        &self,
+        limit: u32,
+        grace: Duration,
+    ) -> Result<ReviewedLinks, MetadataError>;
+
+    /// What [`review_links`](Self::review_links) would look at, behind `after`, and changes nothing.
+    async fn due_links(
+        &self,
+        after: Option<LinkCursor>,
+        limit: u32,
+    ) -> Result<Vec<DueLink>, MetadataError>;
+
+    /// Garbage whose time has come, at most `limit`, for this caller alone to remove until `lease`
+    /// runs out. To be followed by [`garbage_removed`](Self::garbage_removed) or
+    /// [`garbage_failed`](Self::garbage_failed); after the death of the caller somebody else gets it.
+    async fn take_garbage(
+        &self,
+        limit: u32,
+        lease: Duration,
+    ) -> Result<Vec<TakenGarbage>, MetadataError>;
+
+    /// Records that bytes were removed. Where another upload may lie at the same place that is
+    /// remembered for a while.
+    async fn garbage_removed(&self, removed: &[GarbageId]) -> Result<(), MetadataError>;
+
+    /// Records that bytes could not be removed. They are tried again after `pause`.
+    async fn garbage_failed(
+        &self,
+        failed: &[GarbageId],
+        pause: Duration,
+    ) -> Result<(), MetadataError>;
+
+    /// How far the removal of bytes at a place is; `None` where there is no garbage.
+    async fn removal(
+        &self,
+        digest: &Digest,
+        location: &BlobLocation,
+    ) -> Result<Option<Removal>, MetadataError>;
+
+    /// Deletes manifests that no tag points to, no index of their repository names, and whose subject,
+    /// if they have one, is not there; younger ones than `age` stay. Looks at so many manifests
+    /// behind `after` and gives those that it deleted. With `dry_run` it deletes nothing.
+    async fn untagged_manifests(
+        &self,
+        after: Option<ManifestCursor>,
+        age: Duration,
+        dry_run: bool,
+        limit: u32,
+    ) -> Result<UntaggedManifests, MetadataError>;
+
+    /// Since when the most overdue link waits for its review, and the most overdue garbage for its
+    /// removal.
+    async fn collection_backlog(&self) -> Result<CollectionBacklog, MetadataError>;
 
     /// Opens an upload session at offset 0. Relaxed.
     async fn create_upload(&self, upload: NewUpload) -> Result<(), MetadataError>;
@@ -83,9 +153,11 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     /// at `from_offset`. Relaxed: the bytes are durable before this is called.
     async fn advance_upload(&self, progress: UploadProgress) -> Result<bool, MetadataError>;
 
-    /// Records the blob, links it into the repository and ends the session; false, and nothing
-    /// changed, when a session was named and is gone (cancelled, or finished by somebody else).
-    async fn finish_upload(&self, finished: FinishedUpload) -> Result<bool, MetadataError>;
+    /// Records the blob, links it into the repository and ends the session.
+    async fn finish_upload(
+        &self,
+        finished: FinishedUpload,
+    ) -> Result<RecordedUpload, MetadataError>;
 
     /// Takes hold of the session for one writer: no other process can while the hold lasts. It ends
     /// with [`release_upload`](Self::release_upload), with the session, or when `lease` runs out:
@@ -137,11 +209,13 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a manifest with its references and points its tags to it, all or nothing.
     async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError>;
 
-    /// Deletes the manifest and every tag that points to it; false when it is not there.
+    /// Deletes the manifest and every tag that points to it; false when it is not there. The links
+    /// to the blobs that it needed stay for `keep` at least.
     async fn delete_manifest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        keep: Duration,
     ) -> Result<bool, MetadataError>;
 
     /// Deletes the tag alone; false when it is not there.

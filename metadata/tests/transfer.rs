@@ -72,7 +72,9 @@ async fn fill(store: &Store) {
 }
 
 async fn change(store: &Store) {
-    assert!(store.delete_manifest(&repository("other"), &digest("gone")).await.unwrap());
+    assert!(
+        store.delete_manifest(&repository("other"), &digest("gone"), Duration::ZERO).await.unwrap()
+    );
     push_manifest(store, tagged("other", "new", &["x", "y"])).await;
     push_manifest(store, tagged("app", "image 3", &["latest"])).await;
     assert!(store.delete_tag(&repository("app"), &tag("v0")).await.unwrap());
@@ -81,7 +83,7 @@ async fn change(store: &Store) {
         ..tagged("app", "image 1", &["v1"])
     };
     push_manifest(store, retyped).await;
-    assert!(store.unlink_blob(&repository("app"), &digest("layer 2")).await.unwrap());
+    assert!(store.unlink_blob(&repository("app"), &digest("layer 2"), GRACE).await.unwrap());
     for upload in store.stale_uploads(soon(), 10).await.unwrap() {
         assert!(store.delete_upload(&upload.repository, upload.id).await.unwrap());
     }
@@ -102,8 +104,8 @@ async fn assert_changed(store: &Store) {
     let retyped = store.manifest(&repository("app"), &by_tag("v1")).await.unwrap().unwrap();
     assert!(retyped.media_type.ends_with("v2+json"));
     let app = repository("app");
-    assert!(store.blob(&app, &digest("layer 1")).await.unwrap().is_some());
-    assert!(store.blob(&app, &digest("layer 2")).await.unwrap().is_none());
+    assert!(find_blob(&store, &app, &digest("layer 1")).await.is_some());
+    assert!(find_blob(&store, &app, &digest("layer 2")).await.is_none());
     let referrers = store.referrers(&app, &digest("image 0"), None, None, 10).await.unwrap();
     assert_eq!(referrers.entries.len(), 1, "the other one took on another type, without a subject");
     let sessions = store.stale_uploads(soon(), 10).await.unwrap();

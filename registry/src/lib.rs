@@ -3,6 +3,7 @@
 //! A request is parsed once into an [`http::Action`]; authorization, metrics and dispatch match on
 //! it. Handlers parse, call one service and render. Services know nothing of HTTP.
 
+pub mod control;
 mod error;
 pub mod http;
 mod observe;
@@ -13,4 +14,4 @@ mod services;
 pub use error::{DigestMismatch, RegistryError};
 pub use observe::AccessLog;
 pub use registry::Registry;
-pub use services::BackgroundTasks;
+pub use services::{BackgroundTasks, Collected, Pace};

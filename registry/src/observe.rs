@@ -1,6 +1,7 @@
 //! What operators see: metrics, and the access log.
 
 mod access_log;
+mod collection;
 mod metrics;
 
 pub use access_log::AccessLog;

@@ -59,8 +59,12 @@ impl Registry {
         self.config.store(config);
     }
 
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.config.load().storage.maintenance.readonly.enabled
+    }
+
     pub(crate) fn refuse_when_read_only(&self) -> Result<(), RegistryError> {
-        match self.config.load().storage.maintenance.readonly.enabled {
+        match self.is_read_only() {
             true => Err(RegistryError::ReadOnlyMode),
             false => Ok(()),
         }

@@ -7,9 +7,12 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use berth_oci::{Digest, LinkChange, UploadId};
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream, StreamExt};
 
 use crate::StoreError;
+
+/// How many deletions are under way at the same time where a store takes them one by one.
+const DELETES: usize = 32;
 
 /// A store of content-addressed blobs, and of uploads that become blobs.
 ///
@@ -65,6 +68,17 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
 
     /// Deletes a blob; nothing when it is not there. Readers that have it open go on.
     async fn delete(&self, digest: &Digest, location: &str) -> Result<(), StoreError>;
+
+    /// Deletes blobs, each given with its location, as [`delete`](Self::delete) does, and tells of
+    /// each how it went, in their order. One that fails keeps none of the others.
+    async fn delete_many(&self, blobs: &[(Digest, String)]) -> Vec<Result<(), StoreError>> {
+        let delete = |(digest, location): &(Digest, String)| {
+            let (digest, location) = (*digest, location.clone());
+            async move { self.delete(&digest, &location).await }
+        };
+        let deletions: Vec<_> = blobs.iter().map(delete).collect();
+        stream::iter(deletions).buffered(DELETES).collect().await
+    }
 
     /// An address at which anyone can read the blob for so long, without asking us; `None` where
     /// the store has none.
@@ -130,13 +144,16 @@ pub struct NewBlob {
     pub location: String,
     /// As long as it lives, [`stale_uploads`](BlobStore::stale_uploads) takes the blob for no orphan:
     /// drop it when the location is recorded.
-    pub hold: Box<dyn Send + Sync>,
+    pub hold: Box<dyn PlacedBlob>,
 }
 
-impl NewBlob {
-    /// One that `stale_uploads` never tells of.
-    pub(crate) fn unheld(location: String) -> Self {
-        Self { location, hold: Box::new(()) }
+/// The bytes of a blob that nothing names yet.
+#[async_trait]
+pub trait PlacedBlob: Send + Sync {
+    /// Sees to it that they are in their place, durably: where a store finds a blob by its digest,
+    /// the removal of others like them may have taken them away.
+    async fn place_again(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

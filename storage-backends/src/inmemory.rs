@@ -10,7 +10,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use crate::{
-    BlobContent, BlobStore, Capabilities, NewBlob, OpenBlob, StaleUpload, StoreError, UploadWriter,
+    BlobContent, BlobStore, Capabilities, NewBlob, OpenBlob, PlacedBlob, StaleUpload, StoreError,
+    UploadWriter,
 };
 
 /// The in-memory driver. Everything is gone with the process; its use of memory is bounded only
@@ -202,8 +203,24 @@ impl UploadWriter for InMemoryUpload {
         let mut bytes = std::mem::take(&mut self.held(&mut state)?.bytes);
         state.uploads.remove(&self.handle);
         bytes.truncate(self.offset as usize);
-        state.blobs.insert(*digest, bytes.freeze());
-        Ok(NewBlob::unheld(String::new()))
+        let placed =
+            PlacedBytes { store: self.store.clone(), digest: *digest, bytes: bytes.freeze() };
+        state.blobs.insert(*digest, placed.bytes.clone());
+        Ok(NewBlob { location: String::new(), hold: Box::new(placed) })
+    }
+}
+
+struct PlacedBytes {
+    store: InMemoryStore,
+    digest: Digest,
+    bytes: Bytes,
+}
+
+#[async_trait]
+impl PlacedBlob for PlacedBytes {
+    async fn place_again(&self) -> Result<(), StoreError> {
+        self.store.state().blobs.insert(self.digest, self.bytes.clone());
+        Ok(())
     }
 }
 

@@ -18,8 +18,8 @@ mod swift;
 mod transport;
 
 pub use blob_store::{
-    BlobContent, BlobStore, Capabilities, LinkTree, NewBlob, OpenBlob, RemoteBlob, StaleUpload,
-    UploadWriter,
+    BlobContent, BlobStore, Capabilities, LinkTree, NewBlob, OpenBlob, PlacedBlob, RemoteBlob,
+    StaleUpload, UploadWriter,
 };
 pub use error::{OpenError, StoreError};
 pub use filesystem::FilesystemStore;

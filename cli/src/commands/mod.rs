@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod config;
+pub(crate) mod garbage_collect;
 pub(crate) mod metadata;
 pub(crate) mod migrate;
 pub(crate) mod serve;

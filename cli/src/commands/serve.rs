@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Listen, Loaded, LogFormatter};
+use berth_registry::control::{self, ControlSocket};
 use berth_registry::http::App;
 use berth_registry::server::{Listener, Server};
 use berth_registry::{AccessLog, BackgroundTasks, Registry};
@@ -65,6 +66,7 @@ async fn serve(
         tokio::spawn(server.listen(Listener::bind(&listen).await?, debug));
     }
     let background = BackgroundTasks::start(&registry);
+    let control = control_socket(&config, &registry);
     tokio::spawn(server.listen(listener, app.clone()));
 
     let mut terminate = signal(SignalKind::terminate())?;
@@ -83,11 +85,27 @@ async fn serve(
             "some requests did not end within http.draintimeout; their clients have to try again"
         );
     }
+    drop(control);
     background.stop().await;
     metadata.close().await;
     access_log.close();
     info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where commands reach this process while it has the database; they reach a server of databases
+/// themselves.
+fn control_socket(config: &Config, registry: &Arc<Registry>) -> Option<ControlSocket> {
+    let database = config.database_path().filter(|_| config.metadata.url.is_none())?;
+    let socket = control::socket_path(&database);
+    match control::listen(&socket, registry.clone()) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            let socket = socket.display();
+            warn!(%socket, %error, "commands cannot reach this berth: the socket cannot be made");
+            None
+        }
+    }
 }
 
 /// Reads the configuration again. A configuration with an error changes nothing.

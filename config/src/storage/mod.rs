@@ -215,6 +215,9 @@ pub enum BlobDescriptorCache {
 pub struct Maintenance {
     /// Removal of uploads that nobody finished.
     pub uploadpurging: UploadPurging,
+    /// Removal of blobs that no manifest needs any longer.
+    #[schemars(extend("x-berth-reload" = true))]
+    pub garbagecollection: GarbageCollection,
     /// Read-only service.
     #[schemars(extend("x-berth-reload" = true))]
     pub readonly: ReadOnly,
@@ -245,6 +248,33 @@ impl Default for UploadPurging {
             graceperiod: GoDuration::from_secs(3600),
             interval: GoDuration::from_secs(24 * 3600),
             dryrun: false,
+        }
+    }
+}
+
+/// Removal of blobs that no manifest needs any longer. It goes on beside pushes and pulls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GarbageCollection {
+    /// Whether garbage is collected. Without, `berth garbage-collect` still does it.
+    pub enabled: bool,
+    /// Time between two cycles. A cycle that finds nothing costs nothing.
+    pub interval: GoDuration,
+    /// How long a blob without a manifest is kept after a push, a mount, or a `HEAD` that told a client that it need not
+    /// push it. Longer than the slowest client takes to push an image.
+    pub lease: GoDuration,
+    /// How long the bytes of a blob are kept after the last repository has let go of it: longer than a pull takes that
+    /// has begun by then, and than `storage.redirect.expiry`.
+    pub graceperiod: GoDuration,
+}
+
+impl Default for GarbageCollection {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval: GoDuration::from_secs(5 * 60),
+            lease: GoDuration::from_secs(24 * 3600),
+            graceperiod: GoDuration::from_secs(3600),
         }
     }
 }

@@ -4,48 +4,54 @@ use async_trait::async_trait;
 use berth_oci::{Digest, RepositoryName};
 
 use super::engine::{Context, Operation};
-use super::outbox;
 use super::session::Session;
-use super::{now, repositories};
+use super::{collection, now, outbox, repositories};
 use crate::encoding::{digest_bytes, duration, integer, size};
 use crate::fault::Fault;
-use crate::{BlobLocation, BlobRecord, FinishedUpload};
+use crate::lifecycle::{self, Place};
+use crate::{BlobLocation, BlobRecord, FinishedUpload, LinkedBlob, RecordedUpload};
 
 /// Finds many at once. The answers stand in the order of the keys.
 pub(super) async fn find_many(
     session: &mut Session,
     keys: &[(RepositoryName, Digest)],
-) -> Result<Vec<Option<BlobRecord>>, Fault> {
+) -> Result<Vec<Option<LinkedBlob>>, Fault> {
     let repositories: Vec<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
     let digests: Vec<Vec<u8>> = keys.iter().map(|(_, digest)| digest_bytes(digest)).collect();
-    let rows: Vec<(i64, i64, String)> = session
+    let rows: Vec<(i64, i64, String, i64)> = session
         .query_as(FIND_MANY)
         .bind(repositories)
         .bind(digests)
         .fetch_all(session.connection())
         .await?;
     let mut found = vec![None; keys.len()];
-    for (place, bytes, location) in rows {
+    for (place, bytes, location, left) in rows {
         let place = usize::try_from(place - 1).ok().filter(|place| *place < keys.len());
         let place = place.ok_or(Fault::Malformed("place"))?;
         let location = BlobLocation(location);
-        found[place] = Some(BlobRecord { digest: keys[place].1, size: size(bytes)?, location });
+        let blob = BlobRecord { digest: keys[place].1, size: size(bytes)?, location };
+        let leased_for = Duration::from_micros(u64::try_from(left).unwrap_or(0));
+        found[place] = Some(LinkedBlob { blob, leased_for });
     }
     Ok(found)
 }
 
 /// `LATERAL` with a limit has the server look up one key after the other, by index.
-pub(super) const FIND_MANY: &str = "
-    SELECT q.place, b.size, b.location
+pub(super) const FIND_MANY: &str = concat!(
+    "
+    SELECT q.place, b.size, b.location, b.leased_until - ",
+    now!(),
+    "
     FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS q (repository, digest, place)
     CROSS JOIN LATERAL (
-        SELECT b.size, b.location
+        SELECT b.size, b.location, l.leased_until
         FROM repositories r
         JOIN blobs b ON b.digest = q.digest
         JOIN repository_blobs l ON l.repository_id = r.id AND l.blob_id = b.id
         WHERE r.name = q.repository
         LIMIT 1
-    ) b";
+    ) b"
+);
 
 pub(super) async fn location_prefixes_without_blob(
     session: &mut Session,
@@ -60,8 +66,17 @@ pub(super) async fn location_prefixes_without_blob(
 pub(super) const WITHOUT_BLOB: &str = "
     SELECT q.prefix FROM unnest($1::text[]) AS q (prefix)
     LEFT JOIN LATERAL (
-        SELECT true AS known FROM blobs
-        WHERE location >= q.prefix AND location < q.prefix || chr(1114111) AND location <> ''
+        (
+            SELECT true AS known FROM blobs
+            WHERE location >= q.prefix AND location < q.prefix || chr(1114111) AND location <> ''
+            LIMIT 1
+        )
+        UNION ALL
+        (
+            SELECT true AS known FROM garbage
+            WHERE location >= q.prefix AND location < q.prefix || chr(1114111) AND location <> ''
+            LIMIT 1
+        )
         LIMIT 1
     ) b ON true
     WHERE b.known IS NULL";
@@ -71,10 +86,10 @@ pub(super) struct Finish(pub(super) FinishedUpload);
 
 #[async_trait]
 impl Operation for Finish {
-    type Output = bool;
+    type Output = RecordedUpload;
 
-    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
-        let Self(FinishedUpload { id, repository, blob, lease }) = self;
+    async fn apply(&self, context: &mut Context<'_>) -> Result<RecordedUpload, Fault> {
+        let Self(FinishedUpload { id, repository, blob, lease, seen }) = self;
         if let Some(id) = id {
             let ended = context
                 .session
@@ -84,12 +99,34 @@ impl Operation for Finish {
                 .execute(context.session.connection())
                 .await?;
             if ended.rows_affected() == 0 {
-                return Ok(false);
+                return Ok(RecordedUpload::SessionGone);
             }
         }
         let blob_id = store(context.session, blob).await?;
+        // Where each upload has a place of its own, nobody can have removed the bytes.
+        if blob.location.0.is_empty() {
+            take_place(context.session, blob, *seen).await?;
+        }
         link(context, repository, &blob.digest, blob_id, *lease).await?;
-        Ok(true)
+        Ok(RecordedUpload::Linked)
+    }
+}
+
+/// Takes the bytes out of the garbage, if they are there. The blob's row is locked by now, so that
+/// nobody can make garbage of it.
+async fn take_place(
+    session: &mut Session,
+    blob: &BlobRecord,
+    seen: Option<u64>,
+) -> Result<(), Fault> {
+    let found = collection::at_place(session, &blob.digest, &blob.location).await?;
+    match lifecycle::place(found.map(|(_, garbage)| garbage), seen) {
+        Place::Free => Ok(()),
+        Place::Revived => match found {
+            Some((id, _)) => collection::revive(session, id).await,
+            None => Ok(()),
+        },
+        Place::Unsure => Err(Fault::PlaceUnsure),
     }
 }
 
@@ -147,12 +184,14 @@ async fn link(
 
 /// Answers whether the link is new: only a row that was there before has been locked.
 const LINK: &str = concat!(
-    "INSERT INTO repository_blobs AS l (repository_id, blob_id, linked_at, leased_until)
-    SELECT $1, $2, t.now, t.now + $3 FROM (SELECT ",
+    "INSERT INTO repository_blobs AS l (
+        repository_id, blob_id, linked_at, leased_until, review_at
+    ) SELECT $1, $2, t.now, t.now + $3, t.now + $3 FROM (SELECT ",
     now!(),
     " AS now) t
     ON CONFLICT (repository_id, blob_id)
-    DO UPDATE SET leased_until = greatest(l.leased_until, excluded.leased_until)
+    DO UPDATE SET leased_until = greatest(l.leased_until, excluded.leased_until),
+        review_at = greatest(l.review_at, excluded.review_at)
     RETURNING xmax = 0"
 );
 
@@ -204,6 +243,7 @@ pub(super) const FIND_TO_MOUNT: &str = "
 pub(super) struct Unlink {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
+    pub(super) grace: Duration,
 }
 
 #[async_trait]
@@ -211,23 +251,23 @@ impl Operation for Unlink {
     type Output = bool;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
-        let deleted = context
+        let unlinked: Option<i64> = context
             .session
-            .query(UNLINK)
+            .query_scalar(UNLINK)
             .bind(self.repository.as_str())
             .bind(digest_bytes(&self.digest))
-            .execute(context.session.connection())
+            .fetch_optional(context.session.connection())
             .await?;
-        let unlinked = deleted.rows_affected() > 0;
-        if unlinked {
-            let digest = Some(&self.digest);
-            outbox::record(context, "unlink_blob", &self.repository, digest, None).await?;
-        }
-        Ok(unlinked)
+        let Some(blob) = unlinked else { return Ok(false) };
+        let digest = Some(&self.digest);
+        outbox::record(context, "unlink_blob", &self.repository, digest, None).await?;
+        collection::release(context.session, vec![blob], self.grace).await?;
+        Ok(true)
     }
 }
 
 pub(super) const UNLINK: &str = "
     DELETE FROM repository_blobs
     WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
-        AND blob_id = (SELECT id FROM blobs WHERE digest = $2)";
+        AND blob_id = (SELECT id FROM blobs WHERE digest = $2)
+    RETURNING blob_id";

@@ -21,7 +21,9 @@ pub(super) fn kind(fault: &Fault) -> Kind {
         };
     };
     match &*code {
-        "40001" | "40P01" => Kind::Conflict,
+        // Serialization, deadlock, and a row that another transaction has taken away since it was
+        // looked at.
+        "40001" | "40P01" | "23503" => Kind::Conflict,
         // The server has become one that others write to, or goes down.
         "25006" | "57P01" | "57P02" | "57P03" => Kind::Broken,
         code if code.starts_with("08") => Kind::Broken,
@@ -35,6 +37,7 @@ pub(super) fn shared(fault: &Fault) -> Fault {
         Fault::Sql(error) => Fault::Unavailable(reason(error)),
         Fault::Malformed(what) => Fault::Malformed(what),
         Fault::Unavailable(reason) => Fault::Unavailable(reason.clone()),
+        Fault::PlaceUnsure => Fault::PlaceUnsure,
         Fault::Closed => Fault::Closed,
     }
 }
@@ -45,6 +48,10 @@ pub(crate) fn explain(fault: Fault) -> MetadataError {
         Fault::Malformed(what) => return MetadataError::Malformed { what },
         Fault::Closed => return MetadataError::Closed,
         Fault::Unavailable(reason) => return MetadataError::Unavailable { reason },
+        Fault::PlaceUnsure => {
+            let reason = "bytes at this place are being removed".to_owned();
+            return MetadataError::Unavailable { reason };
+        }
         Fault::Sql(error) => error,
     };
     let reason = reason(&error);

@@ -12,6 +12,7 @@ fn name(job: Job) -> &'static str {
     match job {
         Job::Links => "links",
         Job::Purge => "purge",
+        Job::Collect => "collect",
     }
 }
 

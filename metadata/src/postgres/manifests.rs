@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use super::engine::{Context, Operation};
 use super::session::Session;
 use super::{now, outbox, repositories};
-use crate::encoding::{self, digest_bytes};
+use crate::encoding::{self, digest_bytes, duration};
 use crate::fault::Fault;
 use crate::{ManifestRecord, NewManifest, PutManifest};
 
@@ -128,7 +129,7 @@ impl Operation for Put {
         if stored.is_new {
             let digest = Some(&manifest.digest);
             outbox::record(context, "put_manifest", &manifest.repository, digest, None).await?;
-            self.refer(context.session, stored.id).await?;
+            self.refer(context.session, repository, stored.id).await?;
         }
         self.tag(context, repository, stored.id).await?;
         Ok(PutManifest::Stored)
@@ -146,19 +147,16 @@ impl Put {
     /// manifest stands.
     async fn missing(&self, session: &mut Session) -> Result<Vec<Digest>, Fault> {
         let Self(manifest) = self;
-        let required = |references: &[(Digest, bool)]| -> Vec<Digest> {
-            references.iter().filter(|(_, required)| *required).map(|(digest, _)| *digest).collect()
-        };
         let name = manifest.repository.as_str();
         let mut missing = Vec::new();
-        for (sought, sql) in [
-            (required(&manifest.blobs), HOLD_BLOBS),
-            (required(&manifest.manifests), HOLD_MANIFESTS),
-        ] {
+        for (sought, sql) in [(&manifest.blobs, HOLD_BLOBS), (&manifest.manifests, HOLD_MANIFESTS)]
+        {
             if sought.is_empty() {
                 continue;
             }
-            let digests: Vec<Vec<u8>> = sought.iter().map(digest_bytes).collect();
+            // What is not required is held too, where it is there.
+            let digests: Vec<Vec<u8>> =
+                sought.iter().map(|(digest, _)| digest_bytes(digest)).collect();
             let held: Vec<Vec<u8>> = session
                 .query_scalar(sql)
                 .bind(name)
@@ -167,7 +165,9 @@ impl Put {
                 .await?;
             let held: HashSet<Digest> =
                 held.iter().map(|bytes| encoding::digest(bytes)).collect::<Result<_, _>>()?;
-            missing.extend(sought.into_iter().filter(|digest| !held.contains(digest)));
+            let required =
+                sought.iter().filter(|(_, required)| *required).map(|(digest, _)| *digest);
+            missing.extend(required.filter(|digest| !held.contains(digest)));
         }
         let mut seen = HashSet::new();
         missing.retain(|digest| seen.insert(*digest));
@@ -205,7 +205,7 @@ impl Put {
     }
 
     /// Writes what the manifest references: what follows from its bytes, so once.
-    async fn refer(&self, session: &mut Session, id: i64) -> Result<(), Fault> {
+    async fn refer(&self, session: &mut Session, repository: i64, id: i64) -> Result<(), Fault> {
         let Self(manifest) = self;
         for (references, sql) in
             [(&manifest.blobs, REFER_TO_BLOBS), (&manifest.manifests, REFER_TO_MANIFESTS)]
@@ -215,7 +215,8 @@ impl Put {
             }
             let digests: Vec<Vec<u8>> =
                 references.iter().map(|(digest, _)| digest_bytes(digest)).collect();
-            session.query(sql).bind(id).bind(digests).execute(session.connection()).await?;
+            let query = session.query(sql).bind(id).bind(digests).bind(repository);
+            query.execute(session.connection()).await?;
         }
         Ok(())
     }
@@ -284,11 +285,13 @@ const STORE: &str = concat!(
 );
 
 const REFER_TO_BLOBS: &str = "
-    INSERT INTO manifest_blobs (manifest_id, digest) SELECT $1, unnest($2::bytea[])
+    INSERT INTO manifest_blobs (manifest_id, digest, repository_id)
+    SELECT $1, unnest($2::bytea[]), $3
     ON CONFLICT (manifest_id, digest) DO NOTHING";
 
 const REFER_TO_MANIFESTS: &str = "
-    INSERT INTO manifest_manifests (manifest_id, digest) SELECT $1, unnest($2::bytea[])
+    INSERT INTO manifest_manifests (manifest_id, digest)
+    SELECT $1, unnest($2::bytea[]) WHERE $3::bigint IS NOT NULL
     ON CONFLICT (manifest_id, digest) DO NOTHING";
 
 const POINT: &str = concat!(
@@ -303,6 +306,7 @@ const POINT: &str = concat!(
 pub(super) struct Delete {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
+    pub(super) keep: Duration,
 }
 
 #[async_trait]
@@ -329,6 +333,13 @@ impl Operation for Delete {
             let tag = tag.parse().map_err(|_| Fault::Malformed("tag"))?;
             outbox::record(context, "delete_tag", &self.repository, None, Some(&tag)).await?;
         }
+        context
+            .session
+            .query(REVIEW_BLOBS)
+            .bind(id)
+            .bind(duration(self.keep))
+            .execute(context.session.connection())
+            .await?;
         // The references go with the manifest by their foreign keys.
         context
             .session
@@ -341,6 +352,24 @@ impl Operation for Delete {
         Ok(true)
     }
 }
+
+/// The links to the blobs that the manifest needed are looked at when
+/// [`review_after_deletion`](crate::lifecycle::review_after_deletion) says.
+pub(super) const REVIEW_BLOBS: &str = concat!(
+    "WITH freed AS (
+        SELECT l.repository_id, l.blob_id
+        FROM manifest_blobs p
+        JOIN blobs b ON b.digest = p.digest
+        JOIN repository_blobs l ON l.repository_id = p.repository_id AND l.blob_id = b.id
+        WHERE p.manifest_id = $1
+        ORDER BY l.blob_id
+        FOR UPDATE OF l
+    )
+    UPDATE repository_blobs l SET review_at = greatest(l.leased_until, ",
+    now!(),
+    " + $2)
+    FROM freed f WHERE l.repository_id = f.repository_id AND l.blob_id = f.blob_id"
+);
 
 pub(super) const LOCK: &str = "
     SELECT m.id

@@ -12,8 +12,10 @@ pub(super) struct Step {
 }
 
 /// The steps from an empty database to the present schema.
-pub(super) const STEPS: &[Step] =
-    &[Step { sql: include_str!("../../migrations/postgres/0001_names_and_graph.sql"), needs: 1 }];
+pub(super) const STEPS: &[Step] = &[
+    Step { sql: include_str!("../../migrations/postgres/0001_names_and_graph.sql"), needs: 1 },
+    Step { sql: include_str!("../../migrations/postgres/0002_lifecycle.sql"), needs: 1 },
+];
 
 /// Any number that others do not lock: "Brth".
 const LOCK: i64 = 0x4272_7468;

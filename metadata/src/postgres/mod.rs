@@ -6,13 +6,14 @@
 //! - `lookups` has manifests and blobs that are asked for at the same time looked up by one
 //!   statement; `known` has what was read before, so that the statement need not bring it again.
 //! - `standbys` are read replicas, for listings.
-//! - `blobs`, `manifests`, `tags`, `referrers`, `repositories`, `uploads`, `outbox`, `jobs` and
+//! - `blobs`, `collection`, `manifests`, `tags`, `referrers`, `repositories`, `untagged`, `uploads`, `outbox`, `jobs` and
 //!   `settings` hold the SQL, by subject.
 //!
 //! Nothing here believes the clock of this machine: every time that is stored or compared is the
 //! server's.
 
 mod blobs;
+mod collection;
 mod connections;
 mod engine;
 mod explain;
@@ -33,6 +34,7 @@ mod store;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod untagged;
 mod uploads;
 
 pub(crate) use explain::explain;

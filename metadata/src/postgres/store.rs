@@ -17,12 +17,18 @@ use super::options::PostgresOptions;
 use super::servers::{Role, Servers};
 use super::session::Session;
 use super::standbys::Standbys;
-use super::{blobs, jobs, manifests, outbox, referrers, repositories, settings, tags, uploads};
+use super::{
+    blobs, collection, jobs, manifests, outbox, referrers, repositories, settings, tags, untagged,
+    uploads,
+};
 use crate::fault::Fault;
+use crate::lifecycle::Removal;
 use crate::{
-    BlobRecord, FinishedUpload, HeldUpload, Job, ManifestRecord, MetadataError, MetadataStore,
-    MountSource, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer,
-    ReferrerCursor, Upload, UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,
+    Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord, MetadataError, MetadataStore,
+    MountSource, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload,
+    Referrer, ReferrerCursor, ReviewedLinks, TakenGarbage, UntaggedManifests, Upload,
+    UploadProgress,
 };
 
 /// The oldest server that the tests have seen everything work on.
@@ -38,7 +44,7 @@ pub struct PostgresStore {
     engine: Arc<Engine>,
     standbys: Standbys,
     manifests: Lookups<(RepositoryName, Reference), Option<Arc<ManifestRecord>>>,
-    blobs: Lookups<(RepositoryName, Digest), Option<BlobRecord>>,
+    blobs: Lookups<(RepositoryName, Digest), Option<LinkedBlob>>,
     known: Known,
     outbox_filled: Notify,
 }
@@ -93,11 +99,15 @@ impl PostgresStore {
     }
 
     async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, MetadataError> {
+        self.try_to_write(operation).await.map_err(explain)
+    }
+
+    async fn try_to_write<O: Operation>(&self, operation: O) -> Result<O::Output, Fault> {
         let engine = Arc::clone(&self.engine);
         // A task of its own: a request that goes leaves no transaction open half-way.
         let written = tokio::spawn(async move { engine.write(&operation).await }).await;
         let outcome = written.map_err(|error| Fault::Unavailable(error.to_string()));
-        let outcome = outcome.flatten().map_err(explain);
+        let outcome = outcome.flatten();
         if outcome.is_ok() && self.engine.record_links {
             self.outbox_filled.notify_one();
         }
@@ -189,7 +199,7 @@ impl MetadataStore for PostgresStore {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Option<BlobRecord>, MetadataError> {
+    ) -> Result<Option<LinkedBlob>, MetadataError> {
         let engine = &self.engine;
         let ask = |keys: Vec<_>| async move {
             let read = read!(engine.connections, blobs::find_many(&keys));
@@ -223,8 +233,78 @@ impl MetadataStore for PostgresStore {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        grace: Duration,
     ) -> Result<bool, MetadataError> {
-        self.write(blobs::Unlink { repository: repository.clone(), digest: *digest }).await
+        self.write(blobs::Unlink { repository: repository.clone(), digest: *digest, grace }).await
+    }
+
+    async fn lease_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        lease: Duration,
+    ) -> Result<bool, MetadataError> {
+        let repository = repository.clone();
+        self.write(collection::LeaseBlob { repository, digest: *digest, lease }).await
+    }
+
+    async fn review_links(
+        &self,
+        limit: u32,
+        grace: Duration,
+    ) -> Result<ReviewedLinks, MetadataError> {
+        self.write(collection::Review { limit, grace }).await
+    }
+
+    async fn due_links(
+        &self,
+        after: Option<LinkCursor>,
+        limit: u32,
+    ) -> Result<Vec<DueLink>, MetadataError> {
+        primary!(self, collection::due_links(after, limit))
+    }
+
+    async fn take_garbage(
+        &self,
+        limit: u32,
+        lease: Duration,
+    ) -> Result<Vec<TakenGarbage>, MetadataError> {
+        self.write(collection::Take { limit, lease }).await
+    }
+
+    async fn garbage_removed(&self, removed: &[GarbageId]) -> Result<(), MetadataError> {
+        self.write(collection::Removed(removed.to_vec())).await
+    }
+
+    async fn garbage_failed(
+        &self,
+        failed: &[GarbageId],
+        pause: Duration,
+    ) -> Result<(), MetadataError> {
+        self.write(collection::Failed { failed: failed.to_vec(), pause }).await
+    }
+
+    async fn removal(
+        &self,
+        digest: &Digest,
+        location: &BlobLocation,
+    ) -> Result<Option<Removal>, MetadataError> {
+        primary!(self, collection::removal(digest, location))
+    }
+
+    async fn collection_backlog(&self) -> Result<CollectionBacklog, MetadataError> {
+        primary!(self, collection::backlog())
+    }
+
+    async fn untagged_manifests(
+        &self,
+        after: Option<ManifestCursor>,
+        age: Duration,
+        dry_run: bool,
+        limit: u32,
+    ) -> Result<UntaggedManifests, MetadataError> {
+        let after = after.map_or(0, |ManifestCursor(id)| id);
+        self.write(untagged::DeleteUntagged { after, age, dry_run, limit }).await
     }
 
     async fn create_upload(&self, upload: NewUpload) -> Result<(), MetadataError> {
@@ -247,8 +327,14 @@ impl MetadataStore for PostgresStore {
         self.write(uploads::Advance(progress)).await
     }
 
-    async fn finish_upload(&self, finished: FinishedUpload) -> Result<bool, MetadataError> {
-        self.write(blobs::Finish(finished)).await
+    async fn finish_upload(
+        &self,
+        finished: FinishedUpload,
+    ) -> Result<RecordedUpload, MetadataError> {
+        match self.try_to_write(blobs::Finish(finished)).await {
+            Err(Fault::PlaceUnsure) => Ok(RecordedUpload::Unsure),
+            outcome => outcome.map_err(explain),
+        }
     }
 
     async fn hold_upload(
@@ -317,8 +403,10 @@ impl MetadataStore for PostgresStore {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        keep: Duration,
     ) -> Result<bool, MetadataError> {
-        self.write(manifests::Delete { repository: repository.clone(), digest: *digest }).await
+        self.write(manifests::Delete { repository: repository.clone(), digest: *digest, keep })
+            .await
     }
 
     async fn delete_tag(

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 
 use super::options::PostgresOptions;
 use super::store::transfer_session;
-use super::{blobs, manifests, outbox, referrers, repositories, tags, uploads};
+use super::{blobs, collection, manifests, outbox, referrers, repositories, tags, uploads};
 use crate::postgres::Session;
 
 /// Enough that the planner would rather not read all of it: 5,000 repositories, 50,000 tags and as
@@ -17,12 +17,17 @@ const FILL: &str = "
     FROM generate_series(1, 60000) n;
     INSERT INTO repository_blobs (repository_id, blob_id, linked_at, leased_until)
     SELECT CASE WHEN id <= 50000 THEN 1 ELSE 1 + id % 5000 END, id, 0, 0 FROM blobs;
+    UPDATE repository_blobs SET review_at = blob_id;
+    INSERT INTO garbage (digest, size, remove_at, location)
+    SELECT digest, size, id, 'garbage/' || id FROM blobs;
     INSERT INTO manifests (repository_id, digest, media_type, subject, created_at, payload)
     SELECT CASE WHEN n <= 50000 THEN 1 ELSE 1 + n % 5000 END,
         decode('00' || md5(n::text) || md5(n::text), 'hex'), 'application/json',
         CASE WHEN n % 2 = 0 THEN decode('00' || md5((n / 100)::text) || md5((n / 100)::text), 'hex') END,
         0, '{}'
     FROM generate_series(1, 60000) n;
+    INSERT INTO manifest_blobs (manifest_id, digest, repository_id)
+    SELECT id, digest, repository_id FROM manifests;
     INSERT INTO tags (repository_id, name, manifest_id, updated_at)
     SELECT repository_id, 'tag-' || id, id, 0 FROM manifests;
     INSERT INTO uploads (id, repository, algorithm, received, started_at, updated_at, hash_state, handle)
@@ -59,6 +64,8 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("referrers", referrers::LIST),
         ("outbox", outbox::LIST),
         ("stale uploads", uploads::STALE),
+        ("due links", collection::LOCK_DUE),
+        ("garbage", collection::REMOVABLE),
     ];
     let others = [
         ("repository", repositories::FIND),
@@ -73,6 +80,13 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("upload", uploads::FIND),
         ("uploads to take", uploads::TAKE_STALE),
         ("tag to delete", tags::DELETE),
+        ("links of a deleted manifest", manifests::REVIEW_BLOBS),
+        ("links to look at", collection::DUE),
+        ("links to judge", collection::JUDGE),
+        ("blobs to lock", collection::LOCK_BLOBS),
+        ("blobs to release", collection::RELEASE),
+        ("link to renew", collection::LEASE),
+        ("backlog", collection::BACKLOG),
     ];
     for (name, sql) in listings.iter().chain(&others) {
         let plan = plan(&mut session, sql).await;

@@ -1,26 +1,48 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use berth_oci::{Digest, RepositoryName};
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
+use super::collection;
 use super::writer::{Context, Operation};
-use crate::encoding::{digest_bytes, integer, lease_end, size};
+use crate::encoding::{digest_bytes, integer, lease_end, micros, size};
 use crate::fault::Fault;
-use crate::{BlobLocation, BlobRecord, FinishedUpload};
+use crate::lifecycle::{self, Garbage, Place};
+use crate::rows;
+use crate::{BlobLocation, BlobRecord, FinishedUpload, LinkedBlob, RecordedUpload};
+
+/// A linked blob as it is kept for later reads.
+#[derive(Clone, Debug)]
+pub(super) struct CachedBlob {
+    pub(super) blob: BlobRecord,
+    /// May have been renewed since.
+    leased_until: i64,
+}
+
+impl From<CachedBlob> for LinkedBlob {
+    fn from(CachedBlob { blob, leased_until }: CachedBlob) -> Self {
+        let left = leased_until.saturating_sub(micros(SystemTime::now()));
+        Self { blob, leased_for: Duration::from_micros(u64::try_from(left).unwrap_or(0)) }
+    }
+}
 
 pub(super) async fn find(
     connection: &mut SqliteConnection,
     repository: &RepositoryName,
     digest: &Digest,
-) -> Result<Option<BlobRecord>, Fault> {
-    let row = sqlx::query_as(FIND)
+) -> Result<Option<CachedBlob>, Fault> {
+    let row: Option<(i64, String, i64)> = sqlx::query_as(FIND)
         .bind(repository.as_str())
         .bind(digest_bytes(digest))
         .fetch_optional(connection)
         .await?;
-    row.map(|row| record(digest, row)).transpose()
+    let linked = |(size, location, leased_until)| {
+        let blob = record(digest, (size, location))?;
+        Ok(CachedBlob { blob, leased_until })
+    };
+    row.map(linked).transpose()
 }
 
 pub(super) async fn location_prefixes_without_blob(
@@ -40,10 +62,13 @@ pub(super) const WITHOUT_BLOB: &str = "
     WHERE NOT EXISTS (
         SELECT 1 FROM blobs
         WHERE location >= value AND location < value || char(1114111) AND location <> ''
+    ) AND NOT EXISTS (
+        SELECT 1 FROM garbage
+        WHERE location >= value AND location < value || char(1114111) AND location <> ''
     )";
 
 pub(super) const FIND: &str = "
-    SELECT b.size, b.location
+    SELECT b.size, b.location, l.leased_until
     FROM repositories r
     JOIN blobs b ON b.digest = $2
     JOIN repository_blobs l ON l.repository_id = r.id AND l.blob_id = b.id
@@ -62,21 +87,22 @@ fn record(digest: &Digest, row: (i64, String)) -> Result<BlobRecord, Fault> {
 pub(super) struct Finish(pub(super) FinishedUpload);
 
 /// How finishing an upload ended.
-pub(super) enum Finished {
-    SessionGone,
-    Linked {
-        /// The blob was known before, with another size or location.
-        repaired: bool,
-    },
+pub(super) struct Finished {
+    pub(super) recorded: RecordedUpload,
+    /// The blob was known before, with another size or location.
+    repaired: bool,
 }
+
+/// Whether the session stands, whether the blob was known otherwise, and the garbage at its place.
+type FinishRow = (bool, bool, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 
 #[async_trait]
 impl Operation for Finish {
     type Output = Finished;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<Finished, Fault> {
-        let Self(FinishedUpload { id, repository, blob, lease }) = self;
-        let rows: Vec<(bool, bool)> = sqlx::query_as(FINISH)
+        let Self(FinishedUpload { id, repository, blob, lease, seen }) = self;
+        let rows: Vec<FinishRow> = sqlx::query_as(FINISH)
             .bind(repository.as_str())
             .bind(digest_bytes(&blob.digest))
             .bind(context.now)
@@ -85,18 +111,35 @@ impl Operation for Finish {
             .bind(id.as_ref().map(|id| id.as_bytes().as_slice()))
             .bind(integer(blob.size)?)
             .bind(blob.location.0.as_str())
+            .bind(seen.map(integer).transpose()?)
             .fetch_all(&mut *context.connection)
             .await?;
-        match rows.first() {
-            Some(&(true, repaired)) => Ok(Finished::Linked { repaired }),
-            _ => Ok(Finished::SessionGone),
+        let &(stands, repaired, ..) = rows.first().ok_or(Fault::Malformed("blob"))?;
+        if !stands {
+            return Ok(Finished { recorded: RecordedUpload::SessionGone, repaired: false });
+        }
+        // What the statements did is what these conditions say too: `undisturbed`.
+        match lifecycle::place(garbage_of(&rows)?, *seen) {
+            Place::Free | Place::Revived => {
+                Ok(Finished { recorded: RecordedUpload::Linked, repaired })
+            }
+            Place::Unsure => Ok(Finished { recorded: RecordedUpload::Unsure, repaired: false }),
         }
     }
 
     fn invalidate(&self, output: &Finished, cache: &Cache) {
-        if let Finished::Linked { repaired: true } = output {
+        if output.repaired {
             cache.blob_changed(&self.0.blob.digest);
         }
+    }
+}
+
+fn garbage_of(rows: &[FinishRow]) -> Result<Option<Garbage>, Fault> {
+    match rows.first() {
+        Some(&(_, _, Some(remove_at), Some(round), Some(held_until), Some(gone))) => {
+            rows::garbage((remove_at, round, held_until, gone)).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 
@@ -107,12 +150,26 @@ macro_rules! session_stands {
     };
 }
 
-/// Links a known blob into the repository, or renews the lease of the link.
-macro_rules! link {
+/// Whether [`lifecycle::place`] lets the push be recorded, too.
+macro_rules! undisturbed {
     () => {
         concat!(
-            "INSERT INTO repositories (name) SELECT $1 WHERE ",
             session_stands!(),
+            " AND NOT EXISTS (
+                SELECT 1 FROM garbage
+                WHERE digest = $2 AND location = $8 AND round > 0
+                    AND (held_until <> 0 OR round IS NOT $9)
+            )"
+        )
+    };
+}
+
+/// Links a known blob into the repository on a condition, or renews the lease of the link.
+macro_rules! link {
+    ($condition:expr) => {
+        concat!(
+            "INSERT INTO repositories (name) SELECT $1 WHERE ",
+            $condition,
             " ON CONFLICT (name) DO NOTHING;
             INSERT INTO outbox (kind, repository, digest)
             SELECT 'link_blob', $1, $2
@@ -121,14 +178,17 @@ macro_rules! link {
                 WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
                     AND blob_id = (SELECT id FROM blobs WHERE digest = $2)
             ) AND ",
-            session_stands!(),
+            $condition,
             ";
-            INSERT INTO repository_blobs (repository_id, blob_id, linked_at, leased_until)
-            SELECT r.id, b.id, $3, $4 FROM repositories r, blobs b
+            INSERT INTO repository_blobs (
+                repository_id, blob_id, linked_at, leased_until, review_at
+            )
+            SELECT r.id, b.id, $3, $4, $4 FROM repositories r, blobs b
             WHERE r.name = $1 AND b.digest = $2 AND ",
-            session_stands!(),
+            $condition,
             " ON CONFLICT (repository_id, blob_id)
-            DO UPDATE SET leased_until = max(leased_until, excluded.leased_until);"
+            DO UPDATE SET leased_until = max(leased_until, excluded.leased_until),
+                review_at = max(review_at, excluded.review_at);"
         )
     };
 }
@@ -138,17 +198,27 @@ macro_rules! link {
 pub(super) const FINISH: &str = concat!(
     "SELECT ",
     session_stands!(),
-    ", EXISTS (SELECT 1 FROM blobs WHERE digest = $2 AND (size <> $7 OR location <> $8));
+    ", EXISTS (SELECT 1 FROM blobs WHERE digest = $2 AND (size <> $7 OR location <> $8)),
+        (SELECT remove_at FROM garbage WHERE digest = $2 AND location = $8),
+        (SELECT round FROM garbage WHERE digest = $2 AND location = $8),
+        (SELECT held_until FROM garbage WHERE digest = $2 AND location = $8),
+        (SELECT gone FROM garbage WHERE digest = $2 AND location = $8);
     INSERT INTO blobs (digest, size, location, created_at)
     SELECT $2, $7, $8, $3 WHERE ",
-    session_stands!(),
+    undisturbed!(),
     " ON CONFLICT (digest) DO UPDATE SET size = excluded.size, location = excluded.location
     WHERE size <> excluded.size OR location <> excluded.location;",
-    link!(),
-    "DELETE FROM uploads WHERE id = $6 AND repository = $1"
+    link!(undisturbed!()),
+    "DELETE FROM uploads WHERE id = $6 AND repository = $1 AND ",
+    undisturbed!(),
+    ";
+    DELETE FROM garbage WHERE digest = $2 AND location = $8 AND (
+        round = 0 OR (held_until = 0 AND round IS $9)
+    )"
 );
 
-pub(super) const LINK: &str = link!();
+/// A mount has no session.
+pub(super) const LINK: &str = link!("$6 IS NULL");
 
 /// See [`MetadataStore::mount_blob`](crate::MetadataStore::mount_blob).
 pub(super) struct Mount {
@@ -165,7 +235,9 @@ impl Operation for Mount {
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<Option<BlobRecord>, Fault> {
         let blob = match &self.source {
-            Some(source) => find(context.connection, source, &self.digest).await?,
+            Some(source) => {
+                find(context.connection, source, &self.digest).await?.map(|linked| linked.blob)
+            }
             None => find_anywhere(context.connection, &self.digest).await?,
         };
         if blob.is_some() {
@@ -196,6 +268,7 @@ async fn find_anywhere(
 pub(super) struct Unlink {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
+    pub(super) grace: Duration,
 }
 
 #[async_trait]
@@ -210,6 +283,9 @@ impl Operation for Unlink {
             .execute(&mut *context.connection)
             .await?;
         let unlinked = deleted.rows_affected() > 0;
+        if unlinked {
+            collection::release(context, &[digest.as_slice()], self.grace).await?;
+        }
         if unlinked && context.record_links {
             sqlx::query(
                 "INSERT INTO outbox (kind, repository, digest) VALUES ('unlink_blob', $1, $2)",

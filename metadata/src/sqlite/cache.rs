@@ -6,7 +6,8 @@ use berth_oci::{Digest, Reference, RepositoryName};
 use quick_cache::sync::Cache as BoundedCache;
 use quick_cache::{DefaultHashBuilder, Weighter};
 
-use crate::{BlobRecord, ManifestRecord};
+use super::blobs::CachedBlob;
+use crate::ManifestRecord;
 
 /// Slots that keys are spread over. Two keys of one slot go stale together, which costs a read.
 const EPOCHS: usize = 4096;
@@ -27,7 +28,7 @@ pub(super) struct Cache {
     epochs: Box<[AtomicU64]>,
     hasher: DefaultHashBuilder,
     manifests: BoundedCache<ManifestKey, Stamped<Arc<ManifestRecord>>, Weight>,
-    blobs: BoundedCache<BlobKey, Stamped<BlobRecord>, Weight>,
+    blobs: BoundedCache<BlobKey, Stamped<CachedBlob>, Weight>,
 }
 
 /// The epoch of a key before the database was asked for it.
@@ -87,7 +88,7 @@ impl Cache {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<BlobRecord, Epoch> {
+    ) -> Result<CachedBlob, Epoch> {
         let epoch = self.epoch(digest);
         match self.blobs.get(&(repository.clone(), *digest)) {
             Some(entry) if entry.epoch == epoch => Ok(entry.value),
@@ -100,7 +101,7 @@ impl Cache {
         repository: &RepositoryName,
         digest: &Digest,
         epoch: Epoch,
-        value: &BlobRecord,
+        value: &CachedBlob,
     ) {
         let entry = Stamped { epoch, value: value.clone() };
         self.blobs.insert((repository.clone(), *digest), entry);
@@ -153,8 +154,8 @@ impl Weighter<ManifestKey, Stamped<Arc<ManifestRecord>>> for Weight {
     }
 }
 
-impl Weighter<BlobKey, Stamped<BlobRecord>> for Weight {
-    fn weight(&self, key: &BlobKey, entry: &Stamped<BlobRecord>) -> u64 {
-        OVERHEAD + (key.0.as_str().len() + entry.value.location.0.len()) as u64
+impl Weighter<BlobKey, Stamped<CachedBlob>> for Weight {
+    fn weight(&self, key: &BlobKey, entry: &Stamped<CachedBlob>) -> u64 {
+        OVERHEAD + (key.0.as_str().len() + entry.value.blob.location.0.len()) as u64
     }
 }

@@ -9,6 +9,8 @@ impl Fault {
         let error = match self {
             Self::Malformed(what) => return MetadataError::Malformed { what },
             Self::Closed => return MetadataError::Closed,
+            // The other engine's, and told where it is met.
+            Self::PlaceUnsure => return MetadataError::Malformed { what: "place" },
             Self::Unavailable(reason) => return MetadataError::Unavailable { reason },
             Self::Sql(error) => error,
         };

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
@@ -9,7 +10,7 @@ use sqlx::SqliteConnection;
 
 use super::cache::Cache;
 use super::writer::{Context, Operation};
-use crate::encoding::{self, digest_array, digest_bytes};
+use crate::encoding::{self, digest_array, digest_bytes, lease_end};
 use crate::fault::Fault;
 use crate::{ManifestRecord, NewManifest, PutManifest};
 
@@ -250,8 +251,8 @@ pub(super) const STORE: &str = "
     WHERE repository_id = (SELECT id FROM repositories WHERE name = $1) AND digest = $2";
 
 pub(super) const REFER_AND_TAG: &str = "
-    INSERT INTO manifest_blobs (manifest_id, digest)
-    SELECT $1, unhex(value) FROM json_each($2) WHERE true
+    INSERT INTO manifest_blobs (manifest_id, digest, repository_id)
+    SELECT $1, unhex(q.value), r.id FROM json_each($2) q, repositories r WHERE r.name = $5
     ON CONFLICT (manifest_id, digest) DO NOTHING;
     INSERT INTO manifest_manifests (manifest_id, digest)
     SELECT $1, unhex(value) FROM json_each($3) WHERE true
@@ -274,6 +275,7 @@ pub(super) const REFER_AND_TAG: &str = "
 pub(super) struct Delete {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
+    pub(super) keep: Duration,
 }
 
 /// The tags that went with a manifest; `None` when there was no manifest.
@@ -296,6 +298,7 @@ impl Operation for Delete {
             .bind(self.repository.as_str())
             .bind(digest)
             .bind(context.record_links)
+            .bind(lease_end(context.now, self.keep))
             .execute(&mut *context.connection)
             .await?;
         parse_tags(rows.into_iter().filter_map(|(_, tag)| tag)).map(Some)
@@ -321,11 +324,16 @@ pub(super) const FIND_WITH_TAGS: &str = "
     LEFT JOIN tags t ON t.manifest_id = m.id
     WHERE r.name = $1";
 
-/// The references go with the manifest by their foreign keys.
+/// The references go with the manifest by their foreign keys. The links to the blobs are looked at
+/// when [`review_after_deletion`](crate::lifecycle::review_after_deletion) says.
 pub(super) const DELETE: &str = "
     INSERT INTO outbox (kind, repository, tag)
     SELECT 'delete_tag', $2, name FROM tags WHERE $4 AND manifest_id = $1
     ORDER BY repository_id, name;
     INSERT INTO outbox (kind, repository, digest) SELECT 'delete_manifest', $2, $3 WHERE $4;
     DELETE FROM tags WHERE manifest_id = $1;
+    UPDATE repository_blobs SET review_at = max(leased_until, $5)
+    FROM manifest_blobs p CROSS JOIN blobs b ON b.digest = p.digest
+    WHERE p.manifest_id = $1 AND repository_blobs.blob_id = b.id
+        AND repository_blobs.repository_id = p.repository_id;
     DELETE FROM manifests WHERE id = $1";

@@ -5,10 +5,11 @@
 //! - `connections` are the readers; each read is one statement, so one snapshot.
 //! - `cache` answers repeated reads of manifests and blobs without SQL.
 //! - `lookups` has manifests that are asked for at the same time looked up by one statement.
-//! - `blobs`, `manifests`, `tags`, `repositories`, `uploads`, `outbox` and `settings` hold the SQL, by subject.
+//! - `blobs`, `collection`, `manifests`, `tags`, `repositories`, `untagged`, `uploads`, `outbox` and `settings` hold the SQL, by subject.
 
 mod blobs;
 mod cache;
+mod collection;
 mod connections;
 mod explain;
 mod lookups;
@@ -23,6 +24,7 @@ mod store;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod untagged;
 mod uploads;
 mod writer;
 

@@ -12,12 +12,18 @@ use super::connections::{Connections, Lease};
 use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
-use super::{blobs, manifests, outbox, referrers, repositories, settings, tags, uploads};
+use super::{
+    blobs, collection, manifests, outbox, referrers, repositories, settings, tags, untagged,
+    uploads,
+};
 use crate::fault::Fault;
+use crate::lifecycle::Removal;
 use crate::{
-    BlobRecord, FinishedUpload, HeldUpload, Job, ManifestRecord, MetadataError, MetadataStore,
-    MountSource, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, Referrer,
-    ReferrerCursor, Upload, UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,
+    Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord, MetadataError, MetadataStore,
+    MountSource, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload,
+    Referrer, ReferrerCursor, ReviewedLinks, TakenGarbage, UntaggedManifests, Upload,
+    UploadProgress,
 };
 
 /// The embedded [`MetadataStore`], in one SQLite file or in memory.
@@ -155,19 +161,19 @@ impl MetadataStore for SqliteStore {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Option<BlobRecord>, MetadataError> {
+    ) -> Result<Option<LinkedBlob>, MetadataError> {
         if self.readers.is_closed() {
             return Err(MetadataError::Closed);
         }
         let epoch = match self.cache.blob(repository, digest) {
-            Ok(record) => return Ok(Some(record)),
+            Ok(found) => return Ok(Some(found.into())),
             Err(epoch) => epoch,
         };
-        let record = read!(self, blobs::find(repository, digest))?;
-        if let Some(record) = &record {
-            self.cache.keep_blob(repository, digest, epoch, record);
+        let found = read!(self, blobs::find(repository, digest))?;
+        if let Some(found) = &found {
+            self.cache.keep_blob(repository, digest, epoch, found);
         }
-        Ok(record)
+        Ok(found.map(LinkedBlob::from))
     }
 
     async fn location_prefixes_without_blob(
@@ -195,8 +201,79 @@ impl MetadataStore for SqliteStore {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        grace: Duration,
     ) -> Result<bool, MetadataError> {
-        self.write(blobs::Unlink { repository: repository.clone(), digest: *digest }).await
+        self.write(blobs::Unlink { repository: repository.clone(), digest: *digest, grace }).await
+    }
+
+    async fn lease_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        lease: Duration,
+    ) -> Result<bool, MetadataError> {
+        let repository = repository.clone();
+        self.write(collection::LeaseBlob { repository, digest: *digest, lease }).await
+    }
+
+    async fn review_links(
+        &self,
+        limit: u32,
+        grace: Duration,
+    ) -> Result<ReviewedLinks, MetadataError> {
+        Ok(self.write(collection::Review { limit, grace }).await?.links)
+    }
+
+    async fn due_links(
+        &self,
+        after: Option<LinkCursor>,
+        limit: u32,
+    ) -> Result<Vec<DueLink>, MetadataError> {
+        read!(self, collection::due_links(after, limit))
+    }
+
+    async fn take_garbage(
+        &self,
+        limit: u32,
+        lease: Duration,
+    ) -> Result<Vec<TakenGarbage>, MetadataError> {
+        self.write(collection::Take { limit, lease }).await
+    }
+
+    async fn garbage_removed(&self, removed: &[GarbageId]) -> Result<(), MetadataError> {
+        self.write(collection::Removed(removed.to_vec())).await
+    }
+
+    async fn garbage_failed(
+        &self,
+        failed: &[GarbageId],
+        pause: Duration,
+    ) -> Result<(), MetadataError> {
+        self.write(collection::Failed { failed: failed.to_vec(), pause }).await
+    }
+
+    async fn removal(
+        &self,
+        digest: &Digest,
+        location: &BlobLocation,
+    ) -> Result<Option<Removal>, MetadataError> {
+        read!(self, collection::removal(digest, location))
+    }
+
+    async fn collection_backlog(&self) -> Result<CollectionBacklog, MetadataError> {
+        read!(self, collection::backlog())
+    }
+
+    async fn untagged_manifests(
+        &self,
+        after: Option<ManifestCursor>,
+        age: Duration,
+        dry_run: bool,
+        limit: u32,
+    ) -> Result<UntaggedManifests, MetadataError> {
+        let after = after.map_or(0, |ManifestCursor(id)| id);
+        let untagged = untagged::DeleteUntagged { after, age, dry_run, limit };
+        Ok(self.write(untagged).await?.page)
     }
 
     async fn create_upload(&self, upload: NewUpload) -> Result<(), MetadataError> {
@@ -219,9 +296,11 @@ impl MetadataStore for SqliteStore {
         self.write(uploads::Advance(progress)).await
     }
 
-    async fn finish_upload(&self, finished: FinishedUpload) -> Result<bool, MetadataError> {
-        let outcome = self.write(blobs::Finish(finished)).await?;
-        Ok(matches!(outcome, blobs::Finished::Linked { .. }))
+    async fn finish_upload(
+        &self,
+        finished: FinishedUpload,
+    ) -> Result<RecordedUpload, MetadataError> {
+        Ok(self.write(blobs::Finish(finished)).await?.recorded)
     }
 
     /// This process has the file to itself.
@@ -295,8 +374,9 @@ impl MetadataStore for SqliteStore {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        keep: Duration,
     ) -> Result<bool, MetadataError> {
-        let delete = manifests::Delete { repository: repository.clone(), digest: *digest };
+        let delete = manifests::Delete { repository: repository.clone(), digest: *digest, keep };
         Ok(self.write(delete).await?.is_some())
     }
 

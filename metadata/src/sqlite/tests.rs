@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 use super::writer::{Context, Operation};
 use super::{
-    SqliteLocation, SqliteOptions, SqliteStore, blobs, manifests, outbox, referrers, repositories,
-    tags, uploads,
+    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, manifests, outbox, referrers,
+    repositories, tags, uploads,
 };
 use crate::fault::Fault;
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
@@ -221,6 +221,11 @@ async fn no_statement_scans_or_sorts_a_table() {
         uploads::STALE,
         uploads::ADVANCE,
         uploads::DELETE,
+        collection::DUE,
+        collection::RELEASE,
+        collection::LEASE,
+        collection::REMOVABLE,
+        collection::BACKLOG,
     ] {
         for statement in statements.split(';').filter(|text| !text.trim().is_empty()) {
             let explain = format!("EXPLAIN QUERY PLAN {statement}");

@@ -14,6 +14,8 @@ use crate::sqlite::open::{self, ProcessLock};
 pub(super) struct SqliteSide {
     path: PathBuf,
     connection: SqliteConnection,
+    /// A source may have the schema of a version before.
+    schema: i64,
     /// Kept while the file is ours alone.
     lock: Option<ProcessLock>,
 }
@@ -25,12 +27,15 @@ impl SqliteSide {
         if is_source {
             let explain = |error: sqlx::Error| Fault::from(error).explain_opening(&path);
             let options = open::writer_options(&path).create_if_missing(false);
-            let connection = options.connect().await.map_err(explain)?;
-            return Ok(Self { path, connection, lock: None });
+            let mut connection = options.connect().await.map_err(explain)?;
+            let schema = schema(&mut connection).await.map_err(explain)?;
+            return Ok(Self { path, connection, schema, lock: None });
         }
         let lock = Some(ProcessLock::take(&path)?);
-        let connection = open::connect(&open::writer_options(&path), &path).await?;
-        Ok(Self { path, connection, lock })
+        let mut connection = open::connect(&open::writer_options(&path), &path).await?;
+        let schema = schema(&mut connection).await;
+        let schema = schema.map_err(|error| Fault::from(error).explain(&path))?;
+        Ok(Self { path, connection, schema, lock })
     }
 
     async fn execute(&mut self, sql: &'static str) -> Result<(), MetadataError> {
@@ -59,6 +64,10 @@ impl SqliteSide {
         }
         self.execute("COMMIT").await
     }
+}
+
+async fn schema(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT user_version FROM pragma_user_version").fetch_one(connection).await
 }
 
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
@@ -109,6 +118,9 @@ impl Side for SqliteSide {
         behind: Option<&[Value]>,
         limit: usize,
     ) -> Result<Vec<Row>, MetadataError> {
+        if self.schema < table.since {
+            return Ok(Vec::new());
+        }
         let query = sqlx::query(AssertSqlSafe(table.select(behind.is_some())));
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let query = behind.unwrap_or_default().iter().fold(query, bind);

@@ -32,13 +32,16 @@ pub(super) struct Table {
     pub(super) subject: &'static [usize],
     /// A column that is too large to be read when rows are compared. It follows from the others.
     pub(super) payload: Option<&'static str>,
+    /// The schema of an embedded database that first has it.
+    pub(super) since: i64,
     /// Tables whose rows go with a row of this one, with the column that refers to its key.
     pub(super) dependents: &'static [(&'static str, &'static str)],
 }
 
 use Kind::{Bytes, Integer, Text};
 
-/// All tables, those that others refer to first.
+/// All tables, those that others refer to first. Of columns that follow from others, or that are good
+/// without, the defaults are.
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "repositories",
@@ -46,6 +49,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 1,
         subject: &[1],
         payload: None,
+        since: 1,
         dependents: &[],
     },
     Table {
@@ -60,6 +64,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 1,
         subject: &[1],
         payload: None,
+        since: 1,
         dependents: &[("repository_blobs", "blob_id")],
     },
     Table {
@@ -73,6 +78,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
         subject: &[],
         payload: None,
+        since: 1,
         dependents: &[],
     },
     Table {
@@ -90,6 +96,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 1,
         subject: &[1, 2],
         payload: Some("payload"),
+        since: 1,
         dependents: &[("tags", "manifest_id")],
     },
     Table {
@@ -98,6 +105,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
         subject: &[],
         payload: None,
+        since: 1,
         dependents: &[],
     },
     Table {
@@ -106,6 +114,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
         subject: &[],
         payload: None,
+        since: 1,
         dependents: &[],
     },
     Table {
@@ -119,6 +128,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
         subject: &[],
         payload: None,
+        since: 1,
         dependents: &[],
     },
     Table {
@@ -136,6 +146,7 @@ pub(super) const TABLES: &[Table] = &[
         key: 1,
         subject: &[],
         payload: None,
+        since: 1,
         dependents: &[],
     },
     Table {
@@ -150,6 +161,25 @@ pub(super) const TABLES: &[Table] = &[
         key: 1,
         subject: &[],
         payload: None,
+        since: 1,
+        dependents: &[],
+    },
+    Table {
+        name: "garbage",
+        columns: &[
+            ("id", Integer),
+            ("digest", Bytes),
+            ("size", Integer),
+            ("remove_at", Integer),
+            ("round", Integer),
+            ("held_until", Integer),
+            ("gone", Integer),
+            ("location", Text),
+        ],
+        key: 1,
+        subject: &[1, 7],
+        payload: None,
+        since: 4,
         dependents: &[],
     },
 ];

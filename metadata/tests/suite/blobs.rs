@@ -7,13 +7,11 @@ pub async fn a_finished_upload_is_linked_in_its_repository_alone(store: Store) {
     store.create_upload(upload.clone()).await.unwrap();
     let record = blob("layer");
 
-    assert!(
-        store.finish_upload(finished("team/app", Some(upload.id), record.clone())).await.unwrap()
-    );
+    assert!(finish(&store, finished("team/app", Some(upload.id), record.clone())).await);
 
-    let found = store.blob(&repository("team/app"), &record.digest).await.unwrap();
+    let found = find_blob(&store, &repository("team/app"), &record.digest).await;
     assert_eq!(found, Some(record.clone()));
-    assert_eq!(store.blob(&repository("team/app-extra"), &record.digest).await.unwrap(), None);
+    assert_eq!(find_blob(&store, &repository("team/app-extra"), &record.digest).await, None);
     assert_eq!(store.upload(&repository("team/app"), upload.id).await.unwrap(), None);
 }
 
@@ -21,7 +19,7 @@ pub async fn a_blob_without_a_session_is_linked(store: Store) {
     let record = push_blob(&store, "app", "layer").await;
 
     for _ in 0..2 {
-        let found = store.blob(&repository("app"), &record.digest).await.unwrap();
+        let found = find_blob(&store, &repository("app"), &record.digest).await;
         assert_eq!(found, Some(record.clone()));
     }
 }
@@ -44,9 +42,9 @@ pub async fn finishing_a_cancelled_session_changes_nothing(store: Store) {
     assert!(store.delete_upload(&repository("app"), upload.id).await.unwrap());
     let record = blob("layer");
 
-    assert!(!store.finish_upload(finished("app", Some(upload.id), record.clone())).await.unwrap());
+    assert!(!finish(&store, finished("app", Some(upload.id), record.clone())).await);
 
-    assert_eq!(store.blob(&repository("app"), &record.digest).await.unwrap(), None);
+    assert_eq!(find_blob(&store, &repository("app"), &record.digest).await, None);
     assert!(!store.repository_exists(&repository("app")).await.unwrap());
     assert!(changes(&store).await.is_empty());
 }
@@ -56,7 +54,7 @@ pub async fn a_session_is_finished_in_its_own_repository_alone(store: Store) {
     store.create_upload(upload.clone()).await.unwrap();
 
     let elsewhere = finished("other", Some(upload.id), blob("layer"));
-    assert!(!store.finish_upload(elsewhere).await.unwrap());
+    assert!(!finish(&store, elsewhere).await);
 
     assert!(store.upload_exists(upload.id).await.unwrap());
     assert!(!store.repository_exists(&repository("other")).await.unwrap());
@@ -67,15 +65,15 @@ pub async fn a_push_again_corrects_size_and_location_everywhere(store: Store) {
     push_blob(&store, "two", "layer").await;
     // Both repositories have been asked, so an answer may be kept for both.
     for name in ["one", "two"] {
-        let found = store.blob(&repository(name), &old.digest).await.unwrap();
+        let found = find_blob(&store, &repository(name), &old.digest).await;
         assert_eq!(found, Some(old.clone()));
     }
 
     let new = BlobRecord { size: 7, location: BlobLocation("elsewhere".to_owned()), ..old };
-    assert!(store.finish_upload(finished("one", None, new.clone())).await.unwrap());
+    assert!(finish(&store, finished("one", None, new.clone())).await);
 
     for name in ["one", "two"] {
-        let found = store.blob(&repository(name), &new.digest).await.unwrap();
+        let found = find_blob(&store, &repository(name), &new.digest).await;
         assert_eq!(found, Some(new.clone()), "{name}");
     }
 }
@@ -92,7 +90,7 @@ pub async fn a_mount_links_what_the_source_links(store: Store) {
         assert_eq!(mounted, Some(record.clone()));
     }
 
-    assert_eq!(store.blob(&target, &record.digest).await.unwrap(), Some(record));
+    assert_eq!(find_blob(&store, &target, &record.digest).await, Some(record));
 }
 
 pub async fn a_mount_from_a_repository_without_the_link_is_refused(store: Store) {
@@ -109,7 +107,7 @@ pub async fn a_mount_from_a_repository_without_the_link_is_refused(store: Store)
         assert_eq!(mounted, None);
     }
 
-    assert_eq!(store.blob(&target, &record.digest).await.unwrap(), None);
+    assert_eq!(find_blob(&store, &target, &record.digest).await, None);
     assert!(!store.repository_exists(&target).await.unwrap());
 }
 
@@ -119,7 +117,7 @@ pub async fn a_mount_from_anywhere_needs_some_link(store: Store) {
     let unknown = digest("unknown");
     assert_eq!(store.mount_blob(&target, MountSource::Any, &unknown, LEASE).await.unwrap(), None);
 
-    assert!(store.unlink_blob(&repository("owner"), &record.digest).await.unwrap());
+    assert!(store.unlink_blob(&repository("owner"), &record.digest, GRACE).await.unwrap());
     let mounted = store.mount_blob(&target, MountSource::Any, &record.digest, LEASE).await;
     assert_eq!(mounted.unwrap(), None, "no repository links it any longer");
 
@@ -132,12 +130,12 @@ pub async fn an_unlinked_blob_is_gone_from_its_repository_alone(store: Store) {
     let record = push_blob(&store, "one", "layer").await;
     push_blob(&store, "two", "layer").await;
     let (one, two) = (repository("one"), repository("two"));
-    assert!(store.blob(&one, &record.digest).await.unwrap().is_some());
+    assert!(find_blob(&store, &one, &record.digest).await.is_some());
 
-    assert!(store.unlink_blob(&one, &record.digest).await.unwrap());
+    assert!(store.unlink_blob(&one, &record.digest, GRACE).await.unwrap());
 
-    assert_eq!(store.blob(&one, &record.digest).await.unwrap(), None);
-    assert_eq!(store.blob(&two, &record.digest).await.unwrap(), Some(record.clone()));
-    assert!(!store.unlink_blob(&one, &record.digest).await.unwrap());
-    assert!(!store.unlink_blob(&repository("unknown"), &record.digest).await.unwrap());
+    assert_eq!(find_blob(&store, &one, &record.digest).await, None);
+    assert_eq!(find_blob(&store, &two, &record.digest).await, Some(record.clone()));
+    assert!(!store.unlink_blob(&one, &record.digest, GRACE).await.unwrap());
+    assert!(!store.unlink_blob(&repository("unknown"), &record.digest, GRACE).await.unwrap());
 }

@@ -18,7 +18,7 @@ pub async fn pushes_of_many_clients_all_arrive(store: Store) {
                 store.create_upload(upload.clone()).await.unwrap();
                 let layer = blob(&format!("layer {client} {n}"));
                 let push = finished("app", Some(upload.id), layer.clone());
-                assert!(store.finish_upload(push).await.unwrap());
+                assert!(finish(&store, push).await);
                 let own = format!("c{client}-{n}");
                 let image = NewManifest {
                     blobs: vec![(layer.digest, true)],
@@ -39,7 +39,7 @@ pub async fn pushes_of_many_clients_all_arrive(store: Store) {
     for client in 0..32 {
         for n in 0..10 {
             let layer = digest(format!("layer {client} {n}"));
-            assert!(store.blob(&repository("app"), &layer).await.unwrap().is_some());
+            assert!(find_blob(&store, &repository("app"), &layer).await.is_some());
         }
     }
 }
@@ -92,7 +92,7 @@ pub async fn one_of_many_finishers_wins(store: Store) {
     let mut finishers = JoinSet::new();
     for _ in 0..16 {
         let (store, push) = (store.clone(), finished("app", Some(upload.id), blob("layer")));
-        finishers.spawn(async move { store.finish_upload(push).await.unwrap() });
+        finishers.spawn(async move { finish(&store, push).await });
     }
     let won = finishers.join_all().await;
     assert_eq!(won.into_iter().filter(|won| *won).count(), 1);
@@ -153,7 +153,7 @@ pub async fn a_dropped_request_leaves_no_half_state(store: Store) {
         // What was begun may go on for a moment after whoever asked has gone.
         push_blob(&store, "after", "layer").await;
         let is_whole = || async {
-            let linked = store.blob(&repository("app"), &digest(&content)).await.unwrap().is_some();
+            let linked = find_blob(&store, &repository("app"), &digest(&content)).await.is_some();
             let open = store.upload_exists(upload.id).await.unwrap();
             let by_name = payload(&store, "app", &by_tag(&name)).await;
             let by_digest = Reference::Digest(digest(format!("image {n}")));

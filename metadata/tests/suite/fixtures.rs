@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use berth_metadata::{
     BlobLocation, BlobRecord, FinishedUpload, MetadataStore, NewManifest, NewUpload, OutboxEntry,
-    PutManifest,
+    PutManifest, RecordedUpload, ReviewedLinks,
 };
 use berth_oci::{
     Algorithm, Digest, Hasher, LinkChange, Reference, RepositoryName, Tag, UploadId, media_type,
@@ -21,6 +21,8 @@ pub struct Opened {
 }
 
 pub const LEASE: Duration = Duration::from_secs(3600);
+
+pub const GRACE: Duration = Duration::from_secs(600);
 
 pub fn repository(name: &str) -> RepositoryName {
     name.parse().unwrap()
@@ -87,13 +89,30 @@ pub fn new_upload(name: &str) -> NewUpload {
 }
 
 pub fn finished(name: &str, id: Option<UploadId>, blob: BlobRecord) -> FinishedUpload {
-    FinishedUpload { id, repository: repository(name), blob, lease: LEASE }
+    FinishedUpload { id, repository: repository(name), blob, lease: LEASE, seen: None }
+}
+
+/// Whether a finished upload is recorded.
+pub async fn finish(store: &Store, finished: FinishedUpload) -> bool {
+    match store.finish_upload(finished).await.unwrap() {
+        RecordedUpload::Linked => true,
+        RecordedUpload::SessionGone => false,
+        RecordedUpload::Unsure => panic!("bytes are being removed"),
+    }
+}
+
+pub async fn find_blob(
+    store: &Store,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Option<BlobRecord> {
+    store.blob(repository, digest).await.unwrap().map(|linked| linked.blob)
 }
 
 /// Pushes a blob in one go.
 pub async fn push_blob(store: &Store, name: &str, content: &str) -> BlobRecord {
     let record = blob(content);
-    assert!(store.finish_upload(finished(name, None, record.clone())).await.unwrap());
+    assert!(finish(&store, finished(name, None, record.clone())).await);
     record
 }
 
@@ -125,4 +144,20 @@ pub async fn changes(store: &Store) -> Vec<LinkChange> {
     let entries = store.outbox(1000).await.unwrap();
     assert!(entries.is_sorted_by_key(|entry| entry.id));
     entries.into_iter().map(|OutboxEntry { change, .. }| change).collect()
+}
+
+/// Looks at all links whose time has come, and sums up.
+pub async fn review_all(store: &Store, grace: Duration) -> ReviewedLinks {
+    let mut all = ReviewedLinks::default();
+    loop {
+        let ReviewedLinks { kept, unlinked, released, released_bytes } =
+            store.review_links(100, grace).await.unwrap();
+        all.kept += kept;
+        all.unlinked += unlinked;
+        all.released += released;
+        all.released_bytes += released_bytes;
+        if kept + unlinked == 0 {
+            return all;
+        }
+    }
 }

@@ -1,6 +1,6 @@
 use std::time::{Duration, UNIX_EPOCH};
 
-use berth_metadata::{Job, MetadataError};
+use berth_metadata::{Job, MetadataError, RecordedUpload};
 
 use super::fixtures::*;
 
@@ -11,7 +11,7 @@ pub async fn a_closed_store_says_so(store: Store) {
     store.ping().await.unwrap();
     // Asked before: no answer that is kept in memory outlives the store.
     assert!(payload(&store, "app", &by_tag("a")).await.is_some());
-    assert!(store.blob(&app, &record.digest).await.unwrap().is_some());
+    assert!(find_blob(&store, &app, &record.digest).await.is_some());
     store.close().await;
 
     assert!(matches!(store.ping().await, Err(MetadataError::Closed)));
@@ -42,7 +42,10 @@ pub async fn what_was_queued_before_the_close_is_committed(store: Store) {
 
     // Each was either taken and committed, or told that the store is closed; none hangs.
     for push in pushes {
-        assert!(matches!(push.await.unwrap(), Ok(true) | Err(MetadataError::Closed)));
+        assert!(matches!(
+            push.await.unwrap(),
+            Ok(RecordedUpload::Linked) | Err(MetadataError::Closed)
+        ));
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use berth_metadata::{NewManifest, PutManifest};
 use berth_oci::{Algorithm, Digest, Hasher, Reference, media_type};
 
@@ -115,15 +117,24 @@ pub async fn a_deleted_manifest_takes_its_tags_along(store: Store) {
         assert!(payload(&store, "app", reference).await.is_some());
     }
 
-    assert!(store.delete_manifest(&repository("app"), &digest("one")).await.unwrap());
+    assert!(
+        store.delete_manifest(&repository("app"), &digest("one"), Duration::ZERO).await.unwrap()
+    );
 
     for reference in [&by_tag("a"), &by_tag("b"), &one] {
         assert_eq!(payload(&store, "app", reference).await, None);
     }
     assert_eq!(all_tags(&store, "app").await, ["c"]);
     assert_eq!(payload(&store, "other", &by_tag("a")).await.unwrap(), "one");
-    assert!(!store.delete_manifest(&repository("app"), &digest("one")).await.unwrap());
-    assert!(!store.delete_manifest(&repository("unknown"), &digest("one")).await.unwrap());
+    assert!(
+        !store.delete_manifest(&repository("app"), &digest("one"), Duration::ZERO).await.unwrap()
+    );
+    assert!(
+        !store
+            .delete_manifest(&repository("unknown"), &digest("one"), Duration::ZERO)
+            .await
+            .unwrap()
+    );
 }
 
 pub async fn a_deleted_tag_leaves_its_manifest(store: Store) {
@@ -165,6 +176,6 @@ pub async fn sha512_manifests_are_stored_beside_sha256(store: Store) {
         assert_eq!(found.digest, digest);
         assert_eq!(payload(&store, "app", &Reference::Digest(digest)).await.unwrap(), "one");
     }
-    assert!(store.delete_manifest(&repository("app"), &long).await.unwrap());
+    assert!(store.delete_manifest(&repository("app"), &long, Duration::ZERO).await.unwrap());
     assert_eq!(all_tags(&store, "app").await, ["short"]);
 }

@@ -4,6 +4,7 @@
 //! function that opens an empty store with its outbox on.
 
 pub mod blobs;
+pub mod collection;
 pub mod concurrency;
 pub mod fixtures;
 pub mod lifecycle;
@@ -34,6 +35,20 @@ macro_rules! metadata_suite {
                     a_mount_from_a_repository_without_the_link_is_refused,
                     a_mount_from_anywhere_needs_some_link,
                     an_unlinked_blob_is_gone_from_its_repository_alone;
+                collection:
+                    a_link_goes_when_nothing_needs_it_and_its_lease_is_over,
+                    a_link_that_a_manifest_needs_stays_until_the_manifest_goes,
+                    what_a_deleted_manifest_needed_stays_as_long_as_was_said,
+                    a_promise_keeps_a_link,
+                    a_promise_outlives_the_manifest,
+                    due_links_are_told_and_left,
+                    garbage_is_removed_after_the_grace_period_alone,
+                    garbage_is_taken_once,
+                    garbage_that_nobody_finished_with_is_taken_again,
+                    garbage_that_was_not_removed_is_taken_after_a_pause,
+                    a_push_takes_its_bytes_out_of_the_garbage,
+                    a_push_to_another_place_leaves_the_garbage,
+                    a_push_waits_for_the_end_of_a_removal_and_looks;
                 uploads:
                     an_opened_session_is_read_back,
                     a_session_moves_only_from_where_it_stands,

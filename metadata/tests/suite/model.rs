@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use berth_metadata::{MountSource, NewManifest, PutManifest, UploadProgress};
+use berth_metadata::{FinishedUpload, MountSource, NewManifest, PutManifest, UploadProgress};
 use berth_oci::{Digest, LinkChange, Reference, RepositoryName};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -23,12 +24,13 @@ enum Operation {
     Create { session: usize, repository: usize },
     Advance { session: usize, from: u64, to: u64 },
     Cancel { session: usize, repository: usize },
-    Finish { session: Option<usize>, repository: usize, blob: u8 },
+    Finish { session: Option<usize>, repository: usize, blob: u8, leased: bool },
     Mount { target: usize, source: Option<usize>, blob: u8 },
     Unlink { repository: usize, blob: u8 },
     Put { repository: usize, manifest: u8, tags: Vec<usize> },
     DeleteManifest { repository: usize, manifest: u8 },
     DeleteTag { repository: usize, tag: usize },
+    Review,
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -43,8 +45,10 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(session, from, to)| Advance { session, from, to }),
         1 => (session.clone(), repository.clone())
             .prop_map(|(session, repository)| Cancel { session, repository }),
-        6 => (proptest::option::of(session), repository.clone(), blob.clone())
-            .prop_map(|(session, repository, blob)| Finish { session, repository, blob }),
+        6 => (proptest::option::of(session), repository.clone(), blob.clone(), any::<bool>())
+            .prop_map(|(session, repository, blob, leased)| {
+                Finish { session, repository, blob, leased }
+            }),
         2 => (repository.clone(), proptest::option::of(repository.clone()), blob.clone())
             .prop_map(|(target, source, blob)| Mount { target, source, blob }),
         1 => (repository.clone(), blob)
@@ -54,6 +58,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => (repository.clone(), manifest)
             .prop_map(|(repository, manifest)| DeleteManifest { repository, manifest }),
         2 => (repository, tag).prop_map(|(repository, tag)| DeleteTag { repository, tag }),
+        2 => Just(Review),
     ]
 }
 
@@ -78,6 +83,7 @@ struct Case {
     store: Store,
     tree: Tree,
     sessions: BTreeMap<usize, Session>,
+    leased: BTreeSet<(RepositoryName, Digest)>,
 }
 
 pub async fn random_operations_agree_with_a_simple_model(store: Store) {
@@ -94,8 +100,13 @@ pub async fn random_operations_agree_with_a_simple_model(store: Store) {
         )
         .run(&operations, |operations| {
             let number = numbers.fetch_add(1, Ordering::Relaxed);
-            let case =
-                Case { number, store: store.clone(), tree: Tree::new(), sessions: BTreeMap::new() };
+            let case = Case {
+                number,
+                store: store.clone(),
+                tree: Tree::new(),
+                sessions: BTreeMap::new(),
+                leased: BTreeSet::new(),
+            };
             runtime.block_on(case.run(operations))
         })
     };
@@ -158,9 +169,10 @@ impl Case {
                     self.sessions.remove(session);
                 }
             }
-            Operation::Finish { session, repository, blob } => {
-                self.finish(*session, *repository, *blob).await?;
+            Operation::Finish { session, repository, blob, leased } => {
+                self.finish(*session, *repository, *blob, *leased).await?;
             }
+            Operation::Review => self.review().await,
             Operation::Mount { target, source, blob } => {
                 let (target, digest) = (self.repository(*target), self.blob(*blob));
                 let from = source.map(|source| self.repository(source));
@@ -173,13 +185,15 @@ impl Case {
                 let mounted = store.mount_blob(&target, source, &digest, LEASE).await.unwrap();
                 prop_assert_eq!(mounted.is_some(), mounts);
                 if mounts {
+                    self.leased.insert((target.clone(), digest));
                     self.tree.entry(target).or_default().blobs.insert(digest);
                 }
             }
             Operation::Unlink { repository, blob } => {
                 let (name, digest) = (self.repository(*repository), self.blob(*blob));
                 let had = self.tree.get_mut(&name).is_some_and(|c| c.blobs.remove(&digest));
-                prop_assert_eq!(store.unlink_blob(&name, &digest).await.unwrap(), had);
+                self.leased.remove(&(name.clone(), digest));
+                prop_assert_eq!(store.unlink_blob(&name, &digest, GRACE).await.unwrap(), had);
             }
             Operation::Put { repository, manifest, tags } => {
                 self.put(*repository, *manifest, tags).await?;
@@ -190,7 +204,10 @@ impl Case {
                     content.tags.retain(|_, tagged| *tagged != digest);
                     content.manifests.remove(&digest)
                 });
-                prop_assert_eq!(store.delete_manifest(&name, &digest).await.unwrap(), had);
+                prop_assert_eq!(
+                    store.delete_manifest(&name, &digest, Duration::ZERO).await.unwrap(),
+                    had
+                );
             }
             Operation::DeleteTag { repository, tag: number } => {
                 let (name, text) = (self.repository(*repository), TAGS[*number]);
@@ -206,6 +223,7 @@ impl Case {
         session: Option<usize>,
         repository: usize,
         blob: u8,
+        leased: bool,
     ) -> Result<(), TestCaseError> {
         let name = self.repository(repository);
         let record = super::fixtures::blob(&self.blob_content(blob));
@@ -216,12 +234,31 @@ impl Case {
             Some(None) => (Some(berth_oci::UploadId::random()), false),
         };
         let push = finished(name.as_str(), id, record.clone());
-        prop_assert_eq!(self.store.finish_upload(push).await.unwrap(), finishes);
+        let push = FinishedUpload { lease: if leased { LEASE } else { Duration::ZERO }, ..push };
+        prop_assert_eq!(finish(&self.store, push).await, finishes);
         if finishes {
             session.map(|session| self.sessions.remove(&session));
+            if leased {
+                self.leased.insert((name.clone(), record.digest));
+            }
             self.tree.entry(name).or_default().blobs.insert(record.digest);
         }
         Ok(())
+    }
+
+    /// Every link goes that has no lease and that no manifest of its repository needs.
+    async fn review(&mut self) {
+        while review_all(&self.store, GRACE).await.unlinked > 0 {}
+        let needed: BTreeMap<Digest, Digest> = (0..MANIFESTS)
+            .map(|number| (self.manifest(number), self.blob(number % BLOBS)))
+            .collect();
+        for (name, content) in &mut self.tree {
+            let pinned: BTreeSet<_> =
+                content.manifests.iter().map(|manifest| needed[manifest]).collect();
+            content.blobs.retain(|blob| {
+                pinned.contains(blob) || self.leased.contains(&(name.clone(), *blob))
+            });
+        }
     }
 
     /// What a manifest references follows from its number: the same bytes say the same.
@@ -291,7 +328,7 @@ impl Case {
     ) -> Result<(), TestCaseError> {
         for number in 0..BLOBS {
             let digest = self.blob(number);
-            let found = self.store.blob(name, &digest).await.unwrap();
+            let found = find_blob(&self.store, name, &digest).await;
             prop_assert_eq!(found.is_some(), content.blobs.contains(&digest));
         }
         for text in TAGS {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use berth_oci::Digest;
 
 use super::fixtures::*;
@@ -80,7 +82,9 @@ pub async fn a_deleted_referrer_is_listed_no_longer(store: Store) {
         push_manifest(&store, attached("app", name, "image", "application/signature")).await;
     }
 
-    assert!(store.delete_manifest(&repository("app"), &digest("one")).await.unwrap());
+    assert!(
+        store.delete_manifest(&repository("app"), &digest("one"), Duration::ZERO).await.unwrap()
+    );
 
     assert_eq!(listed(&store, "image", None, 10).await, [digest("two")]);
 }

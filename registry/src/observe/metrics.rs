@@ -9,11 +9,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry as Exposition, Unit};
 
+use super::collection::CollectionMetrics;
+
 /// The seconds that separate the buckets of request durations.
 const DURATION_BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
-/// Counters of everything the HTTP side does. Never labelled by repository: their number has no
+/// Counters of everything that is done. Never labelled by repository: their number has no
 /// bound.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -23,6 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) received_bytes: Counter<u64, AtomicU64>,
     pub(crate) in_flight: Gauge<i64, AtomicI64>,
     pub(crate) connections: Gauge<i64, AtomicI64>,
+    pub(crate) collection: CollectionMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,7 +66,8 @@ impl Metrics {
         );
         exposition.register("http_in_flight", "Requests being answered", in_flight.clone());
         exposition.register("http_connections", "Open connections", connections.clone());
-        Self { exposition, requests, durations, received_bytes, in_flight, connections }
+        let collection = CollectionMetrics::register(&mut exposition);
+        Self { exposition, requests, durations, received_bytes, in_flight, connections, collection }
     }
 
     pub(crate) fn record(&self, action: &'static str, status: u16, took: Duration) {

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
-use berth_metadata::{BlobRecord, MountSource};
+use berth_metadata::{BlobRecord, LinkedBlob, MountSource, lifecycle};
 use berth_oci::{Digest, RepositoryName};
 use berth_storage_backends::{OpenBlob, StoreError};
 
-use super::LEASE;
 use crate::{Registry, RegistryError};
 
 impl Registry {
@@ -14,8 +13,34 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<BlobRecord, RegistryError> {
-        let blob = self.metadata.blob(repository, digest).await?;
-        blob.ok_or(RegistryError::BlobUnknown(*digest))
+        Ok(self.linked_blob(repository, digest).await?.blob)
+    }
+
+    /// The blob, to be told to a client that may then leave out its upload: the link is kept until
+    /// the manifest has come.
+    pub(crate) async fn promise_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<BlobRecord, RegistryError> {
+        let LinkedBlob { blob, leased_for } = self.linked_blob(repository, digest).await?;
+        let maintenance = &self.config().storage.maintenance;
+        let lease = maintenance.garbagecollection.lease.get();
+        // Nobody can push in read-only mode, so there is nothing to promise.
+        let renew = !maintenance.readonly.enabled && lifecycle::must_renew(leased_for, lease);
+        if renew && !self.metadata.lease_blob(repository, digest, lease).await? {
+            return Err(RegistryError::BlobUnknown(*digest));
+        }
+        Ok(blob)
+    }
+
+    async fn linked_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<LinkedBlob, RegistryError> {
+        let linked = self.metadata.blob(repository, digest).await?;
+        linked.ok_or(RegistryError::BlobUnknown(*digest))
     }
 
     /// Opens a blob for reading.
@@ -50,7 +75,8 @@ impl Registry {
         digest: &Digest,
     ) -> Result<bool, RegistryError> {
         self.refuse_when_read_only()?;
-        let mounted = self.metadata.mount_blob(target, source, digest, LEASE).await?;
+        let lease = self.config().storage.maintenance.garbagecollection.lease.get();
+        let mounted = self.metadata.mount_blob(target, source, digest, lease).await?;
         Ok(mounted.is_some())
     }
 
@@ -61,7 +87,8 @@ impl Registry {
         digest: &Digest,
     ) -> Result<(), RegistryError> {
         self.refuse_when_delete_disabled()?;
-        match self.metadata.unlink_blob(repository, digest).await? {
+        let grace = self.config().storage.maintenance.garbagecollection.graceperiod.get();
+        match self.metadata.unlink_blob(repository, digest, grace).await? {
             true => Ok(()),
             false => Err(RegistryError::BlobUnknown(*digest)),
         }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use berth_metadata::{ManifestRecord, NewManifest, PutManifest};
 use berth_oci::{
@@ -98,7 +99,9 @@ impl Registry {
         self.refuse_when_delete_disabled()?;
         let deleted = match reference {
             Reference::Tag(tag) => self.metadata.delete_tag(repository, tag).await?,
-            Reference::Digest(digest) => self.metadata.delete_manifest(repository, digest).await?,
+            Reference::Digest(digest) => {
+                self.metadata.delete_manifest(repository, digest, Duration::ZERO).await?
+            }
         };
         match deleted {
             true => Ok(()),

@@ -4,25 +4,22 @@
 mod blobs;
 mod body;
 mod catalog;
+mod collection;
 mod health;
 mod housekeeping;
 mod ingest;
 mod leases;
 mod manifests;
 mod outbox;
+mod placement;
 mod referrers;
 mod tags;
 mod tasks;
 mod uploads;
 
-use std::time::Duration;
-
 pub(crate) use body::{BodyPump, BodyReader, body};
+pub use collection::{Collected, Pace};
 pub(crate) use health::StorageHealth;
 pub(crate) use manifests::PushManifest;
 pub use tasks::BackgroundTasks;
 pub(crate) use uploads::ChunkPlace;
-
-/// How long a blob that no manifest needs is kept from collection after a push or mount: long
-/// enough for the slowest client to push the rest of its image.
-const LEASE: Duration = Duration::from_secs(24 * 60 * 60);

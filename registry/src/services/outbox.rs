@@ -37,9 +37,14 @@ impl Registry {
                 () = stop.cancelled() => break,
             }
         }
-        if let Err(error) = self.as_job(Job::Links, Duration::ZERO, self.drain_outbox()).await {
+        if let Err(error) = self.settle_links().await {
             warn!(%error, cause = error.cause(), "the storage tree's links were left behind; the next start catches up");
         }
+    }
+
+    /// Brings the storage tree's link files up to date now, unless another process is at it.
+    pub(super) async fn settle_links(&self) -> Result<(), RegistryError> {
+        self.as_job(Job::Links, Duration::ZERO, self.drain_outbox()).await
     }
 
     async fn drain_outbox(&self) -> Result<(), RegistryError> {

@@ -1,12 +1,15 @@
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Registry;
 
+type Work = BoxFuture<'static, ()>;
+
 /// The work that goes on beside requests: the link files of the storage tree, the purging of
-/// abandoned uploads, and a regular look at the storage's health.
+/// abandoned uploads, the collection of garbage, and a regular look at the storage's health.
 #[derive(Debug)]
 pub struct BackgroundTasks {
     stop: CancellationToken,
@@ -18,11 +21,13 @@ impl BackgroundTasks {
     pub fn start(registry: &Arc<Registry>) -> Self {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let (followed, kept, watched) = (registry.clone(), registry.clone(), registry.clone());
-        let stops = (stop.clone(), stop.clone(), stop.clone());
-        tasks.spawn(async move { followed.follow_outbox(stops.0).await });
-        tasks.spawn(async move { kept.keep_house(stops.1).await });
-        tasks.spawn(async move { watched.watch_storage(stops.2).await });
+        let mut spawn = |work: fn(Arc<Registry>, CancellationToken) -> Work| {
+            tasks.spawn(work(registry.clone(), stop.clone()));
+        };
+        spawn(|registry, stop| Box::pin(async move { registry.follow_outbox(stop).await }));
+        spawn(|registry, stop| Box::pin(async move { registry.keep_house(stop).await }));
+        spawn(|registry, stop| Box::pin(async move { registry.keep_collecting(stop).await }));
+        spawn(|registry, stop| Box::pin(async move { registry.watch_storage(stop).await }));
         Self { stop, tasks }
     }
 

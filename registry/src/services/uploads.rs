@@ -1,8 +1,8 @@
+use std::time::Instant;
+
 use berth_metadata::{BlobLocation, BlobRecord, FinishedUpload, NewUpload, Upload, UploadProgress};
 use berth_oci::{Algorithm, Digest, Hasher, RepositoryName, UploadId};
-use berth_storage_backends::NewBlob;
 
-use super::LEASE;
 use super::body::{BodyError, BodyReader};
 use super::ingest::{Ingest, rehash, verify};
 use crate::{Registry, RegistryError};
@@ -250,23 +250,20 @@ impl Registry {
             _ => ingest.hasher,
         };
         verify(digest, hasher.finish())?;
-        let NewBlob { location, hold } = ingest.writer.finish(digest).await?;
+        let placed_at = Instant::now();
+        let placed = ingest.writer.finish(digest).await?;
         let finished = FinishedUpload {
             id: session.map(|session| session.id),
             repository: repository.clone(),
             blob: BlobRecord {
                 digest: *digest,
                 size: ingest.offset,
-                location: BlobLocation(location),
+                location: BlobLocation(placed.location),
             },
-            lease: LEASE,
+            lease: self.config().storage.maintenance.garbagecollection.lease.get(),
+            seen: None,
         };
-        let recorded = self.metadata.finish_upload(finished).await?;
-        // Now the database tells that the blob is no orphan.
-        drop(hold);
-        match recorded {
-            true => Ok(()),
-            false => Err(RegistryError::UploadUnknown),
-        }
+        self.record(finished, &*placed.hold, placed_at).await
+        // Now the database tells that the blob is no orphan, and its hold may go.
     }
 }

@@ -11,14 +11,19 @@ pub(super) fn replace(path: &Path, scratch: &Path, bytes: &[u8]) -> io::Result<(
     rename_creating_parents(scratch, path)
 }
 
+/// How often directories are made that somebody else removes because they are empty.
+const TRIES: usize = 16;
+
 /// Renames `from` to `to`, making the directories above `to` where they are missing.
 pub(super) fn rename_creating_parents(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        other => return other,
-    }
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent)?;
+    for _ in 0..TRIES {
+        match fs::rename(from, to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent)?;
+        }
     }
     fs::rename(from, to)
 }

@@ -69,8 +69,21 @@ impl Layout {
 
     /// Renames a synced file to the place of the blob `digest`; durable when this returns.
     pub(super) fn place_blob(&self, file: &Path, digest: &Digest) -> io::Result<()> {
+        durable::rename_creating_parents(file, &self.blob_data(digest))?;
+        self.sync_blob(digest)
+    }
+
+    /// Syncs the directories above the blob `digest`. Nothing when it has been removed meanwhile:
+    /// whoever records it finds that out.
+    pub(super) fn sync_blob(&self, digest: &Digest) -> io::Result<()> {
+        match self.sync_above(digest) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn sync_above(&self, digest: &Digest) -> io::Result<()> {
         let data = self.blob_data(digest);
-        durable::rename_creating_parents(file, &data)?;
         let algorithm = match digest.algorithm() {
             Algorithm::Sha256 => 0,
             Algorithm::Sha512 => 1,

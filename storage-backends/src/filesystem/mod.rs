@@ -3,6 +3,7 @@
 mod durable;
 mod layout;
 mod links;
+mod removal;
 mod upload;
 
 use std::fs::{self, File};
@@ -135,17 +136,20 @@ impl BlobStore for FilesystemStore {
         blocking(move || Ok(fs::metadata(path)?.len())).await
     }
 
-    async fn delete(&self, digest: &Digest, _location: &str) -> Result<(), StoreError> {
-        let path = self.layout.blob_data(digest);
-        blocking(move || {
-            let Some(folder) = path.parent() else { return Ok(()) };
-            if none_if_missing(fs::remove_file(&path))?.is_some() {
-                none_if_missing(fs::remove_dir(folder))?;
-                durable::sync_directories(folder, 1)?;
-            }
-            Ok(())
+    async fn delete(&self, digest: &Digest, location: &str) -> Result<(), StoreError> {
+        let deleted = self.delete_many(&[(*digest, location.to_owned())]).await;
+        deleted.into_iter().collect()
+    }
+
+    /// Each directory is synced once for all of them.
+    async fn delete_many(&self, blobs: &[(Digest, String)]) -> Vec<Result<(), StoreError>> {
+        let paths: Vec<_> = blobs.iter().map(|(digest, _)| self.layout.blob_data(digest)).collect();
+        let deleted = blocking(move || Ok(removal::remove_all(&paths))).await;
+        deleted.unwrap_or_else(|error| {
+            let reason = error.to_string();
+            let failed = |_| Err(StoreError::Io(io::Error::other(reason.clone())));
+            blobs.iter().map(failed).collect()
         })
-        .await
     }
 
     async fn presign(

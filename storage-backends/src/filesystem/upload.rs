@@ -1,7 +1,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::io::{IoSlice, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,11 +12,14 @@ use tokio::task::JoinHandle;
 
 use super::blocking;
 use super::layout::Layout;
-use crate::{BlobContent, NewBlob, OpenBlob, StoreError, UploadWriter};
+use crate::{BlobContent, NewBlob, OpenBlob, PlacedBlob, StoreError, UploadWriter};
 
 /// How many bytes go to the page cache before a sync of them is started behind the writer, so
 /// that the last sync finds little left to do.
 const WRITE_BEHIND: u64 = 32 << 20;
+
+/// How much is copied at a time.
+const COPY_BUFFER: usize = 1 << 20;
 
 /// An upload file, locked for one writer. The lock belongs to the open file, so it ends with the
 /// process that holds it, however that ends.
@@ -41,7 +44,8 @@ impl FilesystemUpload {
         offset: u64,
     ) -> Result<Self, StoreError> {
         let mut options = OpenOptions::new();
-        options.append(true).create(offset == 0);
+        // It is read only if its bytes have to be placed again.
+        options.read(true).append(true).create(offset == 0);
         let file = match options.open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && offset > 0 => {
                 return Err(StoreError::UploadLost { recorded: offset, held: 0 });
@@ -153,9 +157,58 @@ impl UploadWriter for FilesystemUpload {
                 return Err(StoreError::UploadLost { recorded, held: 0 });
             }
             self.layout.place_blob(&self.path, &digest)?;
-            Ok(NewBlob::unheld(String::new()))
+            let placed = PlacedFile {
+                layout: self.layout.clone(),
+                file: self.file.clone(),
+                scratch: self.path.clone(),
+                digest,
+            };
+            Ok(NewBlob { location: String::new(), hold: Box::new(placed) })
         })
         .await
+    }
+}
+
+/// A file that became a blob, still open: it can be read although its name is gone.
+struct PlacedFile {
+    layout: Arc<Layout>,
+    file: Arc<File>,
+    scratch: PathBuf,
+    digest: Digest,
+}
+
+#[async_trait]
+impl PlacedBlob for PlacedFile {
+    async fn place_again(&self) -> Result<(), StoreError> {
+        let (layout, file) = (self.layout.clone(), self.file.clone());
+        let (scratch, digest) = (self.scratch.clone(), self.digest);
+        blocking(move || {
+            if is_still_at(&file, &layout.blob_data(&digest))? {
+                return Ok(layout.sync_blob(&digest)?);
+            }
+            // A name that was taken away cannot be given back to an open file; its bytes can.
+            let copy = File::create(&scratch)?;
+            copy_all(&file, &copy)?;
+            copy.sync_data()?;
+            Ok(layout.place_blob(&scratch, &digest)?)
+        })
+        .await
+    }
+}
+
+fn copy_all(from: &File, to: &File) -> io::Result<()> {
+    let mut buffer = vec![0; COPY_BUFFER];
+    let mut offset = 0;
+    loop {
+        match from.read_at(&mut buffer, offset) {
+            Ok(0) => return Ok(()),
+            Ok(len) => {
+                to.write_all_at(&buffer[..len], offset)?;
+                offset += len as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -199,6 +252,27 @@ async fn joined(task: JoinHandle<io::Result<()>>) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn bytes_whose_name_was_taken_away_are_placed_again() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Arc::new(Layout::new(root.path()));
+        for directory in layout.directories() {
+            fs::create_dir_all(directory).unwrap();
+        }
+        let path = layout.uploads().join("upload");
+        let mut upload =
+            FilesystemUpload::open(layout.clone(), path, "upload".to_owned(), 0).unwrap();
+        upload.write(vec![Bytes::from_static(b"hello")]).await.unwrap();
+        let digest = berth_oci::Hasher::digest(berth_oci::Algorithm::Sha256, b"hello");
+        let placed = Box::new(upload).finish(&digest).await.unwrap();
+        let data = layout.blob_data(&digest);
+        fs::remove_dir_all(data.parent().unwrap()).unwrap();
+        for _ in 0..2 {
+            placed.hold.place_again().await.unwrap();
+            assert_eq!(fs::read(&data).unwrap(), b"hello");
+        }
+    }
 
     #[test]
     fn a_file_that_became_a_blob_before_it_was_locked_is_not_held() {

@@ -3,6 +3,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use berth_oci::UploadId;
 
+use crate::PlacedBlob;
+
 /// Which uploads are being written to by this process, and by which writer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holds(Arc<Mutex<State>>);
@@ -57,6 +59,9 @@ impl Hold {
         self.holds.state().holders.get(&self.upload) == Some(&self.writer)
     }
 }
+
+/// Each upload has a name of its own: nobody takes its bytes away.
+impl PlacedBlob for Hold {}
 
 impl Drop for Hold {
     fn drop(&mut self) {

@@ -51,7 +51,7 @@ async fn head(
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Response<Body>, ApiError> {
-    let blob = context.registry.stat_blob(repository, digest).await?;
+    let blob = context.registry.promise_blob(repository, digest).await?;
     let not_modified = render::is_not_modified(&context.headers, digest);
     let status = if not_modified { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let mut response = render::empty(status);

@@ -1,0 +1,189 @@
+//! A socket beside an embedded database, by which a command of the same user reaches the process that
+//! has the database.
+//!
+//! A request is a line of JSON, and so is each thing that is told; the last one is
+//! [`Told::Done`] or [`Told::Failed`].
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use crate::{Collected, Registry};
+
+/// The longest request, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// How much may be told that the other end has not read.
+const TOLD: usize = 64;
+
+/// What a command asks for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// Collect garbage.
+    Collect {
+        /// Only tell what would go.
+        dry_run: bool,
+        /// Delete manifests that no tag, index or subject stands for, first.
+        delete_untagged: bool,
+    },
+}
+
+/// What is told while the work goes on, and at its end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    /// How far it is.
+    Progress(Collected),
+    /// A manifest that was deleted, or would be.
+    Manifest {
+        /// Its repository.
+        repository: String,
+        /// Its digest.
+        digest: String,
+    },
+    /// A link that would go.
+    Link {
+        /// The repository.
+        repository: String,
+        /// The blob.
+        digest: String,
+        /// Its bytes.
+        size: u64,
+    },
+    /// All is done.
+    Done(Collected),
+    /// It could not be done, and why.
+    Failed(String),
+}
+
+/// The socket of a database.
+pub fn socket_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".socket");
+    name.into()
+}
+
+/// Carries out what is asked, and tells of it.
+pub async fn carry_out(registry: &Registry, ask: Ask, tell: mpsc::Sender<Told>) {
+    let Ask::Collect { dry_run, delete_untagged } = ask;
+    let outcome = registry.collect_as_asked(dry_run, delete_untagged, &tell).await;
+    let last = match outcome {
+        Ok(collected) => Told::Done(collected),
+        Err(error) => Told::Failed(match error.cause() {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        }),
+    };
+    // Whoever asked may have gone.
+    let _ = tell.send(last).await;
+}
+
+/// Listens for commands. A socket that a process left when it died is replaced: whoever calls this
+/// has the database.
+///
+/// # Errors
+/// When the socket cannot be made, a path of more than about 100 bytes for one reason.
+pub fn listen(path: &Path, registry: Arc<Registry>) -> io::Result<ControlSocket> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    let task = tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let registry = registry.clone();
+                    tokio::spawn(async move {
+                        if let Err(error) = answer(stream, &registry).await {
+                            debug!(%error, "a command went away");
+                        }
+                    });
+                }
+                Err(error) => {
+                    warn!(%error, "the control socket fails; commands have to be run while berth is stopped");
+                    return;
+                }
+            }
+        }
+    });
+    Ok(ControlSocket { path: path.to_owned(), task })
+}
+
+/// Listens until it is dropped.
+#[derive(Debug)]
+pub struct ControlSocket {
+    path: PathBuf,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        self.task.abort();
+        // The next process replaces it, if this fails.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn answer(stream: UnixStream, registry: &Registry) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(tokio::io::AsyncReadExt::take(read, LONGEST)).read_line(&mut line).await?;
+    let ask = match serde_json::from_str(&line) {
+        Ok(ask) => ask,
+        Err(error) => {
+            let told = Told::Failed(format!(
+                "the running berth does not know the command ({error}); it may be of another version"
+            ));
+            return write_line(&mut write, &told).await;
+        }
+    };
+    let (tell, mut told) = mpsc::channel(TOLD);
+    let write_all = async {
+        while let Some(told) = told.recv().await {
+            write_line(&mut write, &told).await?;
+        }
+        Ok(())
+    };
+    let ((), written) = tokio::join!(carry_out(registry, ask, tell), write_all);
+    written
+}
+
+async fn write_line(
+    write: &mut (impl tokio::io::AsyncWrite + Unpin),
+    told: &Told,
+) -> io::Result<()> {
+    let mut line = serde_json::to_vec(told)?;
+    line.push(b'\n');
+    write.write_all(&line).await
+}
+
+/// Asks the process that listens at `path`, and hands on what it tells.
+///
+/// # Errors
+/// When nobody listens there, or the process ends before it is done.
+pub async fn ask(path: &Path, ask: &Ask, tell: mpsc::Sender<Told>) -> io::Result<()> {
+    let stream = UnixStream::connect(path).await?;
+    let (read, mut write) = stream.into_split();
+    let mut line = serde_json::to_vec(ask)?;
+    line.push(b'\n');
+    write.write_all(&line).await?;
+    let mut lines = BufReader::new(read).lines();
+    while let Some(line) = lines.next_line().await? {
+        let told: Told = serde_json::from_str(&line)?;
+        let is_last = matches!(told, Told::Done(_) | Told::Failed(_));
+        if tell.send(told).await.is_err() || is_last {
+            return Ok(());
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended before the work was done"))
+}
