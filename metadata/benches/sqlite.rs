@@ -108,7 +108,8 @@ async fn pushes(callers: usize) {
                 location: BlobLocation::default(),
             };
             let lease = Duration::from_secs(3600);
-            let finished = FinishedUpload { id: Some(id), repository, blob, lease, seen: None };
+            let finished =
+                FinishedUpload { id: Some(id), repository, blob, lease, grace: lease, seen: None };
             let recorded = store.finish_upload(finished).await.unwrap();
             assert_eq!(recorded, RecordedUpload::Linked);
         }

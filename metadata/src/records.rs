@@ -198,6 +198,8 @@ pub struct FinishedUpload {
     pub blob: BlobRecord,
     /// How long the link is kept from collection while no manifest needs the blob.
     pub lease: Duration,
+    /// How long bytes are kept that the blob had in another place until now.
+    pub grace: Duration,
     /// The removal after whose end the bytes were seen to be in their place.
     pub seen: Option<u64>,
 }

@@ -210,7 +210,8 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError>;
 
     /// Deletes the manifest and every tag that points to it; false when it is not there. The links
-    /// to the blobs that it needed stay for `keep` at least.
+    /// to the blobs that it needed stay for `keep` at least, and so does its file in a storage tree,
+    /// which is garbage when no repository has the manifest any longer.
     async fn delete_manifest(
         &self,
         repository: &RepositoryName,
@@ -253,6 +254,14 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
 
     /// Waits until the outbox may hold an entry. Returns at once after a start with entries left.
     async fn outbox_filled(&self);
+
+    /// Of manifests whose files were written into a storage tree, makes the files garbage whose manifest
+    /// no repository has any longer: it may have gone while its file was written. False while the
+    /// removal of one is running: ask again when it is over.
+    async fn discard_files(&self, manifests: &[Digest]) -> Result<bool, MetadataError>;
+
+    /// Has [`outbox_filled`](Self::outbox_filled) return once more: entries were left.
+    fn outbox_refill(&self);
 
     /// Takes a job that one process at a time does, or renews the hold on it; false while another
     /// process has it, or when it was done less than `pause` ago. The hold ends with

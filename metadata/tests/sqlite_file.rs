@@ -225,6 +225,7 @@ async fn the_schema_of_the_version_before_is_brought_to_the_present() {
         DROP TABLE garbage;
         DROP TRIGGER manifest_blobs_repository;
         DROP INDEX repository_blobs_by_review;
+        DROP INDEX manifests_by_digest;
         DROP INDEX manifest_blobs_by_repository;
         ALTER TABLE repository_blobs DROP COLUMN review_at;
         ALTER TABLE manifest_blobs DROP COLUMN repository_id;

@@ -20,4 +20,4 @@ pub mod wire;
 
 pub use home::Home;
 pub use registry::Registry;
-pub use server::{Launch, Server, Target};
+pub use server::{Launch, Server, Target, berth_binary};

@@ -44,3 +44,6 @@ CREATE TABLE garbage (
 CREATE INDEX garbage_by_time ON garbage (remove_at);
 
 CREATE INDEX garbage_by_location ON garbage (location) WHERE location <> '';
+
+-- Whether any repository has a manifest: a storage tree keeps its bytes once for all.
+CREATE INDEX manifests_by_digest ON manifests (digest);

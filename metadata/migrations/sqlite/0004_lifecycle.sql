@@ -42,4 +42,10 @@ CREATE TABLE garbage (
 
 CREATE INDEX garbage_by_time ON garbage (remove_at);
 
+-- What somebody was at when it died.
+CREATE INDEX garbage_held ON garbage (held_until) WHERE held_until <> 0;
+
 CREATE INDEX garbage_by_location ON garbage (location) WHERE location <> '';
+
+-- Whether any repository has a manifest: a storage tree keeps its bytes once for all.
+CREATE INDEX manifests_by_digest ON manifests (digest);

@@ -89,7 +89,7 @@ impl Operation for Finish {
     type Output = RecordedUpload;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<RecordedUpload, Fault> {
-        let Self(FinishedUpload { id, repository, blob, lease, seen }) = self;
+        let Self(FinishedUpload { id, repository, blob, lease, grace, seen }) = self;
         if let Some(id) = id {
             let ended = context
                 .session
@@ -102,7 +102,7 @@ impl Operation for Finish {
                 return Ok(RecordedUpload::SessionGone);
             }
         }
-        let blob_id = store(context.session, blob).await?;
+        let blob_id = store(context.session, blob, *grace).await?;
         // Where each upload has a place of its own, nobody can have removed the bytes.
         if blob.location.0.is_empty() {
             take_place(context.session, blob, *seen).await?;
@@ -130,33 +130,70 @@ async fn take_place(
     }
 }
 
-/// Records the blob, with the size and location that are the last to be known. Answers its id.
-async fn store(session: &mut Session, blob: &BlobRecord) -> Result<i64, Fault> {
+/// Records the blob, with the size and location that are the last to be known, and locks its row.
+/// Bytes that it had in a place of their own until now are garbage. Answers its id.
+async fn store(session: &mut Session, blob: &BlobRecord, grace: Duration) -> Result<i64, Fault> {
     let digest = digest_bytes(&blob.digest);
-    let stored: Option<i64> = session
-        .query_scalar(STORE)
-        .bind(digest.as_slice())
-        .bind(integer(blob.size)?)
-        .bind(blob.location.0.as_str())
-        .fetch_optional(session.connection())
-        .await?;
-    match stored {
-        Some(id) => Ok(id),
-        None => Ok(session
-            .query_scalar("SELECT id FROM blobs WHERE digest = $1")
-            .bind(digest)
-            .fetch_one(session.connection())
-            .await?),
+    loop {
+        let stored: Option<i64> = session
+            .query_scalar(STORE)
+            .bind(digest.as_slice())
+            .bind(integer(blob.size)?)
+            .bind(blob.location.0.as_str())
+            .fetch_optional(session.connection())
+            .await?;
+        if let Some(id) = stored {
+            return Ok(id);
+        }
+        let known: Option<(i64, i64, String)> = session
+            .query_as("SELECT id, size, location FROM blobs WHERE digest = $1 FOR UPDATE")
+            .bind(digest.as_slice())
+            .fetch_optional(session.connection())
+            .await?;
+        // Otherwise it has become garbage since.
+        if let Some((id, bytes, location)) = known {
+            if bytes != integer(blob.size)? || location != blob.location.0 {
+                correct(session, id, blob, grace).await?;
+            }
+            return Ok(id);
+        }
     }
 }
 
-/// Answers nothing where the blob is known just so.
 const STORE: &str = concat!(
     "INSERT INTO blobs (digest, size, location, created_at) VALUES ($1, $2, $3, ",
     now!(),
-    ") ON CONFLICT (digest) DO UPDATE SET size = excluded.size, location = excluded.location
-    WHERE blobs.size <> excluded.size OR blobs.location <> excluded.location
-    RETURNING id"
+    ") ON CONFLICT (digest) DO NOTHING RETURNING id"
+);
+
+async fn correct(
+    session: &mut Session,
+    id: i64,
+    blob: &BlobRecord,
+    grace: Duration,
+) -> Result<(), Fault> {
+    session
+        .query(DISCARD_OLD_PLACE)
+        .bind(id)
+        .bind(blob.location.0.as_str())
+        .bind(duration(grace))
+        .execute(session.connection())
+        .await?;
+    session
+        .query("UPDATE blobs SET size = $2, location = $3 WHERE id = $1")
+        .bind(id)
+        .bind(integer(blob.size)?)
+        .bind(blob.location.0.as_str())
+        .execute(session.connection())
+        .await?;
+    Ok(())
+}
+
+const DISCARD_OLD_PLACE: &str = concat!(
+    "INSERT INTO garbage (digest, size, location, remove_at)
+    SELECT digest, size, location, ",
+    now!(),
+    " + $3 FROM blobs WHERE id = $1 AND location <> '' AND location <> $2"
 );
 
 /// Links a known blob into the repository, or renews the lease of the link.

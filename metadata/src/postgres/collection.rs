@@ -215,7 +215,8 @@ pub(super) async fn release(
 pub(super) const LOCK_BLOBS: &str =
     "SELECT id FROM blobs WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 
-/// Bytes that were removed from a place before, where others were pushed since, are removed anew.
+/// Bytes that were removed from a place before, where others were pushed since, are removed anew. In
+/// a storage tree they may be those of a manifest, too.
 pub(super) const RELEASE: &str = concat!(
     "WITH released AS (
         DELETE FROM blobs b
@@ -226,7 +227,10 @@ pub(super) const RELEASE: &str = concat!(
     INSERT INTO garbage (digest, size, location, remove_at)
     SELECT digest, size, location, ",
     now!(),
-    " + $2 FROM released
+    " + $2 FROM released r
+    WHERE NOT (
+        r.location = '' AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = r.digest)
+    )
     ON CONFLICT (digest, location) DO UPDATE SET
         size = excluded.size, remove_at = excluded.remove_at, round = 0, held_until = 0, gone = 0
     RETURNING size"
@@ -265,6 +269,47 @@ pub(super) const LEASE: &str = concat!(
     " AS now) t
     WHERE l.repository_id = (SELECT id FROM repositories WHERE name = $1)
         AND l.blob_id = (SELECT id FROM blobs WHERE digest = $2)"
+);
+
+/// See [`MetadataStore::discard_files`](crate::MetadataStore::discard_files).
+pub(super) struct DiscardFiles(pub(super) Vec<Digest>);
+
+#[async_trait]
+impl Operation for DiscardFiles {
+    type Output = bool;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
+        let digests: Vec<Vec<u8>> = self.0.iter().map(digest_bytes).collect();
+        context
+            .session
+            .query(DISCARD_FILES)
+            .bind(&digests)
+            .execute(context.session.connection())
+            .await?;
+        let settled = context
+            .session
+            .query_scalar(
+                "SELECT NOT EXISTS (
+                    SELECT 1 FROM garbage
+                    WHERE digest = ANY($1) AND location = '' AND held_until <> 0
+                )",
+            )
+            .bind(digests)
+            .fetch_one(context.session.connection())
+            .await?;
+        Ok(settled)
+    }
+}
+
+const DISCARD_FILES: &str = concat!(
+    "INSERT INTO garbage AS g (digest, size, location, remove_at)
+    SELECT DISTINCT f.digest, 0, '', ",
+    now!(),
+    " FROM unnest($1::bytea[]) AS f (digest)
+    WHERE (SELECT count(*) FROM manifests m WHERE m.digest = f.digest) = 0
+        AND (SELECT count(*) FROM blobs b WHERE b.digest = f.digest) = 0
+    ON CONFLICT (digest, location) DO UPDATE SET gone = 0, remove_at = excluded.remove_at
+    WHERE g.gone = 1"
 );
 
 /// See [`MetadataStore::take_garbage`](crate::MetadataStore::take_garbage).
@@ -324,6 +369,9 @@ pub(super) const REMOVABLE: &str = "
         AND (
             SELECT count(*) FROM blobs b WHERE b.digest = g.digest AND b.location = g.location
         ) = 0
+        AND NOT (
+            g.location = '' AND (SELECT count(*) FROM manifests m WHERE m.digest = g.digest) > 0
+        )
     ORDER BY g.remove_at
     LIMIT $2
     FOR UPDATE OF g SKIP LOCKED";

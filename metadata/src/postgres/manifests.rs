@@ -127,6 +127,14 @@ impl Operation for Put {
         let repository = repositories::make(context.session, manifest.repository.as_str()).await?;
         let stored = self.store(context, repository).await?;
         if stored.is_new {
+            if context.record_links {
+                context
+                    .session
+                    .query(KEEP_FILE)
+                    .bind(digest_bytes(&manifest.digest))
+                    .execute(context.session.connection())
+                    .await?;
+            }
             let digest = Some(&manifest.digest);
             outbox::record(context, "put_manifest", &manifest.repository, digest, None).await?;
             self.refer(context.session, repository, stored.id).await?;
@@ -340,6 +348,15 @@ impl Operation for Delete {
             .bind(duration(self.keep))
             .execute(context.session.connection())
             .await?;
+        if context.record_links {
+            context
+                .session
+                .query(DISCARD_FILE)
+                .bind(id)
+                .bind(duration(self.keep))
+                .execute(context.session.connection())
+                .await?;
+        }
         // The references go with the manifest by their foreign keys.
         context
             .session
@@ -370,6 +387,22 @@ pub(super) const REVIEW_BLOBS: &str = concat!(
     " + $2)
     FROM freed f WHERE l.repository_id = f.repository_id AND l.blob_id = f.blob_id"
 );
+
+/// In a storage tree a manifest is a file that is removed like a blob's.
+pub(super) const DISCARD_FILE: &str = concat!(
+    "INSERT INTO garbage (digest, size, location, remove_at)
+    SELECT m.digest, length(m.payload), '', ",
+    now!(),
+    " + $2 FROM manifests m
+    WHERE m.id = $1
+        AND NOT EXISTS (SELECT 1 FROM manifests o WHERE o.digest = m.digest AND o.id <> m.id)
+        AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = m.digest)
+    ON CONFLICT (digest, location) DO UPDATE SET
+        size = excluded.size, remove_at = excluded.remove_at, round = 0, held_until = 0, gone = 0"
+);
+
+/// The file of a manifest is none of the garbage any longer.
+const KEEP_FILE: &str = "DELETE FROM garbage WHERE digest = $1 AND location = '' AND round = 0";
 
 pub(super) const LOCK: &str = "
     SELECT m.id

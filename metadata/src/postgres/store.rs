@@ -445,6 +445,14 @@ impl MetadataStore for PostgresStore {
         self.write(outbox::Done(done.iter().map(|id| id.0).collect())).await
     }
 
+    async fn discard_files(&self, manifests: &[Digest]) -> Result<bool, MetadataError> {
+        self.write(collection::DiscardFiles(manifests.to_vec())).await
+    }
+
+    fn outbox_refill(&self) {
+        self.outbox_filled.notify_one();
+    }
+
     async fn outbox_filled(&self) {
         tokio::select! {
             () = self.outbox_filled.notified() => return,

@@ -81,6 +81,7 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("uploads to take", uploads::TAKE_STALE),
         ("tag to delete", tags::DELETE),
         ("links of a deleted manifest", manifests::REVIEW_BLOBS),
+        ("file of a deleted manifest", manifests::DISCARD_FILE),
         ("links to look at", collection::DUE),
         ("links to judge", collection::JUDGE),
         ("blobs to lock", collection::LOCK_BLOBS),

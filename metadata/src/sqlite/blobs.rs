@@ -101,7 +101,7 @@ impl Operation for Finish {
     type Output = Finished;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<Finished, Fault> {
-        let Self(FinishedUpload { id, repository, blob, lease, seen }) = self;
+        let Self(FinishedUpload { id, repository, blob, lease, grace, seen }) = self;
         let rows: Vec<FinishRow> = sqlx::query_as(FINISH)
             .bind(repository.as_str())
             .bind(digest_bytes(&blob.digest))
@@ -112,6 +112,7 @@ impl Operation for Finish {
             .bind(integer(blob.size)?)
             .bind(blob.location.0.as_str())
             .bind(seen.map(integer).transpose()?)
+            .bind(lease_end(context.now, *grace))
             .fetch_all(&mut *context.connection)
             .await?;
         let &(stands, repaired, ..) = rows.first().ok_or(Fault::Malformed("blob"))?;
@@ -203,6 +204,11 @@ pub(super) const FINISH: &str = concat!(
         (SELECT round FROM garbage WHERE digest = $2 AND location = $8),
         (SELECT held_until FROM garbage WHERE digest = $2 AND location = $8),
         (SELECT gone FROM garbage WHERE digest = $2 AND location = $8);
+    INSERT INTO garbage (digest, size, location, remove_at)
+    SELECT digest, size, location, $10 FROM blobs
+    WHERE digest = $2 AND location <> '' AND location <> $8 AND ",
+    undisturbed!(),
+    ";
     INSERT INTO blobs (digest, size, location, created_at)
     SELECT $2, $7, $8, $3 WHERE ",
     undisturbed!(),

@@ -159,13 +159,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Bytes that were removed from a place before, where others were pushed since, are removed anew.
+/// Bytes that were removed from a place before, where others were pushed since, are removed anew. In
+/// a storage tree they may be those of a manifest, too.
 pub(super) const RELEASE: &str = "
     INSERT INTO garbage (digest, size, location, remove_at)
     SELECT b.digest, b.size, b.location, $2
     FROM json_each($1) g
     CROSS JOIN blobs b ON b.digest = unhex(g.value)
     WHERE NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.blob_id = b.id)
+        AND NOT (b.location = '' AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = b.digest))
     ON CONFLICT (digest, location) DO UPDATE SET
         size = excluded.size, remove_at = excluded.remove_at, round = 0, held_until = 0, gone = 0
     RETURNING size;
@@ -204,6 +206,34 @@ pub(super) const LEASE: &str = "
     SET leased_until = max(leased_until, $3), review_at = max(review_at, $3)
     WHERE repository_id = (SELECT id FROM repositories WHERE name = $1)
         AND blob_id = (SELECT id FROM blobs WHERE digest = $2)";
+
+/// See [`MetadataStore::discard_files`](crate::MetadataStore::discard_files).
+pub(super) struct DiscardFiles(pub(super) Vec<Digest>);
+
+#[async_trait]
+impl Operation for DiscardFiles {
+    type Output = bool;
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
+        let running: Vec<i64> = sqlx::query_scalar(DISCARD_FILES)
+            .bind(encoding::digest_array(&self.0))
+            .bind(context.now)
+            .fetch_all(&mut *context.connection)
+            .await?;
+        Ok(running.is_empty())
+    }
+}
+
+pub(super) const DISCARD_FILES: &str = "
+    INSERT INTO garbage (digest, size, location, remove_at)
+    SELECT unhex(f.value), 0, '', $2 FROM json_each($1) f
+    WHERE NOT EXISTS (SELECT 1 FROM manifests m WHERE m.digest = unhex(f.value))
+        AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = unhex(f.value))
+    ON CONFLICT (digest, location) DO UPDATE SET gone = 0, remove_at = excluded.remove_at
+    WHERE gone = 1;
+    SELECT g.id FROM json_each($1) f
+    CROSS JOIN garbage g ON g.digest = unhex(f.value) AND g.location = ''
+    WHERE g.held_until <> 0";
 
 /// See [`MetadataStore::take_garbage`](crate::MetadataStore::take_garbage).
 pub(super) struct Take {
@@ -249,6 +279,7 @@ pub(super) const REMOVABLE: &str = "
         AND NOT EXISTS (
             SELECT 1 FROM blobs b WHERE b.digest = g.digest AND b.location = g.location
         )
+        AND NOT (g.location = '' AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = g.digest))
     ORDER BY g.remove_at
     LIMIT $2";
 
@@ -258,6 +289,14 @@ const TAKE: &str = "
     UPDATE garbage SET round = round + 1, held_until = $2
     WHERE id IN (SELECT value FROM json_each($1))
     RETURNING id, digest, size, location, round";
+
+/// Ends the removals of a process that had the file before: it is dead.
+pub(super) async fn forget_holders(connection: &mut SqliteConnection) -> Result<(), Fault> {
+    sqlx::query("UPDATE garbage SET held_until = 0 WHERE held_until <> 0")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
 
 /// See [`MetadataStore::garbage_removed`](crate::MetadataStore::garbage_removed).
 pub(super) struct Removed(pub(super) Vec<GarbageId>);

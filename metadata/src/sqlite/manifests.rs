@@ -225,6 +225,7 @@ pub(super) const MISSING: &str = "
 
 /// The same bytes pushed again with another media type take on that type and what follows from it.
 pub(super) const STORE: &str = "
+    DELETE FROM garbage WHERE digest = $2 AND location = '' AND round = 0;
     SELECT NULL, t.name
     FROM repositories r
     JOIN manifests m ON m.repository_id = r.id AND m.digest = $2 AND m.media_type <> $3
@@ -336,4 +337,11 @@ pub(super) const DELETE: &str = "
     FROM manifest_blobs p CROSS JOIN blobs b ON b.digest = p.digest
     WHERE p.manifest_id = $1 AND repository_blobs.blob_id = b.id
         AND repository_blobs.repository_id = p.repository_id;
+    INSERT INTO garbage (digest, size, location, remove_at)
+    SELECT m.digest, length(m.payload), '', $5 FROM manifests m
+    WHERE m.id = $1 AND $4
+        AND NOT EXISTS (SELECT 1 FROM manifests o WHERE o.digest = $3 AND o.id <> $1)
+        AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = $3)
+    ON CONFLICT (digest, location) DO UPDATE SET
+        size = excluded.size, remove_at = excluded.remove_at, round = 0, held_until = 0, gone = 0;
     DELETE FROM manifests WHERE id = $1";

@@ -63,6 +63,7 @@ impl SqliteStore {
         let reader_options = open::reader_options(&path);
         let mut writer = open::connect(&writer_options, &path).await?;
         open::refuse_closed(&mut writer, &path).await?;
+        collection::forget_holders(&mut writer).await.map_err(|f| f.explain_opening(&path))?;
         let reader = reader_options.connect().await;
         let reader = reader.map_err(|error| Fault::from(error).explain_opening(&path))?;
         let writer = Arc::new(Connections::new(writer, writer_options, 1));
@@ -417,6 +418,14 @@ impl MetadataStore for SqliteStore {
             Some(last) => self.write(outbox::Done(*last)).await,
             None => Ok(()),
         }
+    }
+
+    async fn discard_files(&self, manifests: &[Digest]) -> Result<bool, MetadataError> {
+        self.write(collection::DiscardFiles(manifests.to_vec())).await
+    }
+
+    fn outbox_refill(&self) {
+        self.outbox_filled.notify_one();
     }
 
     async fn outbox_filled(&self) {

@@ -222,6 +222,71 @@ pub async fn a_push_takes_its_bytes_out_of_the_garbage(store: Store) {
     assert_eq!(store.removal(&layer.digest, &layer.location).await.unwrap(), None);
 }
 
+pub async fn bytes_of_a_place_that_a_push_left_are_garbage(store: Store) {
+    let old = blob("layer");
+    push(&store, "app", &old, LONG).await;
+    let new = BlobRecord { location: BlobLocation("elsewhere".to_owned()), ..old.clone() };
+
+    let again = FinishedUpload { grace: NOW, ..finished("other", None, new.clone()) };
+    assert!(finish(&store, again.clone()).await && finish(&store, again).await);
+
+    let taken = take(&store).await;
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].blob, old);
+    assert!(has(&store, "app", &new).await);
+}
+
+/// A storage tree has files of manifests, too.
+pub async fn the_file_of_a_manifest_is_garbage_with_the_last_one(store: Store) {
+    let file = by_digest("one");
+    for name in ["app", "other"] {
+        store.put_manifest(manifest(name, "one")).await.unwrap();
+    }
+    for (name, is_last) in [("app", false), ("other", true)] {
+        assert!(store.delete_manifest(&repository(name), &file.digest, NOW).await.unwrap());
+        let taken = take(&store).await;
+        assert_eq!(taken.iter().any(|one| one.blob == file), is_last, "{name}");
+    }
+}
+
+pub async fn the_file_of_a_manifest_that_is_pushed_again_stays(store: Store) {
+    let (app, file) = (repository("app"), by_digest("one"));
+    store.put_manifest(manifest("app", "one")).await.unwrap();
+    assert!(store.delete_manifest(&app, &file.digest, NOW).await.unwrap());
+    store.put_manifest(manifest("app", "one")).await.unwrap();
+    assert!(take(&store).await.is_empty());
+
+    // Nor do bytes go that are a blob as well.
+    push(&store, "app", &file, LONG).await;
+    assert!(store.delete_manifest(&app, &file.digest, NOW).await.unwrap());
+    assert!(take(&store).await.is_empty());
+
+    // And the other way round.
+    store.put_manifest(manifest("app", "one")).await.unwrap();
+    assert!(store.unlink_blob(&app, &file.digest, NOW).await.unwrap());
+    assert!(take(&store).await.is_empty());
+}
+
+/// A file is written after the commit, when the manifest may be gone again.
+pub async fn a_file_that_was_written_too_late_is_garbage(store: Store) {
+    let (app, file) = (repository("app"), by_digest("one"));
+    store.put_manifest(manifest("app", "one")).await.unwrap();
+    assert!(store.discard_files(&[file.digest]).await.unwrap());
+    assert!(store.delete_manifest(&app, &file.digest, NOW).await.unwrap());
+    let id = take(&store).await[0].id;
+    assert!(!store.discard_files(&[file.digest]).await.unwrap(), "it is being removed");
+    store.garbage_removed(&[id]).await.unwrap();
+    assert!(take(&store).await.is_empty());
+
+    assert!(store.discard_files(&[file.digest, digest("never here")]).await.unwrap());
+
+    let mut again: Vec<_> = take(&store).await.iter().map(|one| one.blob.digest).collect();
+    again.sort();
+    let mut expected = [file.digest, digest("never here")];
+    expected.sort();
+    assert_eq!(again, expected);
+}
+
 pub async fn a_push_to_another_place_leaves_the_garbage(store: Store) {
     let old = blob("layer");
     push(&store, "app", &old, NOW).await;

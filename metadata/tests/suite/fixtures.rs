@@ -89,7 +89,14 @@ pub fn new_upload(name: &str) -> NewUpload {
 }
 
 pub fn finished(name: &str, id: Option<UploadId>, blob: BlobRecord) -> FinishedUpload {
-    FinishedUpload { id, repository: repository(name), blob, lease: LEASE, seen: None }
+    FinishedUpload {
+        id,
+        repository: repository(name),
+        blob,
+        lease: LEASE,
+        grace: GRACE,
+        seen: None,
+    }
 }
 
 /// Whether a finished upload is recorded.

@@ -47,6 +47,10 @@ macro_rules! metadata_suite {
                     garbage_that_nobody_finished_with_is_taken_again,
                     garbage_that_was_not_removed_is_taken_after_a_pause,
                     a_push_takes_its_bytes_out_of_the_garbage,
+                    bytes_of_a_place_that_a_push_left_are_garbage,
+                    the_file_of_a_manifest_is_garbage_with_the_last_one,
+                    the_file_of_a_manifest_that_is_pushed_again_stays,
+                    a_file_that_was_written_too_late_is_garbage,
                     a_push_to_another_place_leaves_the_garbage,
                     a_push_waits_for_the_end_of_a_removal_and_looks;
                 uploads:

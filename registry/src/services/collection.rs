@@ -17,11 +17,15 @@ const LINKS: u32 = 128;
 /// How many manifests are looked at in one transaction.
 const MANIFESTS: u32 = 500;
 
-/// How many blobs are removed at a time.
-const BLOBS: u32 = 1000;
+/// How many blobs are taken at a time to be removed.
+const BLOBS: u32 = 4000;
 
-/// How long the removal of so many may take before somebody else tries.
-const REMOVAL: Duration = Duration::from_secs(10 * 60);
+/// How many of these between two looks at the clock.
+const AT_ONCE: usize = 1000;
+
+/// How long the removal may take before somebody else tries. Whoever has taken half of that stops:
+/// removing what somebody else removed could take away what was pushed since.
+const REMOVAL: Duration = Duration::from_secs(2 * 60);
 
 /// How long a blob that the store does not remove is left alone, the first time; after each failure
 /// twice as long, up to `LONGEST`.
@@ -150,9 +154,22 @@ impl Registry {
         taken: &[TakenGarbage],
         collected: &mut Collected,
     ) -> Result<(), RegistryError> {
-        if taken.is_empty() {
-            return Ok(());
+        let taken_at = Instant::now();
+        for taken in taken.chunks(AT_ONCE) {
+            if taken_at.elapsed() > REMOVAL / 2 {
+                // What is left is taken again when its time is over.
+                return Ok(());
+            }
+            self.remove_at_once(taken, collected).await?;
         }
+        Ok(())
+    }
+
+    async fn remove_at_once(
+        &self,
+        taken: &[TakenGarbage],
+        collected: &mut Collected,
+    ) -> Result<(), RegistryError> {
         let blobs: Vec<_> =
             taken.iter().map(|one| (one.blob.digest, one.blob.location.0.clone())).collect();
         let outcomes = self.blobs.delete_many(&blobs).await;

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use berth_metadata::{ManifestRecord, NewManifest, PutManifest};
 use berth_oci::{
@@ -100,7 +99,9 @@ impl Registry {
         let deleted = match reference {
             Reference::Tag(tag) => self.metadata.delete_tag(repository, tag).await?,
             Reference::Digest(digest) => {
-                self.metadata.delete_manifest(repository, digest, Duration::ZERO).await?
+                // Who has just read the manifest goes on to its blobs.
+                let keep = self.config().storage.maintenance.garbagecollection.graceperiod.get();
+                self.metadata.delete_manifest(repository, digest, keep).await?
             }
         };
         match deleted {

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use berth_metadata::Job;
+use berth_metadata::lifecycle::Removal;
+use berth_metadata::{BlobLocation, Job, OutboxEntry};
+use berth_oci::{Digest, LinkChange};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -12,6 +14,9 @@ const ROUND: u32 = 4096;
 /// How long to wait between two rounds, so that a busy registry syncs its tree once for many
 /// changes.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often to look whether the removal of a file is over.
+const POLL: Duration = Duration::from_millis(20);
 
 /// How long to wait after a failure.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
@@ -50,14 +55,45 @@ impl Registry {
     async fn drain_outbox(&self) -> Result<(), RegistryError> {
         let Some(tree) = self.blobs.link_tree() else { return Ok(()) };
         loop {
-            let entries = self.metadata.outbox(ROUND).await?;
+            let mut entries = self.metadata.outbox(ROUND).await?;
+            self.stop_before_a_removal(&mut entries).await?;
             if entries.is_empty() {
                 return Ok(());
             }
             let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
             debug!(changes = entries.len(), "updating the storage tree's links");
+            let written: Vec<_> = entries.iter().filter_map(written_manifest).collect();
             tree.apply(entries.into_iter().map(|entry| entry.change).collect()).await?;
+            while !written.is_empty() && !self.metadata.discard_files(&written).await? {
+                tokio::time::sleep(POLL).await;
+            }
             self.metadata.outbox_done(&ids).await?;
         }
+    }
+
+    /// Leaves out what follows the first manifest whose file is under removal at the moment: it is
+    /// written when that is over.
+    async fn stop_before_a_removal(
+        &self,
+        entries: &mut Vec<OutboxEntry>,
+    ) -> Result<(), RegistryError> {
+        for place in 0..entries.len() {
+            let LinkChange::PutManifest { digest, .. } = &entries[place].change else { continue };
+            let removal = self.metadata.removal(digest, &BlobLocation::default()).await?;
+            if let Some(Removal::Running { .. }) = removal {
+                entries.truncate(place);
+                self.metadata.outbox_refill();
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The manifest whose file a change writes.
+fn written_manifest(entry: &OutboxEntry) -> Option<Digest> {
+    match &entry.change {
+        LinkChange::PutManifest { digest, .. } => Some(*digest),
+        _ => None,
     }
 }

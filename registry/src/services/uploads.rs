@@ -250,6 +250,8 @@ impl Registry {
             _ => ingest.hasher,
         };
         verify(digest, hasher.finish())?;
+        let settings = &self.config().storage.maintenance.garbagecollection;
+        let (lease, grace) = (settings.lease.get(), settings.graceperiod.get());
         let placed_at = Instant::now();
         let placed = ingest.writer.finish(digest).await?;
         let finished = FinishedUpload {
@@ -260,7 +262,8 @@ impl Registry {
                 size: ingest.offset,
                 location: BlobLocation(placed.location),
             },
-            lease: self.config().storage.maintenance.garbagecollection.lease.get(),
+            lease,
+            grace,
             seen: None,
         };
         self.record(finished, &*placed.hold, placed_at).await
