@@ -255,10 +255,10 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     /// Waits until the outbox may hold an entry. Returns at once after a start with entries left.
     async fn outbox_filled(&self);
 
-    /// Of manifests whose files were written into a storage tree, makes the files garbage whose manifest
-    /// no repository has any longer: it may have gone while its file was written. False while the
+    /// Makes garbage of files that were written into a storage tree and that are neither a blob nor the
+    /// manifest of any repository: that may have gone while its file was written. False while the
     /// removal of one is running: ask again when it is over.
-    async fn discard_files(&self, manifests: &[Digest]) -> Result<bool, MetadataError>;
+    async fn discard_files(&self, files: &[Digest]) -> Result<bool, MetadataError>;
 
     /// Has [`outbox_filled`](Self::outbox_filled) return once more: entries were left.
     fn outbox_refill(&self);

@@ -108,6 +108,9 @@ pub struct StaleUpload {
     /// What its location begins with, if it may have become a blob: it is stale only if no blob has
     /// such a location.
     pub location_prefix: Option<String>,
+    /// The blob that it became, or was becoming, where the store finds blobs by their digest: its
+    /// bytes are garbage if nothing knows of it.
+    pub placed: Option<Digest>,
 }
 
 /// What a store can do.
@@ -155,6 +158,9 @@ pub trait PlacedBlob: Send + Sync {
     async fn place_again(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// The blob is recorded: nobody has to look after its bytes any longer.
+    fn recorded(&self) {}
 }
 
 impl fmt::Debug for NewBlob {

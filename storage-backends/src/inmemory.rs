@@ -115,7 +115,12 @@ impl BlobStore for InMemoryStore {
         let stale = state.uploads.iter().filter(|(_, upload)| upload.written_at < before);
         let stale = stale.filter_map(|(handle, _)| {
             let id = handle.parse().ok()?;
-            Some(Ok(StaleUpload { id, handle: handle.clone(), location_prefix: None }))
+            Some(Ok(StaleUpload {
+                id,
+                handle: handle.clone(),
+                location_prefix: None,
+                placed: None,
+            }))
         });
         stream::iter(stale.collect::<Vec<_>>()).boxed()
     }

@@ -445,8 +445,8 @@ impl MetadataStore for PostgresStore {
         self.write(outbox::Done(done.iter().map(|id| id.0).collect())).await
     }
 
-    async fn discard_files(&self, manifests: &[Digest]) -> Result<bool, MetadataError> {
-        self.write(collection::DiscardFiles(manifests.to_vec())).await
+    async fn discard_files(&self, files: &[Digest]) -> Result<bool, MetadataError> {
+        self.write(collection::DiscardFiles(files.to_vec())).await
     }
 
     fn outbox_refill(&self) {

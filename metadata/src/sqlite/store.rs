@@ -420,8 +420,8 @@ impl MetadataStore for SqliteStore {
         }
     }
 
-    async fn discard_files(&self, manifests: &[Digest]) -> Result<bool, MetadataError> {
-        self.write(collection::DiscardFiles(manifests.to_vec())).await
+    async fn discard_files(&self, files: &[Digest]) -> Result<bool, MetadataError> {
+        self.write(collection::DiscardFiles(files.to_vec())).await
     }
 
     fn outbox_refill(&self) {

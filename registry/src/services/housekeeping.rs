@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use berth_config::UploadPurging;
 use berth_metadata::Job;
+use berth_oci::Digest;
 use berth_storage_backends::StaleUpload;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -91,6 +92,11 @@ impl Registry {
         while let Some(round) = stale.next().await {
             let round = round.into_iter().collect::<Result<Vec<_>, _>>()?;
             for upload in self.that_are_no_blobs(round).await? {
+                if let Some(digest) = upload.placed {
+                    self.purge_placement(&upload, &digest, dry_run).await?;
+                    count += 1;
+                    continue;
+                }
                 if self.metadata.upload_exists(upload.id).await? {
                     continue;
                 }
@@ -107,6 +113,22 @@ impl Registry {
             }
         }
         Ok(count)
+    }
+
+    /// A crash came between the placing of a blob and its recording: if nothing knows of it, it is
+    /// garbage.
+    async fn purge_placement(
+        &self,
+        upload: &StaleUpload,
+        digest: &Digest,
+        dry_run: bool,
+    ) -> Result<(), RegistryError> {
+        info!(upload = %upload.id, %digest, dry_run, "purging what an unfinished push left");
+        if !dry_run {
+            self.metadata.discard_files(&[*digest]).await?;
+            self.blobs.abort_upload(&upload.handle).await?;
+        }
+        Ok(())
     }
 
     /// In an object store a blob keeps the name that it was uploaded under, so that all of them are

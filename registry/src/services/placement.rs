@@ -32,7 +32,10 @@ impl Registry {
                 placed.place_again().await?;
             }
             match self.metadata.finish_upload(finished.clone()).await? {
-                RecordedUpload::Linked => return Ok(()),
+                RecordedUpload::Linked => {
+                    placed.recorded();
+                    return Ok(());
+                }
                 RecordedUpload::SessionGone => return Err(RegistryError::UploadUnknown),
                 RecordedUpload::Unsure => {}
             }

@@ -12,6 +12,7 @@
 //!           current/link                      what the tag points to
 //!           index/<algorithm>/<hex>/link      what it has pointed to
 //!   berth/uploads/<uuid>                      bytes of unfinished uploads
+//!   berth/uploads/<uuid>.<algorithm>-<hex>    an upload that has become a blob and is not recorded yet
 //! ```
 //!
 //! A link file holds the digest that it links, without a newline.
@@ -48,6 +49,18 @@ impl Layout {
     /// The directories that must exist before anything else.
     pub(super) fn directories(&self) -> [&Path; 3] {
         [&self.blobs, &self.repositories, &self.uploads]
+    }
+
+    /// The mark of an upload that is becoming the blob `digest`.
+    pub(super) fn placement(&self, handle: &str, digest: &Digest) -> PathBuf {
+        let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
+        self.uploads.join(format!("{handle}.{algorithm}-{hex}"))
+    }
+
+    /// What a mark says: the upload, and the blob.
+    pub(super) fn placement_of(name: &str) -> Option<(UploadId, Digest)> {
+        let (id, digest) = name.split_once('.')?;
+        Some((id.parse().ok()?, digest.replacen('-', ":", 1).parse().ok()?))
     }
 
     pub(super) fn uploads(&self) -> &Path {

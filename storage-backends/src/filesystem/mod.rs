@@ -48,6 +48,9 @@ impl FilesystemStore {
     }
 
     fn upload_path(&self, handle: &str) -> Result<PathBuf, StoreError> {
+        if Layout::placement_of(handle).is_some() {
+            return Ok(self.layout.uploads().join(handle));
+        }
         let id: UploadId = handle.parse().map_err(|_| StoreError::NotFound)?;
         Ok(self.layout.upload(id))
     }
@@ -108,11 +111,14 @@ impl BlobStore for FilesystemStore {
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
                 let Ok(handle) = entry.file_name().into_string() else { continue };
-                let Ok(id) = handle.parse() else { continue };
+                let placement = Layout::placement_of(&handle);
+                let placed = placement.map(|(_, digest)| digest);
+                let id = placement.map(|(id, _)| id).or_else(|| handle.parse().ok());
+                let Some(id) = id else { continue };
                 // An entry that goes while we look is no upload any more.
                 let Some(metadata) = none_if_missing(entry.metadata())? else { continue };
                 if metadata.modified()? < before {
-                    stale.push(Ok(StaleUpload { id, handle, location_prefix: None }));
+                    stale.push(Ok(StaleUpload { id, handle, location_prefix: None, placed }));
                 }
             }
             Ok(stream::iter(stale))

@@ -156,8 +156,12 @@ impl UploadWriter for FilesystemUpload {
                 let recorded = self.file.metadata()?.len();
                 return Err(StoreError::UploadLost { recorded, held: 0 });
             }
+            // Tells whoever finds it that the process died before the blob was recorded.
+            let mark = self.layout.placement(&self.handle, &digest);
+            File::create(&mark)?;
             self.layout.place_blob(&self.path, &digest)?;
             let placed = PlacedFile {
+                mark,
                 layout: self.layout.clone(),
                 file: self.file.clone(),
                 scratch: self.path.clone(),
@@ -171,6 +175,7 @@ impl UploadWriter for FilesystemUpload {
 
 /// A file that became a blob, still open: it can be read although its name is gone.
 struct PlacedFile {
+    mark: PathBuf,
     layout: Arc<Layout>,
     file: Arc<File>,
     scratch: PathBuf,
@@ -193,6 +198,12 @@ impl PlacedBlob for PlacedFile {
             Ok(layout.place_blob(&scratch, &digest)?)
         })
         .await
+    }
+
+    fn recorded(&self) {
+        let mark = self.mark.clone();
+        // A mark that stays is looked at later, and found to mean nothing.
+        tokio::task::spawn_blocking(move || fs::remove_file(mark));
     }
 }
 

@@ -83,7 +83,7 @@ impl ObjectBlobStore {
         let unfinished = unfinished.filter_map(|one| {
             let id = keys::upload_of(&one.key)?;
             let handle = Handle { key: Some(one.key), parts_id: Some(one.id), ..Handle::new(id) };
-            Some(Ok(StaleUpload { id, handle: handle.text(), location_prefix: None }))
+            Some(Ok(StaleUpload { id, handle: handle.text(), location_prefix: None, placed: None }))
         });
         let blobs = self.objects.list(keys::BLOBS).try_filter_map(move |found| async move {
             let Some(id) = keys::upload_of(&found.key).filter(|_| found.modified < before) else {
@@ -92,14 +92,19 @@ impl ObjectBlobStore {
             let handle =
                 Handle { rest: found.size, rest_key: Some(found.key.clone()), ..Handle::new(id) };
             let prefix = Location::prefix(found.size, &found.key);
-            Ok(Some(StaleUpload { id, handle: handle.text(), location_prefix: Some(prefix) }))
+            Ok(Some(StaleUpload {
+                id,
+                handle: handle.text(),
+                location_prefix: Some(prefix),
+                placed: None,
+            }))
         });
         let tails = self.objects.list(keys::TAILS).try_filter_map(move |found| async move {
             let Some(id) = keys::upload_of(&found.key).filter(|_| found.modified < before) else {
                 return Ok(None);
             };
             let handle = Handle { rest: found.size, rest_key: Some(found.key), ..Handle::new(id) };
-            Ok(Some(StaleUpload { id, handle: handle.text(), location_prefix: None }))
+            Ok(Some(StaleUpload { id, handle: handle.text(), location_prefix: None, placed: None }))
         });
         let listed = blobs.chain(tails).map_err(StoreError::from);
         // A blob that comes in one request has no session while it comes, however long that takes.

@@ -18,11 +18,14 @@ const WORKERS: u64 = 8;
 /// go almost at once.
 fn restless(launch: Launch) -> Launch {
     const SECTION: &str = "REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECTION";
+    const PURGING: &str = "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING";
     launch
         .env("REGISTRY_STORAGE_REDIRECT_DISABLE", "true")
         .env(format!("{SECTION}_INTERVAL"), "50ms")
         .env(format!("{SECTION}_LEASE"), "4s")
         .env(format!("{SECTION}_GRACEPERIOD"), "200ms")
+        .env(format!("{PURGING}_GRACEPERIOD"), "1s")
+        .env(format!("{PURGING}_INTERVAL"), "500ms")
 }
 
 #[test]
