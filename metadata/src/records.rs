@@ -276,9 +276,14 @@ pub struct UntaggedManifests {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ManifestCursor(pub(crate) i64);
 
-/// The identity of some garbage.
+/// The identity of one try to remove some garbage. When somebody else has tried since, it means
+/// nothing any longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct GarbageId(pub i64);
+pub struct GarbageId {
+    pub(crate) row: i64,
+    /// The how manieth try it is, from 1.
+    pub round: u64,
+}
 
 /// Bytes that the caller is to remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -287,8 +292,6 @@ pub struct TakenGarbage {
     pub id: GarbageId,
     /// What they are: where no other upload can lie, their location says.
     pub blob: BlobRecord,
-    /// The how manieth try it is, from 1.
-    pub round: u64,
 }
 
 /// The place of an entry in the outbox; later entries have greater ones.

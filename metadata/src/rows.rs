@@ -182,7 +182,7 @@ pub(crate) fn taken(row: TakenRow) -> Result<TakenGarbage, Fault> {
     let (id, digest, bytes, location, round) = row;
     let digest = encoding::digest(&digest)?;
     let blob = BlobRecord { digest, size: size(bytes)?, location: BlobLocation(location) };
-    Ok(TakenGarbage { id: GarbageId(id), blob, round: size(round)? })
+    Ok(TakenGarbage { id: GarbageId { row: id, round: size(round)? }, blob })
 }
 
 pub(crate) fn backlog(row: (Option<i64>, Option<i64>)) -> Result<CollectionBacklog, Fault> {
@@ -195,4 +195,10 @@ pub(crate) fn backlog(row: (Option<i64>, Option<i64>)) -> Result<CollectionBackl
 
 fn name(text: &str) -> Result<RepositoryName, Fault> {
     text.parse().map_err(|_| Fault::Malformed("repository name"))
+}
+
+/// The rows of tries, and their rounds.
+pub(crate) fn tries(ids: &[GarbageId]) -> Result<(Vec<i64>, Vec<i64>), Fault> {
+    let row = |id: &GarbageId| Ok((id.row, encoding::integer(id.round)?));
+    ids.iter().map(row).collect()
 }

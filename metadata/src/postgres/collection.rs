@@ -382,6 +382,13 @@ const TAKE: &str = concat!(
     " + $2 WHERE id = ANY($1) RETURNING id, digest, size, location, round"
 );
 
+/// The tries that the rows `$1` are at, by the rounds `$2`.
+macro_rules! tried {
+    () => {
+        "(id, round) IN (SELECT * FROM unnest($1::bigint[], $2::bigint[]))"
+    };
+}
+
 /// See [`MetadataStore::garbage_removed`](crate::MetadataStore::garbage_removed).
 pub(super) struct Removed(pub(super) Vec<GarbageId>);
 
@@ -390,17 +397,19 @@ impl Operation for Removed {
     type Output = ();
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
-        let ids = ids(&self.0);
+        let (rows, rounds) = rows::tries(&self.0)?;
         context
             .session
             .query(FORGET_NAMED)
-            .bind(&ids)
+            .bind(&rows)
+            .bind(&rounds)
             .execute(context.session.connection())
             .await?;
         context
             .session
             .query(REMEMBER)
-            .bind(ids)
+            .bind(rows)
+            .bind(rounds)
             .bind(duration(REMEMBERED))
             .execute(context.session.connection())
             .await?;
@@ -409,12 +418,13 @@ impl Operation for Removed {
 }
 
 /// Only where the place is the digest's can another upload lie there.
-const FORGET_NAMED: &str = "DELETE FROM garbage WHERE id = ANY($1) AND location <> ''";
+const FORGET_NAMED: &str = concat!("DELETE FROM garbage WHERE ", tried!(), " AND location <> ''");
 
 const REMEMBER: &str = concat!(
     "UPDATE garbage SET gone = 1, held_until = 0, remove_at = ",
     now!(),
-    " + $2 WHERE id = ANY($1)"
+    " + $3 WHERE ",
+    tried!()
 );
 
 /// See [`MetadataStore::garbage_failed`](crate::MetadataStore::garbage_failed).
@@ -428,10 +438,12 @@ impl Operation for Failed {
     type Output = ();
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
+        let (rows, rounds) = rows::tries(&self.failed)?;
         context
             .session
             .query(FAIL)
-            .bind(ids(&self.failed))
+            .bind(rows)
+            .bind(rounds)
             .bind(duration(self.pause))
             .execute(context.session.connection())
             .await?;
@@ -441,10 +453,6 @@ impl Operation for Failed {
 
 const FAIL: &str =
     concat!("UPDATE garbage SET held_until = 0, remove_at = ", now!(), " + $2 WHERE id = ANY($1)");
-
-fn ids(garbage: &[GarbageId]) -> Vec<i64> {
-    garbage.iter().map(|GarbageId(id)| *id).collect()
-}
 
 pub(super) async fn removal(
     session: &mut Session,

@@ -307,7 +307,7 @@ impl Operation for Removed {
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
         sqlx::query(REMOVED)
-            .bind(json(&ids(&self.0))?)
+            .bind(tries(&self.0)?)
             .bind(lease_end(context.now, REMEMBERED))
             .execute(&mut *context.connection)
             .await?;
@@ -317,9 +317,10 @@ impl Operation for Removed {
 
 /// Only where the place is the digest's can another upload lie there.
 const REMOVED: &str = "
-    DELETE FROM garbage WHERE id IN (SELECT value FROM json_each($1)) AND location <> '';
+    DELETE FROM garbage
+    WHERE (id, round) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1)) AND location <> '';
     UPDATE garbage SET gone = 1, held_until = 0, remove_at = $2
-    WHERE id IN (SELECT value FROM json_each($1))";
+    WHERE (id, round) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))";
 
 /// See [`MetadataStore::garbage_failed`](crate::MetadataStore::garbage_failed).
 pub(super) struct Failed {
@@ -334,9 +335,9 @@ impl Operation for Failed {
     async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
         sqlx::query(
             "UPDATE garbage SET held_until = 0, remove_at = $2
-            WHERE id IN (SELECT value FROM json_each($1))",
+            WHERE (id, round) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))",
         )
-        .bind(json(&ids(&self.failed))?)
+        .bind(tries(&self.failed)?)
         .bind(context.now.saturating_add(duration(self.pause)))
         .execute(&mut *context.connection)
         .await?;
@@ -344,8 +345,9 @@ impl Operation for Failed {
     }
 }
 
-fn ids(garbage: &[GarbageId]) -> Vec<i64> {
-    garbage.iter().map(|GarbageId(id)| *id).collect()
+fn tries(ids: &[GarbageId]) -> Result<String, Fault> {
+    let (rows, rounds) = rows::tries(ids)?;
+    json(&rows.into_iter().zip(rounds).collect::<Vec<_>>())
 }
 
 pub(super) async fn removal(

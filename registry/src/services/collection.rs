@@ -185,7 +185,7 @@ impl Registry {
                 Err(error) => {
                     let digest = garbage.blob.digest;
                     warn!(%digest, %error, "the bytes of a deleted blob could not be removed; they are tried again later");
-                    failed.entry(pause(garbage.round)).or_default().push(garbage.id);
+                    failed.entry(pause(garbage.id.round)).or_default().push(garbage.id);
                 }
             }
         }
