@@ -15,6 +15,7 @@ mod part;
 mod process;
 mod replicas;
 mod setup;
+mod soak;
 mod test;
 mod tools;
 mod unit;
@@ -37,7 +38,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything: set up, lint, deny, unit, conformance, clients, faults, crash, replicas and fuzz in short
+    /// Everything: set up, lint, deny, unit, conformance, clients, faults, crash, soak, replicas and fuzz in short
     Test,
     /// Install what the tests need: Debian packages, Go tools, cargo tools
     Setup,
@@ -55,6 +56,8 @@ enum Command {
     Faults,
     /// Kill `berth serve` under load, 200 times
     Crash,
+    /// Collect garbage under a mixture of pushes, pulls and deletes, for an hour
+    Soak,
     /// Several `berth serve` on one PostgreSQL that fails, with nodes that die and clocks that differ
     Replicas(replicas::Arguments),
     /// The parsers of outside input against inputs that nobody thought of
@@ -83,6 +86,7 @@ fn main() -> Result<ExitCode> {
         Command::Clients => clients::parts(),
         Command::Faults => faults::parts(),
         Command::Crash => crash::parts(),
+        Command::Soak => soak::parts(),
         Command::Replicas(arguments) => replicas::parts(&arguments),
         Command::Fuzz(arguments) => return fuzz::fuzz(&context, &arguments),
         Command::Bench(arguments) => return bench::bench(&context, &arguments),

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything, cheapest first.
 
 use crate::part::Part;
-use crate::{clients, conformance, crash, deny, faults, fuzz, lint, replicas, setup, unit};
+use crate::{clients, conformance, crash, deny, faults, fuzz, lint, replicas, setup, soak, unit};
 
 pub(crate) fn parts() -> Vec<Part> {
     let mut parts = setup::parts();
@@ -13,6 +13,7 @@ pub(crate) fn parts() -> Vec<Part> {
     parts.extend(clients::parts().into_iter().skip(1));
     parts.push(faults::part());
     parts.push(crash::in_short());
+    parts.push(soak::in_short());
     parts.push(replicas::in_short());
     parts.extend(fuzz::parts());
     parts
