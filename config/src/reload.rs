@@ -14,7 +14,9 @@ impl Config {
         let mut keys = Vec::new();
         compare(schema::tree(), &as_value(old), &as_value(new), &mut keys);
         let metadata = (old.metadata != new.metadata).then_some("metadata");
-        for section in [secret_change(&old.storage, &new.storage), metadata].into_iter().flatten() {
+        let notifications = (old.notifications != new.notifications).then_some("notifications");
+        let secrets = [secret_change(&old.storage, &new.storage), metadata, notifications];
+        for section in secrets.into_iter().flatten() {
             if !keys.iter().any(|key| key.starts_with(section)) {
                 keys.push(section);
             }

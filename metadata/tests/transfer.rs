@@ -73,17 +73,20 @@ async fn fill(store: &Store) {
 
 async fn change(store: &Store) {
     assert!(
-        store.delete_manifest(&repository("other"), &digest("gone"), Duration::ZERO).await.unwrap()
+        store
+            .delete_manifest(&repository("other"), &digest("gone"), Duration::ZERO, &[])
+            .await
+            .unwrap()
     );
     push_manifest(store, tagged("other", "new", &["x", "y"])).await;
     push_manifest(store, tagged("app", "image 3", &["latest"])).await;
-    assert!(store.delete_tag(&repository("app"), &tag("v0")).await.unwrap());
+    assert!(store.delete_tag(&repository("app"), &tag("v0"), &[]).await.unwrap());
     let retyped = NewManifest {
         media_type: "application/vnd.docker.distribution.manifest.v2+json".to_owned(),
         ..tagged("app", "image 1", &["v1"])
     };
     push_manifest(store, retyped).await;
-    assert!(store.unlink_blob(&repository("app"), &digest("layer 2"), GRACE).await.unwrap());
+    assert!(store.unlink_blob(&repository("app"), &digest("layer 2"), GRACE, &[]).await.unwrap());
     for upload in store.stale_uploads(soon(), 10).await.unwrap() {
         assert!(store.delete_upload(&upload.repository, upload.id).await.unwrap());
     }

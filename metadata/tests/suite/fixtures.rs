@@ -61,6 +61,7 @@ pub fn manifest(name: &str, payload: &str) -> NewManifest {
         artifact_type: None,
         annotations: None,
         tags: Vec::new(),
+        events: Vec::new(),
     }
 }
 
@@ -96,6 +97,7 @@ pub fn finished(name: &str, id: Option<UploadId>, blob: BlobRecord) -> FinishedU
         lease: LEASE,
         grace: GRACE,
         seen: None,
+        events: Vec::new(),
     }
 }
 
