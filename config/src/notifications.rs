@@ -31,8 +31,10 @@ pub struct Events {
     /// Whether the event of a manifest names the descriptors of what the manifest is made of.
     pub includereferences: bool,
     /// How long an event waits for its endpoint. Then it is dropped, with a warning in the log.
+    #[schemars(extend("x-berth-reload" = true))]
     pub keep: GoDuration,
     /// How many events wait for one endpoint. Beyond that the oldest are dropped, with a warning in the log.
+    #[schemars(extend("x-berth-reload" = true))]
     pub maxpending: u32,
 }
 

@@ -14,8 +14,9 @@ impl Config {
         let mut keys = Vec::new();
         compare(schema::tree(), &as_value(old), &as_value(new), &mut keys);
         let metadata = (old.metadata != new.metadata).then_some("metadata");
-        let notifications = (old.notifications != new.notifications).then_some("notifications");
-        let secrets = [secret_change(&old.storage, &new.storage), metadata, notifications];
+        let endpoints = (old.notifications.endpoints != new.notifications.endpoints)
+            .then_some("notifications.endpoints");
+        let secrets = [secret_change(&old.storage, &new.storage), metadata, endpoints];
         for section in secrets.into_iter().flatten() {
             if !keys.iter().any(|key| key.starts_with(section)) {
                 keys.push(section);

@@ -134,12 +134,15 @@ fn nothing_secret_is_shown() {
 }
 
 #[test]
-fn a_change_needs_a_restart_that_of_a_secret_too() {
+fn a_change_of_the_endpoints_needs_a_restart_that_of_a_secret_too() {
     let with = |token: &str| {
+        let headers = format!("{{X: [{token}]}}");
         config(&format!(
-            "notifications: {{endpoints: [{{name: a, url: 'http://a/', headers: {{X: [{token}]}}}}]}}"
+            "notifications: {{endpoints: [{{name: a, url: 'http://a/', headers: {headers}}}]}}"
         ))
     };
-    assert_eq!(Config::restart_needed(&with("a"), &with("b")), ["notifications"]);
+    assert_eq!(Config::restart_needed(&with("a"), &with("b")), ["notifications.endpoints"]);
     assert_eq!(Config::restart_needed(&config(""), &with("b")), ["notifications.endpoints"]);
+    let limits = config("notifications: {events: {keep: 1h, maxpending: 7}}");
+    assert!(Config::restart_needed(&config(""), &limits).is_empty());
 }

@@ -156,7 +156,8 @@ impl App {
         id: &HeaderValue,
     ) -> Result<Response<Body>, ApiError> {
         let (head, body) = request.into_parts();
-        let origin = match action.touches_content() {
+        // To look at what is there is not to pull it.
+        let origin = match action.touches_content() && head.method != Method::HEAD {
             true => self.registry.notifications.origin(&head, id, &connection, &config),
             false => Origin::default(),
         };

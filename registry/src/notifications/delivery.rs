@@ -41,25 +41,25 @@ impl Registry {
         if self.notifications.is_off() {
             return;
         }
-        let client = match sender::client() {
-            Ok(client) => client,
-            Err(reason) => {
-                error!(
-                    reason,
-                    "no endpoint is told of events, which wait: there is no HTTP client; are there any root certificates on this machine?"
-                );
-                return;
-            }
-        };
-        let endpoints = join_all(
-            self.notifications.endpoints.iter().map(|one| self.tell(one, client.clone(), &stop)),
-        );
         tokio::join!(
-            endpoints,
+            self.tell_endpoints(&stop),
             self.wake_endpoints(&stop),
             self.write_pulls(&stop),
             self.keep_event_limits(&stop),
         );
+    }
+
+    async fn tell_endpoints(&self, stop: &CancellationToken) {
+        match sender::client() {
+            Ok(client) => {
+                let endpoints = self.notifications.endpoints.iter();
+                join_all(endpoints.map(|one| self.tell(one, client.clone(), stop))).await;
+            }
+            Err(reason) => error!(
+                reason,
+                "events wait, and no endpoint is told: there is no HTTP client; are there root certificates on this machine?"
+            ),
+        }
     }
 
     /// Wakes all endpoints when there may be events.

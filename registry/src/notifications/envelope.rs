@@ -89,12 +89,11 @@ pub(super) struct Source {
 pub(super) fn body(recorded: &RecordedEvent) -> Result<Vec<u8>, serde_json::Error> {
     let event = &recorded.event;
     let Description { request, actor, source, base_url } = serde_json::from_str(&event.origin)?;
-    let is_manifest =
-        !event.media_type.as_deref().is_some_and(|kind| kind == super::recorder::BLOB);
+    let is_blob = event.media_type.as_deref() == Some(super::recorder::BLOB);
     // What is gone has no address.
     let is_there = event.action != EventAction::Delete;
     let url = event.digest.filter(|_| is_there).map(|digest| {
-        let kind = if is_manifest { "manifests" } else { "blobs" };
+        let kind = if is_blob { "blobs" } else { "manifests" };
         format!("{base_url}/v2/{}/{kind}/{digest}", event.repository)
     });
     let references: Option<&RawValue> =
