@@ -33,7 +33,7 @@ async fn push_some(store: &Store) {
 }
 
 async fn assert_some(store: &Store) {
-    assert!(find_blob(&store, &repository("app"), &digest("layer")).await.is_some());
+    assert!(find_blob(store, &repository("app"), &digest("layer")).await.is_some());
     assert_eq!(payload(store, "app", &by_tag("latest")).await.unwrap(), "one");
     assert_eq!(all_tags(store, "app").await, ["latest"]);
 }

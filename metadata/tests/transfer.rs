@@ -129,8 +129,8 @@ async fn assert_changed(store: &Store) {
     let retyped = store.manifest(&repository("app"), &by_tag("v1")).await.unwrap().unwrap();
     assert!(retyped.media_type.ends_with("v2+json"));
     let app = repository("app");
-    assert!(find_blob(&store, &app, &digest("layer 1")).await.is_some());
-    assert!(find_blob(&store, &app, &digest("layer 2")).await.is_none());
+    assert!(find_blob(store, &app, &digest("layer 1")).await.is_some());
+    assert!(find_blob(store, &app, &digest("layer 2")).await.is_none());
     let referrers = store.referrers(&app, &digest("image 0"), None, None, 10).await.unwrap();
     assert_eq!(referrers.entries.len(), 1, "the other one took on another type, without a subject");
     let sessions = store.stale_uploads(soon(), 10).await.unwrap();

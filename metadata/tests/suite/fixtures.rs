@@ -121,7 +121,7 @@ pub async fn find_blob(
 /// Pushes a blob in one go.
 pub async fn push_blob(store: &Store, name: &str, content: &str) -> BlobRecord {
     let record = blob(content);
-    assert!(finish(&store, finished(name, None, record.clone())).await);
+    assert!(finish(store, finished(name, None, record.clone())).await);
     record
 }
 
