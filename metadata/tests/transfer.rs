@@ -218,7 +218,10 @@ async fn a_file_of_a_version_without_events_is_copied() {
     store.close().await;
     let options = SqliteConnectOptions::new().filename(&path);
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    sqlx::raw_sql("DROP TABLE events").execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("DROP TABLE events; PRAGMA user_version = 4")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     connection.close().await.unwrap();
 
     let mut transfer = Transfer::open(sqlite(&path), postgres(&url)).await.unwrap();
