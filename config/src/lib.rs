@@ -33,6 +33,7 @@ mod load;
 mod log;
 mod metadata;
 mod notice;
+mod notifications;
 mod opaque;
 mod path;
 mod pattern;
@@ -55,6 +56,7 @@ pub use http::{DebugListener, H2c, Http, Http2, Limits, Listen, Network, Prometh
 pub use load::{Loaded, Origin};
 pub use log::{AccessLog, Log, LogFormatter, LogLevel};
 pub use metadata::{Metadata, Pooling, Postgres, Sqlite};
+pub use notifications::{Events, Ignore, NotificationEndpoint, Notifications, NotifiedAction};
 pub use opaque::Opaque;
 pub use pattern::Pattern;
 pub use reference::reference_markdown;

@@ -16,9 +16,11 @@ pub(crate) enum Step {
 pub(crate) struct KeyPath(pub(crate) Vec<Step>);
 
 impl KeyPath {
-    /// The path of a key written with dots; no key that is declared holds a dot.
+    /// The path of a key written with dots, a number being a place in a list; no key that is declared holds a dot or
+    /// is a number.
     pub(crate) fn of(dotted: &str) -> Self {
-        Self(dotted.split('.').map(|key| Step::Key(key.to_owned())).collect())
+        let step = |key: &str| key.parse().map_or_else(|_| Step::Key(key.to_owned()), Step::Index);
+        Self(dotted.split('.').map(step).collect())
     }
 
     pub(crate) fn key(&self, key: &str) -> Self {

@@ -14,7 +14,10 @@ impl Config {
         let mut keys = Vec::new();
         compare(schema::tree(), &as_value(old), &as_value(new), &mut keys);
         let metadata = (old.metadata != new.metadata).then_some("metadata");
-        for section in [secret_change(&old.storage, &new.storage), metadata].into_iter().flatten() {
+        let endpoints = (old.notifications.endpoints != new.notifications.endpoints)
+            .then_some("notifications.endpoints");
+        let secrets = [secret_change(&old.storage, &new.storage), metadata, endpoints];
+        for section in secrets.into_iter().flatten() {
             if !keys.iter().any(|key| key.starts_with(section)) {
                 keys.push(section);
             }

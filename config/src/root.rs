@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::storage::Driver;
-use crate::{Catalog, Health, Http, Log, Metadata, Opaque, Storage, Validation};
+use crate::{Catalog, Health, Http, Log, Metadata, Notifications, Opaque, Storage, Validation};
 
 /// The only version of the file format there is.
 pub(crate) const VERSION: &str = "0.1";
@@ -55,10 +55,8 @@ pub struct Config {
     #[serde(skip_serializing)]
     #[schemars(extend("x-berth-refused" = "this build of berth is not a pull-through cache yet: remove the section, or keep this service on its present registry"))]
     pub proxy: Opaque,
-    /// Webhooks on pushes, pulls and deletes.
-    #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-refused" = "this build of berth does not send notifications yet, and whoever waits for them would wait for ever: remove the section"))]
-    pub notifications: Opaque,
+    /// Webhooks on pushes, pulls, mounts and deletes.
+    pub notifications: Notifications,
     /// Plug-ins around the registry, repositories and storage.
     #[serde(skip_serializing)]
     #[schemars(extend("x-berth-refused" = "this build of berth has no middleware: remove the section; a CDN or a rewriting proxy goes in front of `http.addr`"))]
@@ -95,7 +93,7 @@ impl Default for Config {
             metadata: Metadata::default(),
             auth: Opaque,
             proxy: Opaque,
-            notifications: Opaque,
+            notifications: Notifications::default(),
             middleware: Opaque,
             redis: Opaque,
             reporting: Opaque,

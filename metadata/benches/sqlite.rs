@@ -66,6 +66,7 @@ fn manifest(repository: RepositoryName, number: usize) -> NewManifest {
         artifact_type: None,
         annotations: None,
         tags: vec![format!("tag-{number:07}").parse().unwrap()],
+        events: Vec::new(),
     }
 }
 
@@ -108,8 +109,9 @@ async fn pushes(callers: usize) {
                 location: BlobLocation::default(),
             };
             let lease = Duration::from_secs(3600);
+            let (id, grace, events) = (Some(id), lease, Vec::new());
             let finished =
-                FinishedUpload { id: Some(id), repository, blob, lease, grace: lease, seen: None };
+                FinishedUpload { id, repository, blob, lease, grace, seen: None, events };
             let recorded = store.finish_upload(finished).await.unwrap();
             assert_eq!(recorded, RecordedUpload::Linked);
         }

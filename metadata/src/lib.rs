@@ -1,12 +1,13 @@
 //! The SQL store of names and the graph: repositories, tags, manifests (their bytes too), links
-//! from repositories to blobs, references from manifests, upload sessions, and the outbox that
-//! keeps a storage tree's link files in step.
+//! from repositories to blobs, references from manifests, upload sessions, the outbox that
+//! keeps a storage tree's link files in step, and the events that others want to be told of.
 //!
 //! All SQL lives in this crate. [`MetadataStore`] is what the services see; [`SqliteStore`] is the
 //! embedded implementation, [`PostgresStore`] the one that many processes share. One test suite runs against every implementation.
 
 mod encoding;
 mod error;
+mod events;
 mod fault;
 pub mod lifecycle;
 mod postgres;
@@ -17,6 +18,7 @@ mod store;
 mod transfer;
 
 pub use error::MetadataError;
+pub use events::{Event, EventAction, EventCount, EventId, NewEvent, RecordedEvent};
 pub use postgres::{Pooling, PostgresOptions, PostgresStore};
 pub use records::{
     BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,

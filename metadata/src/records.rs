@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use berth_oci::{Algorithm, Digest, HasherState, LinkChange, RepositoryName, Tag, UploadId};
 use bytes::Bytes;
 
+use crate::NewEvent;
 use crate::lifecycle::Verdict;
 
 /// Where the blob store keeps a blob, in the words of its driver. Opaque here; empty for drivers
@@ -74,6 +76,8 @@ pub struct NewManifest {
     pub annotations: Option<BTreeMap<String, String>>,
     /// Tags to point to it, in the same transaction.
     pub tags: Vec<Tag>,
+    /// What is told of it, recorded in the same transaction.
+    pub events: Vec<NewEvent>,
 }
 
 /// How storing a manifest ended.
@@ -161,7 +165,7 @@ pub enum HeldUpload {
 }
 
 /// Work that one process at a time does for all that share the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Job {
     /// Making the storage tree follow the outbox.
     Links,
@@ -169,6 +173,10 @@ pub enum Job {
     Purge,
     /// Looking at links, and removing what became garbage.
     Collect,
+    /// Telling an endpoint, by its name, of events.
+    Deliver(Arc<str>),
+    /// Dropping events that have waited too long.
+    EventLimits,
 }
 
 /// How far a session has come.
@@ -202,6 +210,8 @@ pub struct FinishedUpload {
     pub grace: Duration,
     /// The removal after whose end the bytes were seen to be in their place.
     pub seen: Option<u64>,
+    /// What is told of it, recorded in the same transaction.
+    pub events: Vec<NewEvent>,
 }
 
 /// How recording a finished upload ended.

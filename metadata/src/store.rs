@@ -7,10 +7,11 @@ use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
 
 use crate::lifecycle::Removal;
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,
-    Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord, MetadataError, MountSource,
-    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload, Referrer,
-    ReferrerCursor, ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, EventCount, EventId, FinishedUpload,
+    GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord,
+    MetadataError, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page,
+    PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, ReviewedLinks,
+    TakenGarbage, UntaggedManifests, Upload, UploadProgress,
 };
 
 /// The truth about names and the graph.
@@ -60,22 +61,25 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<String>, MetadataError>;
 
     /// Links a blob that another repository has; `None` when the source does not link it.
-    /// The link carries a lease of `lease`.
+    /// The link carries a lease of `lease`. The events are recorded with it, the size of the blob
+    /// filled in.
     async fn mount_blob(
         &self,
         target: &RepositoryName,
         source: MountSource<'_>,
         digest: &Digest,
         lease: Duration,
+        events: &[NewEvent],
     ) -> Result<Option<BlobRecord>, MetadataError>;
 
-    /// Takes the link away; false when there was none. When it was the last one the blob is
-    /// garbage, to be removed after `grace`.
+    /// Takes the link away and records the events; false when there was no link. When it was the
+    /// last one the blob is garbage, to be removed after `grace`.
     async fn unlink_blob(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
         grace: Duration,
+        events: &[NewEvent],
     ) -> Result<bool, MetadataError>;
 
     /// Looks at the links whose time of review has come, at most `limit`, the most overdue first,
@@ -209,21 +213,24 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a manifest with its references and points its tags to it, all or nothing.
     async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError>;
 
-    /// Deletes the manifest and every tag that points to it; false when it is not there. The links
-    /// to the blobs that it needed stay for `keep` at least, and so does its file in a storage tree,
-    /// which is garbage when no repository has the manifest any longer.
+    /// Deletes the manifest and every tag that points to it, and records the events, followed by one
+    /// like them for each tag; false when the manifest is not there. The links to the blobs that it
+    /// needed stay for `keep` at least, and so does its file in a storage tree, which is garbage when
+    /// no repository has the manifest any longer.
     async fn delete_manifest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
         keep: Duration,
+        events: &[NewEvent],
     ) -> Result<bool, MetadataError>;
 
-    /// Deletes the tag alone; false when it is not there.
+    /// Deletes the tag alone and records the events; false when the tag is not there.
     async fn delete_tag(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
+        events: &[NewEvent],
     ) -> Result<bool, MetadataError>;
 
     /// The tags after `after`, at most `limit`; `None` when the repository does not exist.
@@ -262,6 +269,34 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
 
     /// Has [`outbox_filled`](Self::outbox_filled) return once more: entries were left.
     fn outbox_refill(&self);
+
+    /// Records events that belong to no change. Relaxed.
+    async fn record_events(&self, events: Vec<NewEvent>) -> Result<(), MetadataError>;
+
+    /// The oldest events that the endpoint has still to be told, at most `limit`.
+    async fn events(&self, endpoint: &str, limit: u32)
+    -> Result<Vec<RecordedEvent>, MetadataError>;
+
+    /// Forgets events that an endpoint has been told. Relaxed.
+    async fn events_done(&self, done: &[EventId]) -> Result<(), MetadataError>;
+
+    /// How many events each endpoint has still to be told, those that the configuration names no
+    /// longer too.
+    async fn pending_events(&self) -> Result<Vec<EventCount>, MetadataError>;
+
+    /// Drops those of the `limit` oldest events that were recorded before `before`, and tells of
+    /// which endpoints they were. Relaxed.
+    async fn expire_events(
+        &self,
+        before: SystemTime,
+        limit: u32,
+    ) -> Result<Vec<EventCount>, MetadataError>;
+
+    /// Drops the `count` oldest events of an endpoint, and tells how many there were. Relaxed.
+    async fn trim_events(&self, endpoint: &str, count: u32) -> Result<u64, MetadataError>;
+
+    /// Waits until there may be events to tell. Returns at once after a start with events left.
+    async fn events_filled(&self);
 
     /// Takes a job that one process at a time does, or renews the hold on it; false while another
     /// process has it, or when it was done less than `pause` ago. The hold ends with

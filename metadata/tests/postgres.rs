@@ -63,12 +63,14 @@ async fn each_process_sees_at_once_what_the_other_was_told_is_done() {
         push_manifest(writer, tagged("app", &image, &["latest"])).await;
         assert_eq!(payload(reader, "app", &by_tag("latest")).await.unwrap(), image);
         push_blob(writer, "app", &image).await;
-        assert!(find_blob(&reader, &repository("app"), &digest(&image)).await.is_some());
-        assert!(writer.unlink_blob(&repository("app"), &digest(&image), GRACE).await.unwrap());
-        assert!(find_blob(&reader, &repository("app"), &digest(&image)).await.is_none());
+        assert!(find_blob(reader, &repository("app"), &digest(&image)).await.is_some());
+        assert!(writer.unlink_blob(&repository("app"), &digest(&image), GRACE, &[]).await.unwrap());
+        assert!(find_blob(reader, &repository("app"), &digest(&image)).await.is_none());
     }
     assert!(
-        one.delete_manifest(&repository("app"), &digest("image 19"), Duration::ZERO).await.unwrap()
+        one.delete_manifest(&repository("app"), &digest("image 19"), Duration::ZERO, &[])
+            .await
+            .unwrap()
     );
     assert_eq!(payload(&other, "app", &by_tag("latest")).await, None);
 }

@@ -33,7 +33,7 @@ async fn push_some(store: &Store) {
 }
 
 async fn assert_some(store: &Store) {
-    assert!(find_blob(&store, &repository("app"), &digest("layer")).await.is_some());
+    assert!(find_blob(store, &repository("app"), &digest("layer")).await.is_some());
     assert_eq!(payload(store, "app", &by_tag("latest")).await.unwrap(), "one");
     assert_eq!(all_tags(store, "app").await, ["latest"]);
 }
@@ -196,7 +196,7 @@ async fn a_schema_is_used_as_long_as_it_has_what_this_version_needs() {
     let path = database(directory.path());
     open(&path).await.unwrap().close().await;
     // The next version adds something, and what this one needs is still there.
-    let add = "ALTER TABLE repositories ADD COLUMN quota INTEGER; PRAGMA user_version = 5";
+    let add = "ALTER TABLE repositories ADD COLUMN quota INTEGER; PRAGMA user_version = 6";
     alter(&path, add).await;
     let store = open(&path).await.unwrap();
     push_some(&store).await;
@@ -209,7 +209,7 @@ async fn a_schema_is_used_as_long_as_it_has_what_this_version_needs() {
 
     let error = open(&path).await.unwrap_err();
 
-    assert!(matches!(error, MetadataError::TooNew { found: 999, known: 4, .. }), "{error}");
+    assert!(matches!(error, MetadataError::TooNew { found: 999, known: 5, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -223,6 +223,7 @@ async fn the_schema_of_the_version_before_is_brought_to_the_present() {
         &path,
         "DROP TABLE settings;
         DROP TABLE garbage;
+        DROP TABLE events;
         DROP TRIGGER manifest_blobs_repository;
         DROP INDEX repository_blobs_by_review;
         DROP INDEX manifests_by_digest;
@@ -294,11 +295,14 @@ async fn without_a_record_of_links_the_outbox_stays_empty() {
     let location = SqliteLocation::File(database(directory.path()));
     let store: Store = Arc::new(SqliteStore::open(SqliteOptions::new(location)).await.unwrap());
     push_some(&store).await;
-    assert!(store.delete_tag(&repository("app"), &tag("latest")).await.unwrap());
+    assert!(store.delete_tag(&repository("app"), &tag("latest"), &[]).await.unwrap());
     assert!(
-        store.delete_manifest(&repository("app"), &digest("one"), Duration::ZERO).await.unwrap()
+        store
+            .delete_manifest(&repository("app"), &digest("one"), Duration::ZERO, &[])
+            .await
+            .unwrap()
     );
-    assert!(store.unlink_blob(&repository("app"), &digest("layer"), GRACE).await.unwrap());
+    assert!(store.unlink_blob(&repository("app"), &digest("layer"), GRACE, &[]).await.unwrap());
 
     assert!(changes(&store).await.is_empty());
 }

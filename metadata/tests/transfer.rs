@@ -10,13 +10,16 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use berth_metadata::{
-    Changes, Endpoint, MetadataError, NewManifest, PostgresOptions, PostgresStore, SqliteLocation,
-    SqliteOptions, SqliteStore, Transfer,
+    Changes, Endpoint, Event, EventAction, MetadataError, NewEvent, NewManifest, PostgresOptions,
+    PostgresStore, SqliteLocation, SqliteOptions, SqliteStore, Transfer,
 };
 use berth_oci::Reference;
 use berth_test_stores::Postgres;
 use fixtures::*;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::{TempDir, tempdir};
+use uuid::Uuid;
 
 static SERVER: LazyLock<Postgres> =
     LazyLock::new(|| Postgres::options().fsync(false).start().expect("a PostgreSQL server"));
@@ -73,23 +76,45 @@ async fn fill(store: &Store) {
 
 async fn change(store: &Store) {
     assert!(
-        store.delete_manifest(&repository("other"), &digest("gone"), Duration::ZERO).await.unwrap()
+        store
+            .delete_manifest(&repository("other"), &digest("gone"), Duration::ZERO, &[])
+            .await
+            .unwrap()
     );
     push_manifest(store, tagged("other", "new", &["x", "y"])).await;
     push_manifest(store, tagged("app", "image 3", &["latest"])).await;
-    assert!(store.delete_tag(&repository("app"), &tag("v0")).await.unwrap());
+    assert!(store.delete_tag(&repository("app"), &tag("v0"), &[]).await.unwrap());
     let retyped = NewManifest {
         media_type: "application/vnd.docker.distribution.manifest.v2+json".to_owned(),
         ..tagged("app", "image 1", &["v1"])
     };
     push_manifest(store, retyped).await;
-    assert!(store.unlink_blob(&repository("app"), &digest("layer 2"), GRACE).await.unwrap());
+    assert!(store.unlink_blob(&repository("app"), &digest("layer 2"), GRACE, &[]).await.unwrap());
     for upload in store.stale_uploads(soon(), 10).await.unwrap() {
         assert!(store.delete_upload(&upload.repository, upload.id).await.unwrap());
     }
     let mut upload = new_upload("app");
     upload.handle = "somewhere".to_owned();
     store.create_upload(upload).await.unwrap();
+    store.record_events(vec![pull("one"), pull("two"), pull("three")]).await.unwrap();
+    let told = store.events("hook", 1).await.unwrap();
+    store.events_done(&[told[0].id]).await.unwrap();
+}
+
+fn pull(content: &str) -> NewEvent {
+    let event = Event {
+        uuid: Uuid::new_v4(),
+        action: EventAction::Pull,
+        repository: repository("app"),
+        digest: Some(digest(content)),
+        tag: None,
+        media_type: None,
+        size: Some(1),
+        from_repository: None,
+        descriptors: None,
+        origin: Arc::from("{}"),
+    };
+    NewEvent { endpoints: Arc::from([Arc::from("hook")]), event }
 }
 
 /// What can be seen of a store after [`fill`] and [`change`].
@@ -104,8 +129,8 @@ async fn assert_changed(store: &Store) {
     let retyped = store.manifest(&repository("app"), &by_tag("v1")).await.unwrap().unwrap();
     assert!(retyped.media_type.ends_with("v2+json"));
     let app = repository("app");
-    assert!(find_blob(&store, &app, &digest("layer 1")).await.is_some());
-    assert!(find_blob(&store, &app, &digest("layer 2")).await.is_none());
+    assert!(find_blob(store, &app, &digest("layer 1")).await.is_some());
+    assert!(find_blob(store, &app, &digest("layer 2")).await.is_none());
     let referrers = store.referrers(&app, &digest("image 0"), None, None, 10).await.unwrap();
     assert_eq!(referrers.entries.len(), 1, "the other one took on another type, without a subject");
     let sessions = store.stale_uploads(soon(), 10).await.unwrap();
@@ -143,12 +168,14 @@ async fn a_database_goes_to_postgres_and_back() {
     assert!(matches!(open_url(&url).await, Err(MetadataError::ClosedForUse { .. })));
     change(&store).await;
     let outbox = changes(&store).await;
+    let events = store.events("hook", 10).await.unwrap();
+    assert_eq!(events.len(), 2);
     store.close().await;
 
     // The last one does what is left, and one more nothing.
     take(&mut transfer).await;
     let rest = transfer.pass().await.unwrap();
-    assert!(rest.written > 0 && rest.written < 20 && rest.deleted > 0, "{rest:?}");
+    assert!(rest.written > 0 && rest.written < 30 && rest.deleted > 0, "{rest:?}");
     assert_eq!(transfer.pass().await.unwrap(), Changes::default());
     let summary = transfer.verify().await.unwrap();
     assert!(summary.rows.contains(&("manifests", 6)), "{summary:?}");
@@ -160,9 +187,13 @@ async fn a_database_goes_to_postgres_and_back() {
     let store = open_url(&url).await.unwrap();
     assert_changed(&store).await;
     assert_eq!(changes(&store).await, outbox);
+    assert_eq!(store.events("hook", 10).await.unwrap(), events);
     // New rows get new numbers.
     push_manifest(&store, tagged("third", "another", &["z"])).await;
     push_blob(&store, "third", "another layer").await;
+    store.record_events(vec![pull("four")]).await.unwrap();
+    let last = store.events("hook", 10).await.unwrap()[2].id;
+    assert!(last > events[1].id);
     store.close().await;
 
     let mut transfer = Transfer::open(postgres(&url), sqlite(&path)).await.unwrap();
@@ -173,8 +204,31 @@ async fn a_database_goes_to_postgres_and_back() {
     drop(transfer);
     let store = open_file(&path).await.unwrap();
     assert_eq!(all_tags(&store, "third").await, ["z"]);
+    assert_eq!(store.events("hook", 10).await.unwrap().len(), 3);
     push_manifest(&store, tagged("fourth", "one more", &["z"])).await;
     assert!(open_url(&url).await.is_err());
+}
+
+#[tokio::test]
+async fn a_file_of_a_version_without_events_is_copied() {
+    let (directory, url) = (tempdir().unwrap(), SERVER.database().unwrap());
+    let path = file(&directory);
+    let store = open_file(&path).await.unwrap();
+    fill(&store).await;
+    store.close().await;
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("DROP TABLE events; PRAGMA user_version = 4")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+
+    let mut transfer = Transfer::open(sqlite(&path), postgres(&url)).await.unwrap();
+    transfer.pass().await.unwrap();
+    take(&mut transfer).await;
+    let summary = transfer.verify().await.unwrap();
+    assert!(summary.rows.contains(&("events", 0)), "{summary:?}");
 }
 
 #[tokio::test]

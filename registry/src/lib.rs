@@ -1,11 +1,13 @@
 //! The Distribution API: HTTP on top, services under it.
 //!
 //! A request is parsed once into an [`http::Action`]; authorization, metrics and dispatch match on
-//! it. Handlers parse, call one service and render. Services know nothing of HTTP.
+//! it. Handlers parse, call one service and render. Services know nothing of HTTP. What they do is told
+//! to others by `notifications`.
 
 pub mod control;
 mod error;
 pub mod http;
+mod notifications;
 mod observe;
 mod registry;
 pub mod server;

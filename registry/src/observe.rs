@@ -2,8 +2,10 @@
 
 mod access_log;
 mod collection;
+mod event_metrics;
 mod metrics;
 
 pub use access_log::AccessLog;
 pub(crate) use access_log::AccessRecord;
+pub(crate) use event_metrics::EventMetrics;
 pub(crate) use metrics::Metrics;

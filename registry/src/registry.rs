@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::RegistryError;
+use crate::notifications::Notifications;
 use crate::observe::Metrics;
 use crate::services::StorageHealth;
 
@@ -22,6 +23,7 @@ pub struct Registry {
     /// Memory for upload bodies that are on their way to the store, in KiB.
     pub(crate) upload_memory: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
+    pub(crate) notifications: Notifications,
     pub(crate) health: StorageHealth,
     /// Requests that change something, each a task that outlives its connection.
     pub(crate) writes: TaskTracker,
@@ -37,12 +39,14 @@ impl Registry {
         let upload_memory = config.http.limits.uploadmemory.bytes() / 1024;
         // Never less than two batches, or no upload could overlap reading and writing.
         let upload_memory = usize::try_from(upload_memory).unwrap_or(usize::MAX).max(1024);
+        let metrics = Metrics::new();
         Self {
+            notifications: Notifications::new(&config, metrics.events.clone()),
             config: ArcSwap::new(config),
             blobs,
             metadata,
             upload_memory: Arc::new(Semaphore::new(upload_memory.min(Semaphore::MAX_PERMITS))),
-            metrics: Metrics::new(),
+            metrics,
             health: StorageHealth::default(),
             writes: TaskTracker::new(),
         }

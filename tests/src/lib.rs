@@ -11,6 +11,7 @@ pub mod fixtures;
 pub mod home;
 pub mod load;
 pub mod process;
+pub mod receiver;
 pub mod refusal;
 pub mod registry;
 pub mod server;

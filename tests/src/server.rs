@@ -96,7 +96,7 @@ impl Launch {
         self
     }
 
-    /// One more setting, in the registry's own environment form. Only Berth is configured this way.
+    /// One more setting, in the registry's own environment form.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
@@ -140,7 +140,11 @@ impl Launch {
         let root = root.as_deref();
         let command = match self.target {
             Target::Berth => self.berth(address, root, directory.path())?,
-            Target::DockerRegistry => docker_registry(address, root, directory.path())?,
+            Target::DockerRegistry => {
+                let mut command = docker_registry(address, root, directory.path())?;
+                command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+                command
+            }
         };
         let log = directory.path().join("log");
         let mut daemon = Daemon::start("the registry", command, &log)?;

@@ -1,5 +1,6 @@
 //! Checks beyond types: unknown keys, sections that cannot be honoured, values that do not go together.
 
+mod notifications;
 mod section;
 mod storage;
 
@@ -155,6 +156,7 @@ pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigE
         }
     }
     storage::storage(config, &invalid)?;
+    notifications::notifications(&config.notifications.endpoints, &invalid)?;
     http(config, &invalid)
 }
 
@@ -198,7 +200,7 @@ fn metadata(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
 }
 
 /// Values that would stop the service when they are zero.
-fn zeros(config: &Config) -> [(&'static str, bool); 14] {
+fn zeros(config: &Config) -> [(&'static str, bool); 16] {
     let limits = &config.http.limits;
     let purging = &config.storage.maintenance.uploadpurging;
     let health = &config.health.storagedriver;
@@ -217,6 +219,8 @@ fn zeros(config: &Config) -> [(&'static str, bool); 14] {
         ("catalog.maxentries", config.catalog.maxentries == 0),
         ("metadata.sqlite.readers", config.metadata.sqlite.readers == 0),
         ("metadata.postgres.timeout", config.metadata.postgres.timeout.is_zero()),
+        ("notifications.events.keep", config.notifications.events.keep.is_zero()),
+        ("notifications.events.maxpending", config.notifications.events.maxpending == 0),
     ]
 }
 
@@ -290,6 +294,11 @@ fn is_url(text: &str) -> bool {
     })
 }
 
+/// A URL that may say more than where: for a webhook.
+fn is_url_with_query(text: &str) -> bool {
+    is_url(text.split_once('?').map_or(text, |(url, _)| url)) && is_printable(text)
+}
+
 fn is_path(text: &str) -> bool {
     text.starts_with('/')
         && !text.contains("//")
@@ -303,23 +312,25 @@ fn is_printable(text: &str) -> bool {
 }
 
 fn headers(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
-    for (name, values) in &config.http.headers {
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-        {
-            return invalid("http.headers", format!("`{name}` is not the name of a header"));
-        }
-        if values
-            .iter()
-            .any(|value| value.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f))
-        {
-            return invalid(
-                "http.headers",
-                format!("the value of `{name}` holds a control character"),
-            );
-        }
+    let fault = config
+        .http
+        .headers
+        .iter()
+        .find_map(|(name, values)| header_fault(name, values.iter().map(String::as_str)));
+    match fault {
+        Some(message) => invalid("http.headers", message),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// What is wrong with a header, in words that hold no value: it may be secret.
+fn header_fault<'v>(name: &str, mut values: impl Iterator<Item = &'v str>) -> Option<String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Some(format!("`{name}` is not the name of a header"));
+    }
+    let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
+    values
+        .any(|value| value.bytes().any(is_control))
+        .then(|| format!("the value of `{name}` holds a control character"))
 }

@@ -4,6 +4,7 @@ mod environment;
 mod errors;
 mod keys;
 mod metadata;
+mod notifications;
 mod properties;
 mod reference;
 mod registry2;

@@ -88,7 +88,7 @@ fn the_official_image_becomes_an_s3_deployment_by_its_variables() {
 
 #[test]
 fn what_cannot_be_honoured_is_refused_wherever_it_is_asked_for() {
-    let cases: [(&str, Variables<'_>, &str); 8] = [
+    let cases: [(&str, Variables<'_>, &str); 7] = [
         ("auth: {htpasswd: {realm: r, path: /p}}", &[], "config.yml:1:1: `auth`: "),
         (
             "",
@@ -98,11 +98,6 @@ fn what_cannot_be_honoured_is_refused_wherever_it_is_asked_for() {
         ("", &[("REGISTRY_AUTH_HTPASSWD_PATH", "/p")], "REGISTRY_AUTH_HTPASSWD_PATH: `auth`: "),
         ("proxy: {remoteurl: https://registry-1.docker.io}", &[], "config.yml:1:1: `proxy`: "),
         ("", &[("REGISTRY_PROXY_REMOTEURL", "https://x")], "REGISTRY_PROXY_REMOTEURL: `proxy`: "),
-        (
-            "notifications: {endpoints: [{name: a, url: b}]}",
-            &[],
-            "config.yml:1:1: `notifications`: ",
-        ),
         ("middleware: {storage: [{name: cloudfront}]}", &[], "config.yml:1:1: `middleware`: "),
         ("http: {tls: {certificate: /c, key: /k}}", &[], "config.yml:1:8: `http.tls`: "),
     ];

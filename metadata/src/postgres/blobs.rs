@@ -9,7 +9,7 @@ use super::{collection, now, outbox, repositories};
 use crate::encoding::{digest_bytes, duration, integer, size};
 use crate::fault::Fault;
 use crate::lifecycle::{self, Place};
-use crate::{BlobLocation, BlobRecord, FinishedUpload, LinkedBlob, RecordedUpload};
+use crate::{BlobLocation, BlobRecord, FinishedUpload, LinkedBlob, NewEvent, RecordedUpload};
 
 /// Finds many at once. The answers stand in the order of the keys.
 pub(super) async fn find_many(
@@ -89,7 +89,7 @@ impl Operation for Finish {
     type Output = RecordedUpload;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<RecordedUpload, Fault> {
-        let Self(FinishedUpload { id, repository, blob, lease, grace, seen }) = self;
+        let Self(FinishedUpload { id, repository, blob, lease, grace, seen, events }) = self;
         if let Some(id) = id {
             let ended = context
                 .session
@@ -108,6 +108,7 @@ impl Operation for Finish {
             take_place(context.session, blob, *seen).await?;
         }
         link(context, repository, &blob.digest, blob_id, *lease).await?;
+        context.events.extend_from_slice(events);
         Ok(RecordedUpload::Linked)
     }
 }
@@ -239,6 +240,7 @@ pub(super) struct Mount {
     pub(super) source: Option<RepositoryName>,
     pub(super) digest: Digest,
     pub(super) lease: Duration,
+    pub(super) events: Vec<NewEvent>,
 }
 
 #[async_trait]
@@ -262,8 +264,9 @@ impl Operation for Mount {
             .await?;
         let Some((blob_id, bytes, location)) = found else { return Ok(None) };
         link(context, &self.target, &self.digest, blob_id, self.lease).await?;
-        let location = BlobLocation(location);
-        Ok(Some(BlobRecord { digest: self.digest, size: size(bytes)?, location }))
+        let (location, size) = (BlobLocation(location), size(bytes)?);
+        context.events.extend(self.events.iter().map(|event| event.of_size(size)));
+        Ok(Some(BlobRecord { digest: self.digest, size, location }))
     }
 }
 
@@ -281,6 +284,7 @@ pub(super) struct Unlink {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
     pub(super) grace: Duration,
+    pub(super) events: Vec<NewEvent>,
 }
 
 #[async_trait]
@@ -299,6 +303,7 @@ impl Operation for Unlink {
         let digest = Some(&self.digest);
         outbox::record(context, "unlink_blob", &self.repository, digest, None).await?;
         collection::release(context.session, vec![blob], self.grace).await?;
+        context.events.extend_from_slice(&self.events);
         Ok(true)
     }
 }

@@ -1,12 +1,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::connections::{Connections, Lease};
+use super::events;
 use super::explain::{Kind, kind};
 use super::session::Session;
+use crate::NewEvent;
 use crate::fault::Fault;
 
 /// How often a change that the server undid because of another one is tried.
@@ -23,6 +26,8 @@ pub(super) struct Engine {
     pub(super) process: Uuid,
     pub(super) record_links: bool,
     pub(super) timeout: Duration,
+    /// Told of every commit that recorded events.
+    pub(super) events_filled: Notify,
 }
 
 /// Work on the database that can be done again from its beginning.
@@ -45,6 +50,8 @@ pub(super) struct Context<'a> {
     pub(super) process: Uuid,
     /// Whether changes go into the outbox.
     pub(super) record_links: bool,
+    /// The events of the transaction, which are written at its end by one statement.
+    pub(super) events: &'a mut Vec<NewEvent>,
 }
 
 impl Engine {
@@ -72,11 +79,21 @@ impl Engine {
         };
         let mut lease = self.begin(begin).await?;
         let (process, record_links) = (self.process, self.record_links);
-        let mut context = Context { session: &mut lease, process, record_links };
-        match operation.apply(&mut context).await {
+        let mut recorded = Vec::new();
+        let events = &mut recorded;
+        let mut context = Context { session: &mut lease, process, record_links, events };
+        let applied = match operation.apply(&mut context).await {
+            Ok(output) if recorded.is_empty() => Ok(output),
+            Ok(output) => events::insert(&mut lease, &recorded).await.map(|()| output),
+            Err(fault) => Err(fault),
+        };
+        match applied {
             Ok(output) => {
                 lease.execute("COMMIT").await?;
                 lease.keep();
+                if !recorded.is_empty() {
+                    self.events_filled.notify_one();
+                }
                 Ok(output)
             }
             Err(fault) if kind(&fault) == Kind::Broken => {

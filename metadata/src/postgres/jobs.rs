@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,11 +9,13 @@ use crate::Job;
 use crate::encoding::duration;
 use crate::fault::Fault;
 
-fn name(job: Job) -> &'static str {
+fn name(job: &Job) -> Cow<'static, str> {
     match job {
-        Job::Links => "links",
-        Job::Purge => "purge",
-        Job::Collect => "collect",
+        Job::Links => "links".into(),
+        Job::Purge => "purge".into(),
+        Job::Deliver(endpoint) => format!("deliver {endpoint}").into(),
+        Job::EventLimits => "event limits".into(),
+        Job::Collect => "collect".into(),
     }
 }
 
@@ -32,7 +35,7 @@ impl Operation for Take {
         let taken = context
             .session
             .query(TAKE)
-            .bind(name(self.job))
+            .bind(name(&self.job))
             .bind(context.process.as_bytes().as_slice())
             .bind(duration(self.lease))
             .bind(duration(self.pause))
@@ -69,7 +72,7 @@ impl Operation for Leave {
         context
             .session
             .query(LEAVE)
-            .bind(name(self.job))
+            .bind(name(&self.job))
             .bind(context.process.as_bytes().as_slice())
             .bind(self.done)
             .execute(context.session.connection())

@@ -10,8 +10,9 @@ use super::engine::{Context, Operation};
 use super::session::Session;
 use super::{now, outbox, repositories};
 use crate::encoding::{self, digest_bytes, duration};
+use crate::events;
 use crate::fault::Fault;
-use crate::{ManifestRecord, NewManifest, PutManifest};
+use crate::{ManifestRecord, NewEvent, NewManifest, PutManifest};
 
 /// A manifest to look up.
 #[derive(Clone, Debug)]
@@ -140,6 +141,7 @@ impl Operation for Put {
             self.refer(context.session, repository, stored.id).await?;
         }
         self.tag(context, repository, stored.id).await?;
+        context.events.extend_from_slice(&manifest.events);
         Ok(PutManifest::Stored)
     }
 }
@@ -315,6 +317,7 @@ pub(super) struct Delete {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
     pub(super) keep: Duration,
+    pub(super) events: Vec<NewEvent>,
 }
 
 #[async_trait]
@@ -330,16 +333,17 @@ impl Operation for Delete {
             .fetch_optional(context.session.connection())
             .await?;
         let Some(id) = found else { return Ok(false) };
-        let mut tags: Vec<String> = context
+        let tags: Vec<String> = context
             .session
             .query_scalar("DELETE FROM tags WHERE manifest_id = $1 RETURNING name")
             .bind(id)
             .fetch_all(context.session.connection())
             .await?;
+        let parse = |tag: String| tag.parse().map_err(|_| Fault::Malformed("tag"));
+        let mut tags: Vec<Tag> = tags.into_iter().map(parse).collect::<Result<_, _>>()?;
         tags.sort_unstable();
         for tag in &tags {
-            let tag = tag.parse().map_err(|_| Fault::Malformed("tag"))?;
-            outbox::record(context, "delete_tag", &self.repository, None, Some(&tag)).await?;
+            outbox::record(context, "delete_tag", &self.repository, None, Some(tag)).await?;
         }
         context
             .session
@@ -357,6 +361,7 @@ impl Operation for Delete {
                 .execute(context.session.connection())
                 .await?;
         }
+        context.events.extend(events::of_deletion(&self.events, &tags));
         // The references go with the manifest by their foreign keys.
         context
             .session

@@ -6,8 +6,8 @@
 //! - `lookups` has manifests and blobs that are asked for at the same time looked up by one
 //!   statement; `known` has what was read before, so that the statement need not bring it again.
 //! - `standbys` are read replicas, for listings.
-//! - `blobs`, `collection`, `manifests`, `tags`, `referrers`, `repositories`, `untagged`, `uploads`, `outbox`, `jobs` and
-//!   `settings` hold the SQL, by subject.
+//! - `blobs`, `collection`, `manifests`, `tags`, `referrers`, `repositories`, `untagged`, `uploads`,
+//!   `outbox`, `events`, `jobs` and `settings` hold the SQL, by subject.
 //!
 //! Nothing here believes the clock of this machine: every time that is stored or compared is the
 //! server's.
@@ -16,6 +16,7 @@ mod blobs;
 mod collection;
 mod connections;
 mod engine;
+mod events;
 mod explain;
 mod jobs;
 mod known;

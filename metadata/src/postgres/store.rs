@@ -18,17 +18,18 @@ use super::servers::{Role, Servers};
 use super::session::Session;
 use super::standbys::Standbys;
 use super::{
-    blobs, collection, jobs, manifests, outbox, referrers, repositories, settings, tags, untagged,
-    uploads,
+    blobs, collection, events, jobs, manifests, outbox, referrers, repositories, settings, tags,
+    untagged, uploads,
 };
+use crate::events::POLL;
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,
-    Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord, MetadataError, MetadataStore,
-    MountSource, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload,
-    Referrer, ReferrerCursor, ReviewedLinks, TakenGarbage, UntaggedManifests, Upload,
-    UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, EventCount, EventId, FinishedUpload,
+    GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord,
+    MetadataError, MetadataStore, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry,
+    OutboxId, Page, PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor,
+    ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress,
 };
 
 /// The oldest server that the tests have seen everything work on.
@@ -66,6 +67,7 @@ impl PostgresStore {
             process: Uuid::new_v4(),
             record_links: options.record_links,
             timeout: options.timeout,
+            events_filled: Notify::new(),
         };
         let store = Self {
             name: database,
@@ -78,6 +80,7 @@ impl PostgresStore {
         };
         // Entries may have been left.
         store.outbox_filled.notify_one();
+        store.engine.events_filled.notify_one();
         Ok(store)
     }
 
@@ -221,12 +224,14 @@ impl MetadataStore for PostgresStore {
         source: MountSource<'_>,
         digest: &Digest,
         lease: Duration,
+        events: &[NewEvent],
     ) -> Result<Option<BlobRecord>, MetadataError> {
         let source = match source {
             MountSource::Repository(name) => Some(name.clone()),
             MountSource::Any => None,
         };
-        self.write(blobs::Mount { target: target.clone(), source, digest: *digest, lease }).await
+        let (target, events) = (target.clone(), events.to_vec());
+        self.write(blobs::Mount { target, source, digest: *digest, lease, events }).await
     }
 
     async fn unlink_blob(
@@ -234,8 +239,10 @@ impl MetadataStore for PostgresStore {
         repository: &RepositoryName,
         digest: &Digest,
         grace: Duration,
+        events: &[NewEvent],
     ) -> Result<bool, MetadataError> {
-        self.write(blobs::Unlink { repository: repository.clone(), digest: *digest, grace }).await
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(blobs::Unlink { repository, digest: *digest, grace, events }).await
     }
 
     async fn lease_blob(
@@ -404,17 +411,20 @@ impl MetadataStore for PostgresStore {
         repository: &RepositoryName,
         digest: &Digest,
         keep: Duration,
+        events: &[NewEvent],
     ) -> Result<bool, MetadataError> {
-        self.write(manifests::Delete { repository: repository.clone(), digest: *digest, keep })
-            .await
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(manifests::Delete { repository, digest: *digest, keep, events }).await
     }
 
     async fn delete_tag(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
+        events: &[NewEvent],
     ) -> Result<bool, MetadataError> {
-        self.write(tags::Delete { repository: repository.clone(), tag: tag.clone() }).await
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(tags::Delete { repository, tag: tag.clone(), events }).await
     }
 
     async fn tags(
@@ -460,6 +470,52 @@ impl MetadataStore for PostgresStore {
                 loop {
                     tokio::time::sleep(OUTBOX_POLL).await;
                     if let Ok(false) = primary!(self, outbox::is_empty()) {
+                        return;
+                    }
+                }
+            } => {}
+        }
+    }
+
+    async fn record_events(&self, events: Vec<NewEvent>) -> Result<(), MetadataError> {
+        self.write(events::Record(events)).await
+    }
+
+    async fn events(
+        &self,
+        endpoint: &str,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, MetadataError> {
+        primary!(self, events::list(endpoint, limit))
+    }
+
+    async fn events_done(&self, done: &[EventId]) -> Result<(), MetadataError> {
+        self.write(events::Done(done.to_vec())).await
+    }
+
+    async fn pending_events(&self) -> Result<Vec<EventCount>, MetadataError> {
+        primary!(self, events::counts())
+    }
+
+    async fn expire_events(
+        &self,
+        before: SystemTime,
+        limit: u32,
+    ) -> Result<Vec<EventCount>, MetadataError> {
+        self.write(events::Expire { before, limit }).await
+    }
+
+    async fn trim_events(&self, endpoint: &str, count: u32) -> Result<u64, MetadataError> {
+        self.write(events::Trim { endpoint: endpoint.to_owned(), count }).await
+    }
+
+    async fn events_filled(&self) {
+        tokio::select! {
+            () = self.engine.events_filled.notified() => {}
+            () = async {
+                loop {
+                    tokio::time::sleep(POLL).await;
+                    if let Ok(false) = primary!(self, events::is_empty()) {
                         return;
                     }
                 }

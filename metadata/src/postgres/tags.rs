@@ -4,9 +4,9 @@ use berth_oci::{RepositoryName, Tag};
 use super::engine::{Context, Operation};
 use super::session::Session;
 use super::{outbox, repositories};
-use crate::Page;
 use crate::encoding::page;
 use crate::fault::Fault;
+use crate::{NewEvent, Page};
 
 pub(super) async fn list(
     session: &mut Session,
@@ -35,6 +35,7 @@ pub(super) const LIST: &str =
 pub(super) struct Delete {
     pub(super) repository: RepositoryName,
     pub(super) tag: Tag,
+    pub(super) events: Vec<NewEvent>,
 }
 
 #[async_trait]
@@ -51,6 +52,7 @@ impl Operation for Delete {
             .await?;
         let deleted = deleted.rows_affected() > 0;
         if deleted {
+            context.events.extend_from_slice(&self.events);
             let tag = Some(&self.tag);
             outbox::record(context, "delete_tag", &self.repository, None, tag).await?;
         }

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 
 use super::options::PostgresOptions;
 use super::store::transfer_session;
-use super::{blobs, collection, manifests, outbox, referrers, repositories, tags, uploads};
+use super::{blobs, collection, events, manifests, outbox, referrers, repositories, tags, uploads};
 use crate::postgres::Session;
 
 /// Enough that the planner would rather not read all of it: 5,000 repositories, 50,000 tags and as
@@ -34,6 +34,8 @@ const FILL: &str = "
     SELECT decode(md5(n::text), 'hex'), 'app', 0, 0, n, n, '', '' FROM generate_series(1, 20000) n;
     INSERT INTO outbox (kind, repository, digest)
     SELECT 'link_blob', 'repository-1', digest FROM blobs;
+    INSERT INTO events (endpoint, uuid, happened_at, action, repository, digest, origin)
+    SELECT 'hook-' || id % 2, '', id, 'push', 'repository-1', digest, '{}' FROM blobs;
     ANALYZE";
 
 /// The plan of a statement that is prepared once and used for every value.
@@ -63,6 +65,7 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("tags", tags::LIST),
         ("referrers", referrers::LIST),
         ("outbox", outbox::LIST),
+        ("events", events::LIST),
         ("stale uploads", uploads::STALE),
         ("due links", collection::LOCK_DUE),
         ("garbage", collection::REMOVABLE),
@@ -88,6 +91,8 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("blobs to release", collection::RELEASE),
         ("link to renew", collection::LEASE),
         ("backlog", collection::BACKLOG),
+        ("events to drop", events::TRIM),
+        ("old events to drop", events::EXPIRE),
     ];
     for (name, sql) in listings.iter().chain(&others) {
         let plan = plan(&mut session, sql).await;

@@ -11,7 +11,7 @@ use crate::encoding::{digest_bytes, integer, lease_end, micros, size};
 use crate::fault::Fault;
 use crate::lifecycle::{self, Garbage, Place};
 use crate::rows;
-use crate::{BlobLocation, BlobRecord, FinishedUpload, LinkedBlob, RecordedUpload};
+use crate::{BlobLocation, BlobRecord, FinishedUpload, LinkedBlob, NewEvent, RecordedUpload};
 
 /// A linked blob as it is kept for later reads.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ impl Operation for Finish {
     type Output = Finished;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<Finished, Fault> {
-        let Self(FinishedUpload { id, repository, blob, lease, grace, seen }) = self;
+        let Self(FinishedUpload { id, repository, blob, lease, grace, seen, events }) = self;
         let rows: Vec<FinishRow> = sqlx::query_as(FINISH)
             .bind(repository.as_str())
             .bind(digest_bytes(&blob.digest))
@@ -122,6 +122,7 @@ impl Operation for Finish {
         // What the statements did is what these conditions say too: `undisturbed`.
         match lifecycle::place(garbage_of(&rows)?, *seen) {
             Place::Free | Place::Revived => {
+                context.events.extend_from_slice(events);
                 Ok(Finished { recorded: RecordedUpload::Linked, repaired })
             }
             Place::Unsure => Ok(Finished { recorded: RecordedUpload::Unsure, repaired: false }),
@@ -233,6 +234,7 @@ pub(super) struct Mount {
     pub(super) source: Option<RepositoryName>,
     pub(super) digest: Digest,
     pub(super) lease: Duration,
+    pub(super) events: Vec<NewEvent>,
 }
 
 #[async_trait]
@@ -246,7 +248,8 @@ impl Operation for Mount {
             }
             None => find_anywhere(context.connection, &self.digest).await?,
         };
-        if blob.is_some() {
+        if let Some(blob) = &blob {
+            context.events.extend(self.events.iter().map(|event| event.of_size(blob.size)));
             sqlx::query(LINK)
                 .bind(self.target.as_str())
                 .bind(digest_bytes(&self.digest))
@@ -275,6 +278,7 @@ pub(super) struct Unlink {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
     pub(super) grace: Duration,
+    pub(super) events: Vec<NewEvent>,
 }
 
 #[async_trait]
@@ -291,6 +295,7 @@ impl Operation for Unlink {
         let unlinked = deleted.rows_affected() > 0;
         if unlinked {
             collection::release(context, &[digest.as_slice()], self.grace).await?;
+            context.events.extend_from_slice(&self.events);
         }
         if unlinked && context.record_links {
             sqlx::query(

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use berth_oci::{Reference, RepositoryName};
 use tokio::sync::oneshot;
 
-use super::connections::Connections;
+use super::connections::{Connections, Lease};
 use super::manifests;
 use crate::ManifestRecord;
 use crate::fault::Fault;
@@ -44,12 +44,27 @@ impl Lookups {
         let (answer, mut answered) = oneshot::channel();
         let (name, sought) = (repository.clone(), reference.clone());
         self.waiting().push(Lookup { repository: name, reference: sought, answer });
-        let mut connection = tokio::select! {
+        let connection = tokio::select! {
             biased;
-            Ok(found) = &mut answered => return Ok(found),
-            connection = readers.acquire() => connection?,
+            answer = &mut answered => match answer {
+                Ok(found) => return Ok(found),
+                Err(_) => None,
+            },
+            connection = readers.acquire() => Some(connection?),
         };
-        // Whoever has a connection asks for all that wait.
+        if let Some(connection) = connection {
+            self.ask_for_all(connection).await?;
+            if let Ok(found) = answered.await {
+                return Ok(found);
+            }
+        }
+        // Whoever asked in our place has failed or gone.
+        let mut connection = readers.acquire().await?;
+        manifests::find(&mut connection, repository, reference).await
+    }
+
+    /// Whoever has a connection asks for all that wait.
+    async fn ask_for_all(&self, mut connection: Lease<'_>) -> Result<(), Fault> {
         let batch = self.take();
         let found = match &batch[..] {
             [] => Vec::new(),
@@ -61,12 +76,7 @@ impl Lookups {
             // Whoever asked may have gone.
             let _ = lookup.answer.send(found);
         }
-        if let Ok(found) = answered.await {
-            return Ok(found);
-        }
-        // Whoever asked in our place has failed or gone.
-        let mut connection = readers.acquire().await?;
-        manifests::find(&mut connection, repository, reference).await
+        Ok(())
     }
 
     fn take(&self) -> Vec<Lookup> {

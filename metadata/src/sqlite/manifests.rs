@@ -11,8 +11,9 @@ use sqlx::SqliteConnection;
 use super::cache::Cache;
 use super::writer::{Context, Operation};
 use crate::encoding::{self, digest_array, digest_bytes, lease_end};
+use crate::events;
 use crate::fault::Fault;
-use crate::{ManifestRecord, NewManifest, PutManifest};
+use crate::{ManifestRecord, NewEvent, NewManifest, PutManifest};
 
 pub(super) async fn find(
     connection: &mut SqliteConnection,
@@ -133,6 +134,7 @@ impl Operation for Put {
         }
         let (id, retyped) = self.store(context).await?;
         self.refer_and_tag(context, id).await?;
+        context.events.extend_from_slice(&self.0.events);
         Ok(Outcome::Stored { retyped })
     }
 
@@ -277,6 +279,7 @@ pub(super) struct Delete {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
     pub(super) keep: Duration,
+    pub(super) events: Vec<NewEvent>,
 }
 
 /// The tags that went with a manifest; `None` when there was no manifest.
@@ -302,7 +305,9 @@ impl Operation for Delete {
             .bind(lease_end(context.now, self.keep))
             .execute(&mut *context.connection)
             .await?;
-        parse_tags(rows.into_iter().filter_map(|(_, tag)| tag)).map(Some)
+        let tags = parse_tags(rows.into_iter().filter_map(|(_, tag)| tag))?;
+        context.events.extend(events::of_deletion(&self.events, &tags));
+        Ok(Some(tags))
     }
 
     fn invalidate(&self, output: &DeletedTags, cache: &Cache) {

@@ -13,17 +13,17 @@ use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{
-    blobs, collection, manifests, outbox, referrers, repositories, settings, tags, untagged,
-    uploads,
+    blobs, collection, events, manifests, outbox, referrers, repositories, settings, tags,
+    untagged, uploads,
 };
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,
-    Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord, MetadataError, MetadataStore,
-    MountSource, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload,
-    Referrer, ReferrerCursor, ReviewedLinks, TakenGarbage, UntaggedManifests, Upload,
-    UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, EventCount, EventId, FinishedUpload,
+    GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord,
+    MetadataError, MetadataStore, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry,
+    OutboxId, Page, PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor,
+    ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress,
 };
 
 /// The embedded [`MetadataStore`], in one SQLite file or in memory.
@@ -39,6 +39,7 @@ pub struct SqliteStore {
     cache: Arc<Cache>,
     lookups: Lookups,
     outbox_filled: Arc<Notify>,
+    events_filled: Arc<Notify>,
 }
 
 impl SqliteStore {
@@ -90,26 +91,33 @@ impl SqliteStore {
     ) -> Result<Self, MetadataError> {
         let cache = Arc::new(Cache::new(options.cache_bytes));
         let outbox_filled = Arc::new(Notify::new());
+        let events_filled = Arc::new(Notify::new());
         let writer = Writer::start(WriterState {
             connections: writer,
             readers: Arc::clone(&readers),
             cache: Arc::clone(&cache),
             outbox_filled: Arc::clone(&outbox_filled),
+            events_filled: Arc::clone(&events_filled),
             record_links: options.record_links,
             path: path.clone(),
             lock,
         })
         .map_err(|error| MetadataError::Open { path: path.clone(), reason: error.to_string() })?;
         let lookups = Lookups::default();
-        let store = Self { path, readers, writer, cache, lookups, outbox_filled };
-        let nothing_left = match store.reader().await {
-            Ok(mut connection) => outbox::is_empty(&mut connection).await,
-            Err(fault) => Err(fault),
-        };
-        if !nothing_left.map_err(|fault| fault.explain_opening(&store.path))? {
-            store.outbox_filled.notify_one();
-        }
+        let store = Self { path, readers, writer, cache, lookups, outbox_filled, events_filled };
+        store.look_for_what_is_left().await.map_err(|fault| fault.explain_opening(&store.path))?;
         Ok(store)
+    }
+
+    async fn look_for_what_is_left(&self) -> Result<(), Fault> {
+        let mut connection = self.reader().await?;
+        if !outbox::is_empty(&mut connection).await? {
+            self.outbox_filled.notify_one();
+        }
+        if !events::is_empty(&mut connection).await? {
+            self.events_filled.notify_one();
+        }
+        Ok(())
     }
 
     pub(super) async fn reader(&self) -> Result<Lease<'_>, Fault> {
@@ -190,12 +198,14 @@ impl MetadataStore for SqliteStore {
         source: MountSource<'_>,
         digest: &Digest,
         lease: Duration,
+        events: &[NewEvent],
     ) -> Result<Option<BlobRecord>, MetadataError> {
         let source = match source {
             MountSource::Repository(name) => Some(name.clone()),
             MountSource::Any => None,
         };
-        self.write(blobs::Mount { target: target.clone(), source, digest: *digest, lease }).await
+        let (target, events) = (target.clone(), events.to_vec());
+        self.write(blobs::Mount { target, source, digest: *digest, lease, events }).await
     }
 
     async fn unlink_blob(
@@ -203,8 +213,10 @@ impl MetadataStore for SqliteStore {
         repository: &RepositoryName,
         digest: &Digest,
         grace: Duration,
+        events: &[NewEvent],
     ) -> Result<bool, MetadataError> {
-        self.write(blobs::Unlink { repository: repository.clone(), digest: *digest, grace }).await
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(blobs::Unlink { repository, digest: *digest, grace, events }).await
     }
 
     async fn lease_blob(
@@ -376,8 +388,10 @@ impl MetadataStore for SqliteStore {
         repository: &RepositoryName,
         digest: &Digest,
         keep: Duration,
+        events: &[NewEvent],
     ) -> Result<bool, MetadataError> {
-        let delete = manifests::Delete { repository: repository.clone(), digest: *digest, keep };
+        let (repository, events) = (repository.clone(), events.to_vec());
+        let delete = manifests::Delete { repository, digest: *digest, keep, events };
         Ok(self.write(delete).await?.is_some())
     }
 
@@ -385,8 +399,10 @@ impl MetadataStore for SqliteStore {
         &self,
         repository: &RepositoryName,
         tag: &Tag,
+        events: &[NewEvent],
     ) -> Result<bool, MetadataError> {
-        self.write(tags::Delete { repository: repository.clone(), tag: tag.clone() }).await
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(tags::Delete { repository, tag: tag.clone(), events }).await
     }
 
     async fn tags(
@@ -430,6 +446,42 @@ impl MetadataStore for SqliteStore {
 
     async fn outbox_filled(&self) {
         self.outbox_filled.notified().await;
+    }
+
+    async fn record_events(&self, events: Vec<NewEvent>) -> Result<(), MetadataError> {
+        self.write(events::Record(events)).await
+    }
+
+    async fn events(
+        &self,
+        endpoint: &str,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, MetadataError> {
+        read!(self, events::list(endpoint, limit))
+    }
+
+    async fn events_done(&self, done: &[EventId]) -> Result<(), MetadataError> {
+        self.write(events::Done(done.to_vec())).await
+    }
+
+    async fn pending_events(&self) -> Result<Vec<EventCount>, MetadataError> {
+        read!(self, events::counts())
+    }
+
+    async fn expire_events(
+        &self,
+        before: SystemTime,
+        limit: u32,
+    ) -> Result<Vec<EventCount>, MetadataError> {
+        self.write(events::Expire { before, limit }).await
+    }
+
+    async fn trim_events(&self, endpoint: &str, count: u32) -> Result<u64, MetadataError> {
+        self.write(events::Trim { endpoint: endpoint.to_owned(), count }).await
+    }
+
+    async fn events_filled(&self) {
+        self.events_filled.notified().await;
     }
 
     /// This process has the file to itself.

@@ -4,9 +4,9 @@ use sqlx::SqliteConnection;
 
 use super::cache::Cache;
 use super::writer::{Context, Operation};
-use crate::Page;
 use crate::encoding::page;
 use crate::fault::Fault;
+use crate::{NewEvent, Page};
 
 pub(super) async fn list(
     connection: &mut SqliteConnection,
@@ -40,6 +40,7 @@ pub(super) const LIST: &str = "
 pub(super) struct Delete {
     pub(super) repository: RepositoryName,
     pub(super) tag: Tag,
+    pub(super) events: Vec<NewEvent>,
 }
 
 #[async_trait]
@@ -53,6 +54,9 @@ impl Operation for Delete {
             .execute(&mut *context.connection)
             .await?;
         let deleted = deleted.rows_affected() > 0;
+        if deleted {
+            context.events.extend_from_slice(&self.events);
+        }
         if deleted && context.record_links {
             sqlx::query("INSERT INTO outbox (kind, repository, tag) VALUES ('delete_tag', $1, $2)")
                 .bind(self.repository.as_str())

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 use super::writer::{Context, Operation};
 use super::{
-    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, manifests, outbox, referrers,
-    repositories, tags, uploads,
+    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, events, manifests, outbox,
+    referrers, repositories, tags, uploads,
 };
 use crate::fault::Fault;
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
@@ -79,6 +79,7 @@ fn manifest(payload: &'static str) -> NewManifest {
         artifact_type: None,
         annotations: None,
         tags: vec![payload.parse().unwrap()],
+        events: Vec::new(),
     }
 }
 
@@ -216,6 +217,10 @@ async fn no_statement_scans_or_sorts_a_table() {
         referrers::LIST,
         outbox::LIST,
         outbox::DONE,
+        events::INSERT,
+        events::LIST,
+        events::DONE,
+        events::TRIM,
         uploads::FIND,
         uploads::EXISTS,
         uploads::STALE,

@@ -46,7 +46,8 @@ impl Operation for DeleteUntagged {
             let digest: Digest = encoding::digest(&digest)?;
             if !self.dry_run {
                 let keep = Duration::ZERO;
-                let delete = manifests::Delete { repository: repository.clone(), digest, keep };
+                let (repository, events) = (repository.clone(), Vec::new());
+                let delete = manifests::Delete { repository, digest, keep, events };
                 delete.apply(context).await?;
             }
             manifests.push((repository, digest));
@@ -65,6 +66,7 @@ impl Operation for DeleteUntagged {
                 repository: repository.clone(),
                 digest: *digest,
                 keep: Duration::ZERO,
+                events: Vec::new(),
             };
             delete.invalidate(&none, cache);
         }

@@ -10,10 +10,11 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::cache::Cache;
 use super::connections::Connections;
+use super::events;
 use super::open::ProcessLock;
-use crate::MetadataError;
 use crate::encoding::micros;
 use crate::fault::Fault;
+use crate::{MetadataError, NewEvent};
 
 /// The most operations that one transaction takes.
 const BATCH: usize = 256;
@@ -49,6 +50,8 @@ pub(super) struct Context<'a> {
     pub(super) now: i64,
     /// Whether the change goes into the outbox.
     pub(super) record_links: bool,
+    /// The events of the transaction, which are written at its end by one statement.
+    pub(super) events: &'a mut Vec<NewEvent>,
 }
 
 /// The one place that writes.
@@ -66,6 +69,7 @@ pub(super) struct WriterState {
     pub(super) readers: Arc<Connections>,
     pub(super) cache: Arc<Cache>,
     pub(super) outbox_filled: Arc<Notify>,
+    pub(super) events_filled: Arc<Notify>,
     pub(super) record_links: bool,
     pub(super) path: PathBuf,
     pub(super) lock: Option<ProcessLock>,
@@ -228,10 +232,19 @@ impl WriterLoop {
     ) -> Result<(), Fault> {
         let now = micros(SystemTime::now());
         let record_links = self.state.record_links;
+        let mut recorded = Vec::new();
         for job in jobs {
-            job.apply(&mut Context { connection: &mut *connection, now, record_links }).await?;
+            let events = &mut recorded;
+            job.apply(&mut Context { connection: &mut *connection, now, record_links, events })
+                .await?;
         }
-        execute(connection, "COMMIT").await
+        if recorded.is_empty() {
+            return execute(connection, "COMMIT").await;
+        }
+        events::insert(connection, now, &recorded).await?;
+        execute(connection, "COMMIT").await?;
+        self.state.events_filled.notify_one();
+        Ok(())
     }
 
     /// In WAL mode a commit under NORMAL survives the process but may be lost in a power cut; the

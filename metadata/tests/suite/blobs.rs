@@ -84,7 +84,7 @@ pub async fn a_mount_links_what_the_source_links(store: Store) {
 
     for _ in 0..2 {
         let mounted = store
-            .mount_blob(&target, MountSource::Repository(&source), &record.digest, LEASE)
+            .mount_blob(&target, MountSource::Repository(&source), &record.digest, LEASE, &[])
             .await
             .unwrap();
         assert_eq!(mounted, Some(record.clone()));
@@ -101,7 +101,7 @@ pub async fn a_mount_from_a_repository_without_the_link_is_refused(store: Store)
     for source in ["source", "unknown"] {
         let source = repository(source);
         let mounted = store
-            .mount_blob(&target, MountSource::Repository(&source), &record.digest, LEASE)
+            .mount_blob(&target, MountSource::Repository(&source), &record.digest, LEASE, &[])
             .await
             .unwrap();
         assert_eq!(mounted, None);
@@ -115,14 +115,17 @@ pub async fn a_mount_from_anywhere_needs_some_link(store: Store) {
     let record = push_blob(&store, "owner", "layer").await;
     let target = repository("target");
     let unknown = digest("unknown");
-    assert_eq!(store.mount_blob(&target, MountSource::Any, &unknown, LEASE).await.unwrap(), None);
+    assert_eq!(
+        store.mount_blob(&target, MountSource::Any, &unknown, LEASE, &[]).await.unwrap(),
+        None
+    );
 
-    assert!(store.unlink_blob(&repository("owner"), &record.digest, GRACE).await.unwrap());
-    let mounted = store.mount_blob(&target, MountSource::Any, &record.digest, LEASE).await;
+    assert!(store.unlink_blob(&repository("owner"), &record.digest, GRACE, &[]).await.unwrap());
+    let mounted = store.mount_blob(&target, MountSource::Any, &record.digest, LEASE, &[]).await;
     assert_eq!(mounted.unwrap(), None, "no repository links it any longer");
 
     push_blob(&store, "owner", "layer").await;
-    let mounted = store.mount_blob(&target, MountSource::Any, &record.digest, LEASE).await;
+    let mounted = store.mount_blob(&target, MountSource::Any, &record.digest, LEASE, &[]).await;
     assert_eq!(mounted.unwrap(), Some(record));
 }
 
@@ -132,10 +135,10 @@ pub async fn an_unlinked_blob_is_gone_from_its_repository_alone(store: Store) {
     let (one, two) = (repository("one"), repository("two"));
     assert!(find_blob(&store, &one, &record.digest).await.is_some());
 
-    assert!(store.unlink_blob(&one, &record.digest, GRACE).await.unwrap());
+    assert!(store.unlink_blob(&one, &record.digest, GRACE, &[]).await.unwrap());
 
     assert_eq!(find_blob(&store, &one, &record.digest).await, None);
     assert_eq!(find_blob(&store, &two, &record.digest).await, Some(record.clone()));
-    assert!(!store.unlink_blob(&one, &record.digest, GRACE).await.unwrap());
-    assert!(!store.unlink_blob(&repository("unknown"), &record.digest, GRACE).await.unwrap());
+    assert!(!store.unlink_blob(&one, &record.digest, GRACE, &[]).await.unwrap());
+    assert!(!store.unlink_blob(&repository("unknown"), &record.digest, GRACE, &[]).await.unwrap());
 }

@@ -55,7 +55,8 @@ pub async fn a_link_goes_when_nothing_needs_it_and_its_lease_is_over(store: Stor
     let expected = ReviewedLinks { kept: 0, unlinked: 1, released: 1, released_bytes: over.size };
     assert_eq!(reviewed, expected);
     assert!(has(&store, "app", &leased).await && !has(&store, "app", &over).await);
-    let mounted = store.mount_blob(&repository("b"), MountSource::Any, &over.digest, LONG).await;
+    let mounted =
+        store.mount_blob(&repository("b"), MountSource::Any, &over.digest, LONG, &[]).await;
     assert_eq!(mounted.unwrap(), None);
 }
 
@@ -75,7 +76,7 @@ pub async fn a_link_that_a_manifest_needs_stays_until_the_manifest_goes(store: S
 
     for (payload, stays) in [("one", true), ("two", false)] {
         let app = repository("app");
-        assert!(store.delete_manifest(&app, &digest(payload), Duration::ZERO).await.unwrap());
+        assert!(store.delete_manifest(&app, &digest(payload), Duration::ZERO, &[]).await.unwrap());
         review_all(&store, NOW).await;
         assert_eq!(has(&store, "app", &layer).await, stays, "{payload}");
     }
@@ -87,7 +88,7 @@ pub async fn what_a_deleted_manifest_needed_stays_as_long_as_was_said(store: Sto
     store.put_manifest(needs("app", "one", &layer)).await.unwrap();
     review_all(&store, NOW).await;
 
-    assert!(store.delete_manifest(&repository("app"), &digest("one"), LONG).await.unwrap());
+    assert!(store.delete_manifest(&repository("app"), &digest("one"), LONG, &[]).await.unwrap());
 
     assert_eq!(review_all(&store, NOW).await, ReviewedLinks::default());
     assert!(has(&store, "app", &layer).await);
@@ -118,7 +119,7 @@ pub async fn a_promise_outlives_the_manifest(store: Store) {
     review_all(&store, NOW).await;
     assert!(store.lease_blob(&repository("app"), &layer.digest, LONG).await.unwrap());
 
-    assert!(store.delete_manifest(&repository("app"), &digest("one"), NOW).await.unwrap());
+    assert!(store.delete_manifest(&repository("app"), &digest("one"), NOW, &[]).await.unwrap());
 
     review_all(&store, NOW).await;
     assert!(has(&store, "app", &layer).await);
@@ -161,7 +162,7 @@ pub async fn garbage_is_removed_after_the_grace_period_alone(store: Store) {
     push(&store, "app", &one, NOW).await;
     push(&store, "app", &other, LONG).await;
     review_all(&store, LONG).await;
-    assert!(store.unlink_blob(&repository("app"), &other.digest, LONG).await.unwrap());
+    assert!(store.unlink_blob(&repository("app"), &other.digest, LONG, &[]).await.unwrap());
 
     assert!(take(&store).await.is_empty());
 
@@ -248,7 +249,7 @@ pub async fn the_file_of_a_manifest_is_garbage_with_the_last_one(store: Store) {
         store.put_manifest(manifest(name, "one")).await.unwrap();
     }
     for (name, is_last) in [("app", false), ("other", true)] {
-        assert!(store.delete_manifest(&repository(name), &file.digest, NOW).await.unwrap());
+        assert!(store.delete_manifest(&repository(name), &file.digest, NOW, &[]).await.unwrap());
         let taken = take(&store).await;
         assert_eq!(taken.iter().any(|one| one.blob == file), is_last, "{name}");
     }
@@ -257,18 +258,18 @@ pub async fn the_file_of_a_manifest_is_garbage_with_the_last_one(store: Store) {
 pub async fn the_file_of_a_manifest_that_is_pushed_again_stays(store: Store) {
     let (app, file) = (repository("app"), by_digest("one"));
     store.put_manifest(manifest("app", "one")).await.unwrap();
-    assert!(store.delete_manifest(&app, &file.digest, NOW).await.unwrap());
+    assert!(store.delete_manifest(&app, &file.digest, NOW, &[]).await.unwrap());
     store.put_manifest(manifest("app", "one")).await.unwrap();
     assert!(take(&store).await.is_empty());
 
     // Nor do bytes go that are a blob as well.
     push(&store, "app", &file, LONG).await;
-    assert!(store.delete_manifest(&app, &file.digest, NOW).await.unwrap());
+    assert!(store.delete_manifest(&app, &file.digest, NOW, &[]).await.unwrap());
     assert!(take(&store).await.is_empty());
 
     // And the other way round.
     store.put_manifest(manifest("app", "one")).await.unwrap();
-    assert!(store.unlink_blob(&app, &file.digest, NOW).await.unwrap());
+    assert!(store.unlink_blob(&app, &file.digest, NOW, &[]).await.unwrap());
     assert!(take(&store).await.is_empty());
 }
 
@@ -277,7 +278,7 @@ pub async fn a_file_that_was_written_too_late_is_garbage(store: Store) {
     let (app, file) = (repository("app"), by_digest("one"));
     store.put_manifest(manifest("app", "one")).await.unwrap();
     assert!(store.discard_files(&[file.digest]).await.unwrap());
-    assert!(store.delete_manifest(&app, &file.digest, NOW).await.unwrap());
+    assert!(store.delete_manifest(&app, &file.digest, NOW, &[]).await.unwrap());
     let id = take(&store).await[0].id;
     assert!(!store.discard_files(&[file.digest]).await.unwrap(), "it is being removed");
     store.garbage_removed(&[id]).await.unwrap();
@@ -331,6 +332,6 @@ pub async fn a_push_waits_for_the_end_of_a_removal_and_looks(store: Store) {
     assert!(!store.upload_exists(upload.id).await.unwrap());
     assert_eq!(store.removal(&layer.digest, &layer.location).await.unwrap(), None);
     // And it can become garbage once more.
-    assert!(store.unlink_blob(&repository("app"), &layer.digest, NOW).await.unwrap());
+    assert!(store.unlink_blob(&repository("app"), &layer.digest, NOW, &[]).await.unwrap());
     assert_eq!(take(&store).await[0].id.round, 1);
 }

@@ -163,7 +163,7 @@ pub async fn a_dropped_request_leaves_no_half_state(store: Store) {
         eventually(is_whole).await;
     }
     let mounted = store
-        .mount_blob(&repository("app"), MountSource::Any, &digest("layer"), LEASE)
+        .mount_blob(&repository("app"), MountSource::Any, &digest("layer"), LEASE, &[])
         .await
         .unwrap();
     assert!(mounted.is_some());

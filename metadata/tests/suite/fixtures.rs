@@ -61,6 +61,7 @@ pub fn manifest(name: &str, payload: &str) -> NewManifest {
         artifact_type: None,
         annotations: None,
         tags: Vec::new(),
+        events: Vec::new(),
     }
 }
 
@@ -96,6 +97,7 @@ pub fn finished(name: &str, id: Option<UploadId>, blob: BlobRecord) -> FinishedU
         lease: LEASE,
         grace: GRACE,
         seen: None,
+        events: Vec::new(),
     }
 }
 
@@ -119,7 +121,7 @@ pub async fn find_blob(
 /// Pushes a blob in one go.
 pub async fn push_blob(store: &Store, name: &str, content: &str) -> BlobRecord {
     let record = blob(content);
-    assert!(finish(&store, finished(name, None, record.clone())).await);
+    assert!(finish(store, finished(name, None, record.clone())).await);
     record
 }
 

@@ -64,11 +64,11 @@ pub async fn the_place_of_the_blobs_is_recorded_once(store: Store) {
 
 pub async fn a_job_is_kept_and_left(store: Store) {
     let (minute, no_pause) = (Duration::from_secs(60), Duration::ZERO);
-    for job in [Job::Links, Job::Purge] {
-        assert!(store.take_job(job, minute, no_pause).await.unwrap());
-        assert!(store.take_job(job, minute, no_pause).await.unwrap());
-        store.leave_job(job, false).await.unwrap();
-        assert!(store.take_job(job, minute, minute).await.unwrap(), "it was not done");
+    for job in [Job::Links, Job::Purge, Job::Deliver("hook".into()), Job::EventLimits] {
+        assert!(store.take_job(job.clone(), minute, no_pause).await.unwrap());
+        assert!(store.take_job(job.clone(), minute, no_pause).await.unwrap());
+        store.leave_job(job.clone(), false).await.unwrap();
+        assert!(store.take_job(job.clone(), minute, minute).await.unwrap(), "it was not done");
     }
 }
 

@@ -78,7 +78,7 @@ pub async fn tags_of_an_unknown_repository_are_none(store: Store) {
     assert!(all_tags(&store, "app").await.is_empty());
 
     push_manifest(&store, tagged("app", "one", &["a"])).await;
-    assert!(store.delete_tag(&repository("app"), &tag("a")).await.unwrap());
+    assert!(store.delete_tag(&repository("app"), &tag("a"), &[]).await.unwrap());
     assert!(all_tags(&store, "app").await.is_empty());
 }
 
@@ -89,7 +89,7 @@ pub async fn a_repository_exists_from_its_first_link_on(store: Store) {
     let record = push_blob(&store, "app", "layer").await;
 
     assert!(store.repository_exists(&repository("app")).await.unwrap());
-    assert!(store.unlink_blob(&repository("app"), &record.digest, GRACE).await.unwrap());
+    assert!(store.unlink_blob(&repository("app"), &record.digest, GRACE, &[]).await.unwrap());
     assert!(store.repository_exists(&repository("app")).await.unwrap());
     assert_eq!(all_repositories(&store).await, ["app"]);
 }

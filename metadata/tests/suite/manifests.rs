@@ -118,7 +118,10 @@ pub async fn a_deleted_manifest_takes_its_tags_along(store: Store) {
     }
 
     assert!(
-        store.delete_manifest(&repository("app"), &digest("one"), Duration::ZERO).await.unwrap()
+        store
+            .delete_manifest(&repository("app"), &digest("one"), Duration::ZERO, &[])
+            .await
+            .unwrap()
     );
 
     for reference in [&by_tag("a"), &by_tag("b"), &one] {
@@ -127,11 +130,14 @@ pub async fn a_deleted_manifest_takes_its_tags_along(store: Store) {
     assert_eq!(all_tags(&store, "app").await, ["c"]);
     assert_eq!(payload(&store, "other", &by_tag("a")).await.unwrap(), "one");
     assert!(
-        !store.delete_manifest(&repository("app"), &digest("one"), Duration::ZERO).await.unwrap()
+        !store
+            .delete_manifest(&repository("app"), &digest("one"), Duration::ZERO, &[])
+            .await
+            .unwrap()
     );
     assert!(
         !store
-            .delete_manifest(&repository("unknown"), &digest("one"), Duration::ZERO)
+            .delete_manifest(&repository("unknown"), &digest("one"), Duration::ZERO, &[])
             .await
             .unwrap()
     );
@@ -141,13 +147,13 @@ pub async fn a_deleted_tag_leaves_its_manifest(store: Store) {
     push_manifest(&store, tagged("app", "one", &["a", "b"])).await;
     assert!(payload(&store, "app", &by_tag("a")).await.is_some());
 
-    assert!(store.delete_tag(&repository("app"), &tag("a")).await.unwrap());
+    assert!(store.delete_tag(&repository("app"), &tag("a"), &[]).await.unwrap());
 
     assert_eq!(payload(&store, "app", &by_tag("a")).await, None);
     assert_eq!(payload(&store, "app", &by_tag("b")).await.unwrap(), "one");
     assert_eq!(payload(&store, "app", &Reference::Digest(digest("one"))).await.unwrap(), "one");
-    assert!(!store.delete_tag(&repository("app"), &tag("a")).await.unwrap());
-    assert!(!store.delete_tag(&repository("unknown"), &tag("b")).await.unwrap());
+    assert!(!store.delete_tag(&repository("app"), &tag("a"), &[]).await.unwrap());
+    assert!(!store.delete_tag(&repository("unknown"), &tag("b"), &[]).await.unwrap());
 }
 
 pub async fn a_manifest_pushed_again_takes_the_new_media_type(store: Store) {
@@ -176,6 +182,6 @@ pub async fn sha512_manifests_are_stored_beside_sha256(store: Store) {
         assert_eq!(found.digest, digest);
         assert_eq!(payload(&store, "app", &Reference::Digest(digest)).await.unwrap(), "one");
     }
-    assert!(store.delete_manifest(&repository("app"), &long, Duration::ZERO).await.unwrap());
+    assert!(store.delete_manifest(&repository("app"), &long, Duration::ZERO, &[]).await.unwrap());
     assert_eq!(all_tags(&store, "app").await, ["short"]);
 }

@@ -6,6 +6,7 @@
 pub mod blobs;
 pub mod collection;
 pub mod concurrency;
+pub mod events;
 pub mod fixtures;
 pub mod lifecycle;
 pub mod listings;
@@ -92,6 +93,14 @@ macro_rules! metadata_suite {
                     a_manifest_deleted_since_is_left_out,
                     a_listing_is_not_cut_short_by_entries_left_out,
                     waiting_ends_when_an_entry_comes;
+                events:
+                    each_change_records_its_events,
+                    tags_that_go_with_a_manifest_have_events_of_their_own,
+                    what_is_refused_records_nothing,
+                    each_endpoint_is_told_on_its_own,
+                    places_of_events_are_never_used_again,
+                    events_that_waited_too_long_are_dropped,
+                    waiting_ends_when_an_event_comes;
                 concurrency:
                     pushes_of_many_clients_all_arrive,
                     reads_see_what_was_acknowledged_before,

@@ -182,7 +182,7 @@ impl Case {
                     None => self.tree.values().any(links),
                 };
                 let source = from.as_ref().map_or(MountSource::Any, MountSource::Repository);
-                let mounted = store.mount_blob(&target, source, &digest, LEASE).await.unwrap();
+                let mounted = store.mount_blob(&target, source, &digest, LEASE, &[]).await.unwrap();
                 prop_assert_eq!(mounted.is_some(), mounts);
                 if mounts {
                     self.leased.insert((target.clone(), digest));
@@ -193,7 +193,7 @@ impl Case {
                 let (name, digest) = (self.repository(*repository), self.blob(*blob));
                 let had = self.tree.get_mut(&name).is_some_and(|c| c.blobs.remove(&digest));
                 self.leased.remove(&(name.clone(), digest));
-                prop_assert_eq!(store.unlink_blob(&name, &digest, GRACE).await.unwrap(), had);
+                prop_assert_eq!(store.unlink_blob(&name, &digest, GRACE, &[]).await.unwrap(), had);
             }
             Operation::Put { repository, manifest, tags } => {
                 self.put(*repository, *manifest, tags).await?;
@@ -205,14 +205,14 @@ impl Case {
                     content.manifests.remove(&digest)
                 });
                 prop_assert_eq!(
-                    store.delete_manifest(&name, &digest, Duration::ZERO).await.unwrap(),
+                    store.delete_manifest(&name, &digest, Duration::ZERO, &[]).await.unwrap(),
                     had
                 );
             }
             Operation::DeleteTag { repository, tag: number } => {
                 let (name, text) = (self.repository(*repository), TAGS[*number]);
                 let had = self.tree.get_mut(&name).and_then(|c| c.tags.remove(text)).is_some();
-                prop_assert_eq!(store.delete_tag(&name, &tag(text)).await.unwrap(), had);
+                prop_assert_eq!(store.delete_tag(&name, &tag(text), &[]).await.unwrap(), had);
             }
         }
         Ok(())

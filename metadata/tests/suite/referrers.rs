@@ -83,7 +83,10 @@ pub async fn a_deleted_referrer_is_listed_no_longer(store: Store) {
     }
 
     assert!(
-        store.delete_manifest(&repository("app"), &digest("one"), Duration::ZERO).await.unwrap()
+        store
+            .delete_manifest(&repository("app"), &digest("one"), Duration::ZERO, &[])
+            .await
+            .unwrap()
     );
 
     assert_eq!(listed(&store, "image", None, 10).await, [digest("two")]);

@@ -189,6 +189,26 @@ impl Action {
         }
     }
 
+    /// Whether it reads, stores or deletes content, or may: what others are told of.
+    pub(super) fn touches_content(&self) -> bool {
+        match self {
+            Self::Ping
+            | Self::Catalog(_)
+            | Self::Tags(..)
+            | Self::Referrers { .. }
+            | Self::Upload(_, _, UploadWrite::Status | UploadWrite::Append | UploadWrite::Cancel) => {
+                false
+            }
+            Self::ReadManifest(..)
+            | Self::PutManifest(..)
+            | Self::DeleteManifest(..)
+            | Self::ReadBlob(..)
+            | Self::DeleteBlob(..)
+            | Self::StartUpload(..)
+            | Self::Upload(_, _, UploadWrite::Finish(_)) => true,
+        }
+    }
+
     fn manifest(
         method: &Method,
         name: &str,

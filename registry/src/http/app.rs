@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 use super::action::Action;
 use super::handlers::{Context, handle};
 use super::{ApiError, operations, render};
+use crate::notifications::Origin;
 use crate::observe::AccessRecord;
 use crate::server::sendfile::SendfileConnection;
 use crate::services::{self, BodyPump, BodyReader};
@@ -127,7 +128,7 @@ impl App {
         let action = Action::parse(request.method(), path, request.uri().query());
         let label = action.as_ref().map_or("malformed", Action::label);
         let answered = match action {
-            Ok(action) => self.distribution(action, request, config, connection).await,
+            Ok(action) => self.distribution(action, request, config, connection, id).await,
             Err(error) => {
                 let (head, body) = request.into_parts();
                 let (pump, mut body) = self.body(body, &head.headers, &config);
@@ -152,8 +153,14 @@ impl App {
         request: http::Request<Incoming>,
         config: Arc<Config>,
         connection: Arc<ConnectionInfo>,
+        id: &HeaderValue,
     ) -> Result<Response<Body>, ApiError> {
         let (head, body) = request.into_parts();
+        // To look at what is there is not to pull it.
+        let origin = match action.touches_content() && head.method != Method::HEAD {
+            true => self.registry.notifications.origin(&head, id, &connection, &config),
+            false => Origin::default(),
+        };
         let (pump, body) = match action.is_write() {
             true => {
                 let (pump, body) = self.body(body, &head.headers, &config);
@@ -170,6 +177,7 @@ impl App {
             headers: head.headers,
             body,
             connection,
+            origin,
             base_url,
         };
         let Some(pump) = pump else {

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry as Exposition, Unit};
 
+use super::EventMetrics;
 use super::collection::CollectionMetrics;
 
 /// The seconds that separate the buckets of request durations.
@@ -26,6 +27,7 @@ pub(crate) struct Metrics {
     pub(crate) in_flight: Gauge<i64, AtomicI64>,
     pub(crate) connections: Gauge<i64, AtomicI64>,
     pub(crate) collection: CollectionMetrics,
+    pub(crate) events: EventMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,7 +69,17 @@ impl Metrics {
         exposition.register("http_in_flight", "Requests being answered", in_flight.clone());
         exposition.register("http_connections", "Open connections", connections.clone());
         let collection = CollectionMetrics::register(&mut exposition);
-        Self { exposition, requests, durations, received_bytes, in_flight, connections, collection }
+        let events = EventMetrics::register(&mut exposition);
+        Self {
+            exposition,
+            requests,
+            durations,
+            received_bytes,
+            in_flight,
+            connections,
+            collection,
+            events,
+        }
     }
 
     pub(crate) fn record(&self, action: &'static str, status: u16, took: Duration) {

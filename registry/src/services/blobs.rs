@@ -4,6 +4,7 @@ use berth_metadata::{BlobRecord, LinkedBlob, MountSource, lifecycle};
 use berth_oci::{Digest, RepositoryName};
 use berth_storage_backends::{OpenBlob, StoreError};
 
+use crate::notifications::Origin;
 use crate::{Registry, RegistryError};
 
 impl Registry {
@@ -73,10 +74,19 @@ impl Registry {
         target: &RepositoryName,
         source: MountSource<'_>,
         digest: &Digest,
+        origin: &Origin,
     ) -> Result<bool, RegistryError> {
         self.refuse_when_read_only()?;
         let lease = self.config().storage.maintenance.garbagecollection.lease.get();
-        let mounted = self.metadata.mount_blob(target, source, digest, lease).await?;
+        let from = match source {
+            MountSource::Repository(name) => Some(name),
+            MountSource::Any => None,
+        };
+        let events = self.notifications.mounted_blob(origin, target, from, *digest);
+        let mounted = self.metadata.mount_blob(target, source, digest, lease, &events).await?;
+        if mounted.is_some() {
+            self.notifications.recorded(&events);
+        }
         Ok(mounted.is_some())
     }
 
@@ -85,11 +95,16 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        origin: &Origin,
     ) -> Result<(), RegistryError> {
         self.refuse_when_delete_disabled()?;
         let grace = self.config().storage.maintenance.garbagecollection.graceperiod.get();
-        match self.metadata.unlink_blob(repository, digest, grace).await? {
-            true => Ok(()),
+        let events = self.notifications.deleted(origin, repository, *digest);
+        match self.metadata.unlink_blob(repository, digest, grace, &events).await? {
+            true => {
+                self.notifications.recorded(&events);
+                Ok(())
+            }
             false => Err(RegistryError::BlobUnknown(*digest)),
         }
     }

@@ -62,16 +62,16 @@ impl Registry {
 
     /// Does `work` that one process at a time does, unless another one is at it or it was done less
     /// than `pause` ago.
-    pub(super) async fn as_job(
+    pub(crate) async fn as_job(
         &self,
         job: Job,
         pause: Duration,
         work: impl Future<Output = Result<(), RegistryError>>,
     ) -> Result<(), RegistryError> {
-        if !self.metadata.take_job(job, LEASE, pause).await? {
+        if !self.metadata.take_job(job.clone(), LEASE, pause).await? {
             return Ok(());
         }
-        let renew = || self.metadata.take_job(job, LEASE, Duration::ZERO);
+        let renew = || self.metadata.take_job(job.clone(), LEASE, Duration::ZERO);
         let Some(outcome) = renewing(work, renew).await else { return Ok(()) };
         self.metadata.leave_job(job, outcome.is_ok()).await?;
         outcome

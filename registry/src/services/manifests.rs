@@ -7,6 +7,7 @@ use berth_oci::{
 };
 use bytes::Bytes;
 
+use crate::notifications::{Origin, ToldManifest};
 use crate::{Registry, RegistryError};
 
 /// A manifest as it comes from a client.
@@ -19,6 +20,7 @@ pub(crate) struct PushManifest {
     /// The announced media type, without parameters.
     pub(crate) content_type: Option<String>,
     pub(crate) payload: Bytes,
+    pub(crate) origin: Origin,
 }
 
 /// The content that a manifest references, each with whether it must be in the repository.
@@ -69,6 +71,13 @@ impl Registry {
             tags.push(tag);
         }
         let subject = manifest.subject.map(|subject| subject.digest);
+        let told = ToldManifest {
+            repository: &push.repository,
+            digest,
+            media_type: &manifest.media_type,
+            payload: &push.payload,
+        };
+        let events = self.notifications.pushed_manifest(&push.origin, told, &tags);
         let put = self.metadata.put_manifest(NewManifest {
             repository: push.repository,
             digest,
@@ -80,9 +89,11 @@ impl Registry {
             artifact_type: manifest.artifact_type,
             annotations: manifest.annotations,
             tags,
+            events: events.clone(),
         });
         match put.await? {
             PutManifest::Stored => {
+                self.notifications.recorded(&events);
                 Ok(PushedManifest { digest, media_type: manifest.media_type, subject })
             }
             PutManifest::Missing(missing) => Err(RegistryError::ManifestBlobUnknown(missing)),
@@ -94,18 +105,26 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         reference: &Reference,
+        origin: &Origin,
     ) -> Result<(), RegistryError> {
         self.refuse_when_delete_disabled()?;
+        let events = match reference {
+            Reference::Tag(tag) => self.notifications.deleted_tag(origin, repository, tag),
+            Reference::Digest(digest) => self.notifications.deleted(origin, repository, *digest),
+        };
         let deleted = match reference {
-            Reference::Tag(tag) => self.metadata.delete_tag(repository, tag).await?,
+            Reference::Tag(tag) => self.metadata.delete_tag(repository, tag, &events).await?,
             Reference::Digest(digest) => {
                 // Who has just read the manifest goes on to its blobs.
                 let keep = self.config().storage.maintenance.garbagecollection.graceperiod.get();
-                self.metadata.delete_manifest(repository, digest, keep).await?
+                self.metadata.delete_manifest(repository, digest, keep, &events).await?
             }
         };
         match deleted {
-            true => Ok(()),
+            true => {
+                self.notifications.recorded(&events);
+                Ok(())
+            }
             false => Err(RegistryError::ManifestUnknown(reference.clone())),
         }
     }

@@ -9,7 +9,8 @@ use crate::Registry;
 type Work = BoxFuture<'static, ()>;
 
 /// The work that goes on beside requests: the link files of the storage tree, the purging of
-/// abandoned uploads, the collection of garbage, and a regular look at the storage's health.
+/// abandoned uploads, the collection of garbage, a regular look at the storage's health, and the
+/// telling of events.
 #[derive(Debug)]
 pub struct BackgroundTasks {
     stop: CancellationToken,
@@ -28,6 +29,7 @@ impl BackgroundTasks {
         spawn(|registry, stop| Box::pin(async move { registry.keep_house(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.keep_collecting(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.watch_storage(stop).await }));
+        spawn(|registry, stop| Box::pin(async move { registry.notify(stop).await }));
         Self { stop, tasks }
     }
 

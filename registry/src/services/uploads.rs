@@ -5,6 +5,7 @@ use berth_oci::{Algorithm, Digest, Hasher, RepositoryName, UploadId};
 
 use super::body::{BodyError, BodyReader};
 use super::ingest::{Ingest, rehash, verify};
+use crate::notifications::Origin;
 use crate::{Registry, RegistryError};
 
 /// What a client says of the place and length of a chunk.
@@ -102,6 +103,7 @@ impl Registry {
         digest: &Digest,
         place: ChunkPlace,
         body: &mut BodyReader,
+        origin: &Origin,
     ) -> Result<(), RegistryError> {
         self.refuse_when_read_only()?;
         let session = self.session(repository, id).await?;
@@ -114,7 +116,7 @@ impl Registry {
                 return Err(error.into());
             }
             place.check_len(ingest.offset - session.offset)?;
-            self.commit(Some(&session), repository, digest, ingest).await
+            self.commit(Some(&session), repository, digest, ingest, origin).await
         };
         Box::pin(self.while_held(&session, finish)).await
     }
@@ -126,6 +128,7 @@ impl Registry {
         digest: &Digest,
         place: ChunkPlace,
         body: &mut BodyReader,
+        origin: &Origin,
     ) -> Result<(), RegistryError> {
         self.refuse_when_read_only()?;
         let handle = self.blobs.begin_upload(UploadId::random()).await?;
@@ -138,7 +141,7 @@ impl Registry {
             Err(error) => Err(error),
         };
         let ended = match taken {
-            Ok(()) => self.commit(None, repository, digest, ingest).await,
+            Ok(()) => self.commit(None, repository, digest, ingest, origin).await,
             Err(error) => Err(error),
         };
         if ended.is_err() {
@@ -241,6 +244,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
         mut ingest: Ingest,
+        origin: &Origin,
     ) -> Result<(), RegistryError> {
         let hasher = match session {
             Some(_) if ingest.hasher.algorithm() != digest.algorithm() => {
@@ -254,6 +258,7 @@ impl Registry {
         let (lease, grace) = (settings.lease.get(), settings.graceperiod.get());
         let placed_at = Instant::now();
         let placed = ingest.writer.finish(digest).await?;
+        let events = self.notifications.pushed_blob(origin, repository, *digest, ingest.offset);
         let finished = FinishedUpload {
             id: session.map(|session| session.id),
             repository: repository.clone(),
@@ -265,8 +270,11 @@ impl Registry {
             lease,
             grace,
             seen: None,
+            events: events.clone(),
         };
-        self.record(finished, &*placed.hold, placed_at).await
+        self.record(finished, &*placed.hold, placed_at).await?;
         // Now the database tells that the blob is no orphan, and its hold may go.
+        self.notifications.recorded(&events);
+        Ok(())
     }
 }

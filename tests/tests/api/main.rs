@@ -13,6 +13,7 @@ mod listings;
 mod manifests;
 mod modes;
 mod mounts;
+mod notifications;
 mod object_store;
 mod object_store_faults;
 mod observe;

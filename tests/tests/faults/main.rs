@@ -11,6 +11,7 @@ mod database;
 mod failing_disk;
 mod full_disk;
 mod log;
+mod notifications;
 mod signals;
 mod start;
 mod store_start;

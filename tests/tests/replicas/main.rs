@@ -10,6 +10,7 @@ mod conformance;
 mod database;
 mod group;
 mod mixed;
+mod notifications;
 mod old_server;
 mod outages;
 mod pooler;

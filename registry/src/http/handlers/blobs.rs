@@ -31,6 +31,7 @@ pub(super) async fn read(
     }
     let record = context.registry.stat_blob(&repository, &digest).await?;
     if let Some(redirect) = redirect(context, &record).await? {
+        told(context, &repository, &record);
         return Ok(redirect);
     }
     let blob = context.registry.open_blob(&record).await?;
@@ -43,7 +44,13 @@ pub(super) async fn read(
         ResolvedRanges::Unsatisfiable => return Err(ApiError::range_not_satisfiable(blob.size)),
     };
     blob_headers(response.headers_mut());
+    told(context, &repository, &record);
     Ok(response)
+}
+
+/// Whoever wants to know of reads hears of this one.
+fn told(context: &Context, repository: &RepositoryName, record: &BlobRecord) {
+    context.registry.notifications.pulled_blob(&context.origin, repository, record);
 }
 
 async fn head(

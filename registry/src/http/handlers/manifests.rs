@@ -19,6 +19,8 @@ pub(super) async fn read(
     } else if context.method == Method::HEAD {
         render::empty(StatusCode::OK)
     } else {
+        let told = &context.registry.notifications;
+        told.pulled_manifest(&context.origin, &repository, &reference, &manifest);
         Response::new(Body::from(manifest.payload.clone()))
     };
     render::content_headers(
@@ -56,6 +58,7 @@ pub(super) async fn put(
             tags: tags.clone(),
             content_type: announced_type(context),
             payload,
+            origin: context.origin.clone(),
         })
         .await?;
     let mut response = render::empty(StatusCode::CREATED);

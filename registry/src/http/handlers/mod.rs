@@ -15,6 +15,7 @@ use super::action::{Action, UploadWrite};
 use super::app::ConnectionInfo;
 use super::{ApiError, render};
 use crate::Registry;
+use crate::notifications::Origin;
 use crate::services::BodyReader;
 
 /// A request, apart from its path and query.
@@ -25,6 +26,8 @@ pub(super) struct Context {
     pub(super) headers: HeaderMap,
     pub(super) body: BodyReader,
     pub(super) connection: Arc<ConnectionInfo>,
+    /// What events say of the request.
+    pub(super) origin: Origin,
     /// What every location begins with: the external address, where one is configured, and the
     /// path prefix, where there is one.
     pub(super) base_url: String,
@@ -49,12 +52,12 @@ pub(super) async fn handle(
             manifests::put(context, repository, reference, tags).await
         }
         Action::DeleteManifest(repository, reference) => {
-            context.registry.delete_manifest(&repository, &reference).await?;
+            context.registry.delete_manifest(&repository, &reference, &context.origin).await?;
             Ok(render::empty(StatusCode::ACCEPTED))
         }
         Action::ReadBlob(repository, digest) => blobs::read(context, repository, digest).await,
         Action::DeleteBlob(repository, digest) => {
-            context.registry.delete_blob(&repository, &digest).await?;
+            context.registry.delete_blob(&repository, &digest, &context.origin).await?;
             Ok(render::empty(StatusCode::ACCEPTED))
         }
         Action::StartUpload(repository, start) => uploads::start(context, repository, start).await,

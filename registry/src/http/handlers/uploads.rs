@@ -20,7 +20,8 @@ pub(super) async fn start(
         StartUpload::Session(algorithm) => algorithm,
         StartUpload::Whole(digest) => {
             let place = ChunkPlace { first: None, len: announced_len(&context.headers) };
-            context.registry.upload_whole(&repository, &digest, place, &mut context.body).await?;
+            let (body, origin) = (&mut context.body, &context.origin);
+            context.registry.upload_whole(&repository, &digest, place, body, origin).await?;
             return created(context, &repository, &digest);
         }
         StartUpload::Mount { digest, from } => {
@@ -30,7 +31,10 @@ pub(super) async fn start(
                 None => Some(MountSource::Any),
             };
             if let Some(source) = source
-                && context.registry.mount_blob(&repository, source, &digest).await?
+                && context
+                    .registry
+                    .mount_blob(&repository, source, &digest, &context.origin)
+                    .await?
             {
                 return created(context, &repository, &digest);
             }
@@ -70,8 +74,9 @@ pub(super) async fn finish(
     digest: Digest,
 ) -> Result<Response<Body>, ApiError> {
     let place = chunk_place(&context.headers)?;
+    let (body, origin) = (&mut context.body, &context.origin);
     let finished =
-        context.registry.finish_upload(&repository, id, &digest, place, &mut context.body).await;
+        context.registry.finish_upload(&repository, id, &digest, place, body, origin).await;
     match finished {
         Ok(()) => created(context, &repository, &digest),
         Err(error) => Err(with_session(context, &repository, id, error)),

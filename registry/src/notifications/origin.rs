@@ -1,0 +1,100 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use berth_config::Config;
+use http::header::{HOST, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
+
+use super::Notifications;
+use super::envelope::{Actor, Request, Source};
+use crate::http::ConnectionInfo;
+
+/// The request that events come from, as it stands in the database; nothing where nobody wants to
+/// know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin(Option<Arc<str>>);
+
+/// What is kept of a request.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Description {
+    pub(super) request: Request,
+    pub(super) actor: Actor,
+    pub(super) source: Source,
+    /// What the URLs of content begin with.
+    pub(super) base_url: String,
+}
+
+impl Origin {
+    pub(super) fn text(&self) -> Option<&Arc<str>> {
+        self.0.as_ref()
+    }
+}
+
+impl Notifications {
+    /// Describes a request, if anybody wants to know.
+    pub(crate) fn origin(
+        &self,
+        head: &Parts,
+        id: &HeaderValue,
+        connection: &ConnectionInfo,
+        config: &Config,
+    ) -> Origin {
+        if self.is_off() {
+            return Origin::default();
+        }
+        // HTTP/2 has the host in the target of the request.
+        let authority = head.uri.authority().map(|authority| authority.as_str());
+        let host = text(&head.headers, HOST.as_str()).or(authority).unwrap_or_default();
+        let description = Description {
+            request: Request {
+                id: id.to_str().unwrap_or_default().to_owned(),
+                addr: remote_address(&head.headers, connection),
+                host: host.to_owned(),
+                method: head.method.as_str().to_owned(),
+                useragent: text(&head.headers, USER_AGENT.as_str()).unwrap_or_default().to_owned(),
+            },
+            actor: Actor::default(),
+            source: self.source.clone(),
+            base_url: base_url(&head.headers, host, config),
+        };
+        Origin(serde_json::to_string(&description).ok().map(Arc::from))
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
+}
+
+/// Whom the request is from: in the words of a proxy before us, where there is one. As in
+/// `registry:2`, this is what the headers claim.
+fn remote_address(headers: &HeaderMap, connection: &ConnectionInfo) -> String {
+    let forwarded = text(headers, "x-forwarded-for").and_then(|list| list.split(',').next());
+    let claimed = [forwarded, text(headers, "x-real-ip")].into_iter().flatten().map(str::trim);
+    let mut claimed = claimed.filter(|address| address.parse::<IpAddr>().is_ok());
+    claimed.next().unwrap_or(&connection.remote).to_owned()
+}
+
+/// The registry as the client sees it: as configured, or as the request and the proxies before us
+/// say.
+fn base_url(headers: &HeaderMap, host: &str, config: &Config) -> String {
+    let prefix = config.http.path_prefix();
+    if let Some(url) = config.http.host.as_deref().filter(|url| !url.is_empty()) {
+        return format!("{}{prefix}", url.trim_end_matches('/'));
+    }
+    let first = |name| text(headers, name).and_then(|list| list.split(',').next()).map(str::trim);
+    let scheme = first("x-forwarded-proto").unwrap_or("http");
+    format!("{scheme}://{}{prefix}", first("x-forwarded-host").unwrap_or(host))
+}
+
+/// What this node is called in events: its host name, and the port that it is configured to listen
+/// on.
+pub(super) fn node_address(listen: &str) -> String {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    match listen.rsplit_once(':') {
+        Some((_, port)) => format!("{host}:{port}"),
+        None => host.into_owned(),
+    }
+}
