@@ -221,7 +221,7 @@ pub(super) const FINISH: &str = concat!(
     ";
     DELETE FROM garbage WHERE digest = $2 AND location = $8 AND (
         round = 0 OR (held_until = 0 AND round IS $9)
-    )"
+    ) AND EXISTS (SELECT 1 FROM blobs b WHERE b.digest = $2 AND b.location = $8)"
 );
 
 /// A mount has no session.

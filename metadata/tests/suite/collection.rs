@@ -293,6 +293,17 @@ pub async fn a_file_that_was_written_too_late_is_garbage(store: Store) {
     assert_eq!(again, expected);
 }
 
+pub async fn a_push_whose_session_is_gone_leaves_the_garbage(store: Store) {
+    let layer = by_digest("layer");
+    push(&store, "app", &layer, NOW).await;
+    review_all(&store, NOW).await;
+
+    let push = finished("app", Some(new_upload("app").id), layer.clone());
+    assert!(!finish(&store, push).await);
+
+    assert_eq!(take(&store).await[0].blob, layer);
+}
+
 pub async fn a_push_to_another_place_leaves_the_garbage(store: Store) {
     let old = blob("layer");
     push(&store, "app", &old, NOW).await;
