@@ -62,9 +62,9 @@ impl Registry {
             }
             let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
             debug!(changes = entries.len(), "updating the storage tree's links");
-            let written: Vec<_> = entries.iter().filter_map(written_manifest).collect();
+            let files: Vec<_> = entries.iter().filter_map(manifest_file).collect();
             tree.apply(entries.into_iter().map(|entry| entry.change).collect()).await?;
-            while !written.is_empty() && !self.metadata.discard_files(&written).await? {
+            while !files.is_empty() && !self.metadata.discard_files(&files).await? {
                 tokio::time::sleep(POLL).await;
             }
             self.metadata.outbox_done(&ids).await?;
@@ -90,10 +90,13 @@ impl Registry {
     }
 }
 
-/// The manifest whose file a change writes.
-fn written_manifest(entry: &OutboxEntry) -> Option<Digest> {
+/// The manifest whose file a change writes, or whose file a crash may have left: it may have been
+/// written when its manifest was gone already.
+fn manifest_file(entry: &OutboxEntry) -> Option<Digest> {
     match &entry.change {
-        LinkChange::PutManifest { digest, .. } => Some(*digest),
+        LinkChange::PutManifest { digest, .. } | LinkChange::DeleteManifest { digest, .. } => {
+            Some(*digest)
+        }
         _ => None,
     }
 }
