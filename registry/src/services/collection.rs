@@ -69,11 +69,7 @@ impl Registry {
             let settings = self.config().storage.maintenance.garbagecollection.clone();
             let interval = settings.interval.get();
             if settings.enabled && !self.is_read_only() {
-                tokio::select! {
-                    () = self.collect_in_turn(interval) => {}
-                    // What was begun is gone on with the next time.
-                    () = stop.cancelled() => return,
-                }
+                self.collect_in_turn(interval, &stop).await;
             }
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
@@ -83,9 +79,9 @@ impl Registry {
     }
 
     /// One cycle, unless another process was at it lately.
-    async fn collect_in_turn(&self, interval: Duration) {
+    async fn collect_in_turn(&self, interval: Duration, stop: &CancellationToken) {
         let cycle = async {
-            let collected = self.collect(Pace::Gentle, |_| {}).await?;
+            let collected = self.collect(Pace::Gentle, stop, |_| {}).await?;
             match collected {
                 Collected { unlinked: 0, removed: 0, failed: 0, .. } => {
                     debug!(kept = collected.kept, "there is no garbage");
@@ -102,7 +98,8 @@ impl Registry {
         }
     }
 
-    /// Collects all garbage there is now, and tells `report` of the progress.
+    /// Collects all garbage there is now, or as much as there is time for until `stop`, and tells
+    /// `report` of the progress.
     ///
     /// It is safe at any time, beside requests and other collections: only what no manifest needs
     /// and nobody was promised goes, and bytes only when the grace period is over.
@@ -112,6 +109,7 @@ impl Registry {
     pub async fn collect(
         &self,
         pace: Pace,
+        stop: &CancellationToken,
         mut report: impl FnMut(&Collected),
     ) -> Result<Collected, RegistryError> {
         let started = Instant::now();
@@ -127,12 +125,13 @@ impl Registry {
             collected.released_bytes += reviewed.released_bytes;
             self.metrics.collection.unlinked.inc_by(reviewed.unlinked);
             report(&collected);
-            if looked < u64::from(LINKS) {
+            if looked < u64::from(LINKS) || stop.is_cancelled() {
                 break;
             }
-            rest(pace, batch).await;
+            rest(pace, batch, stop).await;
         }
-        loop {
+        // What was taken is removed: a push may wait for the end of that.
+        while !stop.is_cancelled() {
             let batch = Instant::now();
             let taken = self.metadata.take_garbage(BLOBS, REMOVAL).await?;
             self.remove(&taken, &mut collected).await?;
@@ -140,7 +139,7 @@ impl Registry {
             if taken.len() < BLOBS as usize {
                 break;
             }
-            rest(pace, batch).await;
+            rest(pace, batch, stop).await;
         }
         let backlog = self.metadata.collection_backlog().await?;
         let now = self.metadata.now().await?;
@@ -218,7 +217,8 @@ impl Registry {
                     // Who does not keep up with the progress misses some of it.
                     let _ = tell.try_send(Told::Progress(Collected { untagged, ..*collected }));
                 };
-                let collected = self.collect(Pace::Brisk, report).await?;
+                let stop = CancellationToken::new();
+                let collected = self.collect(Pace::Brisk, &stop, report).await?;
                 self.settle_links().await?;
                 collected
             }
@@ -287,9 +287,12 @@ impl Registry {
     }
 }
 
-async fn rest(pace: Pace, since: Instant) {
+async fn rest(pace: Pace, since: Instant, stop: &CancellationToken) {
     match pace {
-        Pace::Gentle => tokio::time::sleep(since.elapsed()).await,
+        Pace::Gentle => tokio::select! {
+            () = tokio::time::sleep(since.elapsed()) => {}
+            () = stop.cancelled() => {}
+        },
         Pace::Brisk => tokio::task::yield_now().await,
     }
 }

@@ -15,9 +15,6 @@ const ROUND: u32 = 4096;
 /// changes.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often to look whether the removal of a file is over.
-const POLL: Duration = Duration::from_millis(20);
-
 /// How long to wait after a failure.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
@@ -64,8 +61,10 @@ impl Registry {
             debug!(changes = entries.len(), "updating the storage tree's links");
             let files: Vec<_> = entries.iter().filter_map(manifest_file).collect();
             tree.apply(entries.into_iter().map(|entry| entry.change).collect()).await?;
-            while !files.is_empty() && !self.metadata.discard_files(&files).await? {
-                tokio::time::sleep(POLL).await;
+            if !files.is_empty() && !self.metadata.discard_files(&files).await? {
+                // All of it again when the removal that is running is over.
+                self.metadata.outbox_refill();
+                return Ok(());
             }
             self.metadata.outbox_done(&ids).await?;
         }
