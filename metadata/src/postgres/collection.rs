@@ -452,7 +452,7 @@ impl Operation for Failed {
 }
 
 const FAIL: &str =
-    concat!("UPDATE garbage SET held_until = 0, remove_at = ", now!(), " + $2 WHERE id = ANY($1)");
+    concat!("UPDATE garbage SET held_until = 0, remove_at = ", now!(), " + $3 WHERE ", tried!());
 
 pub(super) async fn removal(
     session: &mut Session,
