@@ -136,6 +136,9 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         limit: u32,
     ) -> Result<UntaggedManifests, MetadataError>;
 
+    /// Whether the removal of any bytes is running.
+    async fn is_removing(&self) -> Result<bool, MetadataError>;
+
     /// Since when the most overdue link waits for its review, and the most overdue garbage for its
     /// removal.
     async fn collection_backlog(&self) -> Result<CollectionBacklog, MetadataError>;

@@ -299,6 +299,10 @@ impl MetadataStore for PostgresStore {
         primary!(self, collection::removal(digest, location))
     }
 
+    async fn is_removing(&self) -> Result<bool, MetadataError> {
+        primary!(self, collection::is_removing())
+    }
+
     async fn collection_backlog(&self) -> Result<CollectionBacklog, MetadataError> {
         primary!(self, collection::backlog())
     }

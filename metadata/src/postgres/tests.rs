@@ -91,6 +91,7 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("blobs to release", collection::RELEASE),
         ("link to renew", collection::LEASE),
         ("backlog", collection::BACKLOG),
+        ("whether anything is being removed", collection::IS_REMOVING),
         ("events to drop", events::TRIM),
         ("old events to drop", events::EXPIRE),
     ];

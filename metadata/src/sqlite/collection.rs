@@ -365,6 +365,12 @@ pub(super) async fn removal(
     row.map(|row| Ok(rows::garbage(row)?.removal)).transpose()
 }
 
+pub(super) async fn is_removing(connection: &mut SqliteConnection) -> Result<bool, Fault> {
+    Ok(sqlx::query_scalar(IS_REMOVING).fetch_one(connection).await?)
+}
+
+pub(super) const IS_REMOVING: &str = "SELECT EXISTS (SELECT 1 FROM garbage WHERE held_until <> 0)";
+
 pub(super) async fn backlog(connection: &mut SqliteConnection) -> Result<CollectionBacklog, Fault> {
     let row = sqlx::query_as(BACKLOG).bind(micros(SystemTime::now())).fetch_one(connection).await?;
     rows::backlog(row)

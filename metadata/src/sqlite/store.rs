@@ -273,6 +273,10 @@ impl MetadataStore for SqliteStore {
         read!(self, collection::removal(digest, location))
     }
 
+    async fn is_removing(&self) -> Result<bool, MetadataError> {
+        read!(self, collection::is_removing())
+    }
+
     async fn collection_backlog(&self) -> Result<CollectionBacklog, MetadataError> {
         read!(self, collection::backlog())
     }

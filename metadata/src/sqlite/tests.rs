@@ -231,6 +231,7 @@ async fn no_statement_scans_or_sorts_a_table() {
         collection::LEASE,
         collection::REMOVABLE,
         collection::BACKLOG,
+        collection::IS_REMOVING,
         collection::DISCARD_FILES,
     ] {
         for statement in statements.split(';').filter(|text| !text.trim().is_empty()) {

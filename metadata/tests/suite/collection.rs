@@ -174,10 +174,13 @@ pub async fn garbage_is_removed_after_the_grace_period_alone(store: Store) {
 }
 
 pub async fn garbage_is_taken_once(store: Store) {
+    assert!(!store.is_removing().await.unwrap());
     let id = discard(&store, &blob("layer")).await;
     assert!(take(&store).await.is_empty());
+    assert!(store.is_removing().await.unwrap());
 
     store.garbage_removed(&[id]).await.unwrap();
+    assert!(!store.is_removing().await.unwrap());
 
     assert!(take(&store).await.is_empty());
     let layer = blob("layer");

@@ -76,6 +76,9 @@ impl Registry {
         &self,
         entries: &mut Vec<OutboxEntry>,
     ) -> Result<(), RegistryError> {
+        if !self.metadata.is_removing().await? {
+            return Ok(());
+        }
         for place in 0..entries.len() {
             let LinkChange::PutManifest { digest, .. } = &entries[place].change else { continue };
             let removal = self.metadata.removal(digest, &BlobLocation::default()).await?;
@@ -89,13 +92,11 @@ impl Registry {
     }
 }
 
-/// The manifest whose file a change writes, or whose file a crash may have left: it may have been
-/// written when its manifest was gone already.
+/// The manifest that a change tells the end of. Its file may have been written when it was gone
+/// already: the changes come late, and after a crash some come twice.
 fn manifest_file(entry: &OutboxEntry) -> Option<Digest> {
     match &entry.change {
-        LinkChange::PutManifest { digest, .. } | LinkChange::DeleteManifest { digest, .. } => {
-            Some(*digest)
-        }
+        LinkChange::DeleteManifest { digest, .. } => Some(*digest),
         _ => None,
     }
 }
