@@ -44,7 +44,7 @@ CREATE TABLE garbage (
 CREATE INDEX garbage_by_time ON garbage (remove_at);
 
 -- What somebody is at, or was at when it died.
-CREATE INDEX garbage_held ON garbage (held_until) WHERE held_until <> 0;
+CREATE INDEX garbage_held ON garbage (held_until) WHERE held_until > 0;
 
 CREATE INDEX garbage_by_location ON garbage (location) WHERE location <> '';
 

@@ -506,7 +506,7 @@ pub(super) async fn is_removing(session: &mut Session) -> Result<bool, Fault> {
     Ok(session.query_scalar(IS_REMOVING).fetch_one(session.connection()).await?)
 }
 
-pub(super) const IS_REMOVING: &str = "SELECT EXISTS (SELECT 1 FROM garbage WHERE held_until <> 0)";
+pub(super) const IS_REMOVING: &str = "SELECT EXISTS (SELECT 1 FROM garbage WHERE held_until > 0)";
 
 pub(super) async fn backlog(session: &mut Session) -> Result<CollectionBacklog, Fault> {
     rows::backlog(session.query_as(BACKLOG).fetch_one(session.connection()).await?)

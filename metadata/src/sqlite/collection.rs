@@ -292,7 +292,7 @@ const TAKE: &str = "
 
 /// Ends the removals of a process that had the file before: it is dead.
 pub(super) async fn forget_holders(connection: &mut SqliteConnection) -> Result<(), Fault> {
-    sqlx::query("UPDATE garbage SET held_until = 0 WHERE held_until <> 0")
+    sqlx::query("UPDATE garbage SET held_until = 0 WHERE held_until > 0")
         .execute(connection)
         .await?;
     Ok(())
@@ -369,7 +369,7 @@ pub(super) async fn is_removing(connection: &mut SqliteConnection) -> Result<boo
     Ok(sqlx::query_scalar(IS_REMOVING).fetch_one(connection).await?)
 }
 
-pub(super) const IS_REMOVING: &str = "SELECT EXISTS (SELECT 1 FROM garbage WHERE held_until <> 0)";
+pub(super) const IS_REMOVING: &str = "SELECT EXISTS (SELECT 1 FROM garbage WHERE held_until > 0)";
 
 pub(super) async fn backlog(connection: &mut SqliteConnection) -> Result<CollectionBacklog, Fault> {
     let row = sqlx::query_as(BACKLOG).bind(micros(SystemTime::now())).fetch_one(connection).await?;
