@@ -11,8 +11,10 @@
 //! and looks whether its bytes are still there. Stores that give each upload a name of its own never
 //! meet that case.
 //!
-//! Both engines call these functions inside of the transaction that carries out what they say, on
-//! rows that nobody else can change meanwhile; the model in `tests/lifecycle.rs` calls them too.
+//! Both engines call [`review`], [`may_remove`] and [`place`] inside of the transaction that carries
+//! out what they say, on rows that nobody else can change meanwhile. [`review_after_deletion`] and
+//! [`may_forget`] are conditions of their statements, which say the same. The model in
+//! `tests/lifecycle/` calls all of them.
 
 use std::time::{Duration, SystemTime};
 

@@ -175,6 +175,20 @@ impl LinkRow {
     }
 }
 
+/// The id of garbage, and its [`GarbageRow`].
+pub(crate) type TimedRow = (i64, i64, i64, i64, i64);
+
+/// Those that a collector may remove now.
+pub(crate) fn removable(rows: Vec<TimedRow>, now: SystemTime) -> Result<Vec<i64>, Fault> {
+    let mut ids = Vec::with_capacity(rows.len());
+    for (id, remove_at, round, held_until, gone) in rows {
+        if lifecycle::may_remove(garbage((remove_at, round, held_until, gone))?, now) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
 /// Id, digest, size, location and round.
 pub(crate) type TakenRow = (i64, Vec<u8>, i64, String, i64);
 
@@ -193,7 +207,7 @@ pub(crate) fn backlog(row: (Option<i64>, Option<i64>)) -> Result<CollectionBackl
     })
 }
 
-fn name(text: &str) -> Result<RepositoryName, Fault> {
+pub(crate) fn name(text: &str) -> Result<RepositoryName, Fault> {
     text.parse().map_err(|_| Fault::Malformed("repository name"))
 }
 

@@ -9,7 +9,7 @@ use super::{now, outbox};
 use crate::encoding::{digest_bytes, duration, micros, time};
 use crate::fault::Fault;
 use crate::lifecycle::{self, REMEMBERED, Removal, Verdict};
-use crate::rows::{self, GarbageRow, LinkColumns, LinkRow, TakenRow};
+use crate::rows::{self, GarbageRow, LinkColumns, LinkRow, TakenRow, TimedRow};
 use crate::{
     BlobLocation, CollectionBacklog, DueLink, GarbageId, LinkCursor, ReviewedLinks, TakenGarbage,
 };
@@ -318,9 +318,6 @@ pub(super) struct Take {
     pub(super) lease: Duration,
 }
 
-/// Id, and how far it is.
-type TimedRow = (i64, i64, i64, i64, i64);
-
 #[async_trait]
 impl Operation for Take {
     type Output = Vec<TakenGarbage>;
@@ -340,13 +337,7 @@ impl Operation for Take {
             .bind(i64::from(self.limit))
             .fetch_all(context.session.connection())
             .await?;
-        let mut ids = Vec::new();
-        for (id, remove_at, round, held_until, gone) in rows {
-            let garbage = rows::garbage((remove_at, round, held_until, gone))?;
-            if lifecycle::may_remove(garbage, now) {
-                ids.push(id);
-            }
-        }
+        let ids = rows::removable(rows, now)?;
         let rows: Vec<TakenRow> = context
             .session
             .query_as(TAKE)

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_oci::{Digest, RepositoryName};
 
 use super::engine::{Context, Operation};
 use super::{manifests, now};
 use crate::encoding::{self, duration};
 use crate::fault::Fault;
+use crate::rows;
 use crate::{ManifestCursor, UntaggedManifests};
 
 /// See [`MetadataStore::untagged_manifests`](crate::MetadataStore::untagged_manifests).
@@ -32,7 +32,7 @@ impl Operation for DeleteUntagged {
             .await?;
         let full = ids.len() == usize::try_from(self.limit).unwrap_or(usize::MAX);
         let last = ids.last().copied().map(ManifestCursor);
-        let rows: Vec<(String, Vec<u8>)> = context
+        let found: Vec<(String, Vec<u8>)> = context
             .session
             .query_as(LOOK)
             .bind(ids)
@@ -40,10 +40,8 @@ impl Operation for DeleteUntagged {
             .fetch_all(context.session.connection())
             .await?;
         let mut manifests = Vec::new();
-        for (name, digest) in rows {
-            let repository: RepositoryName =
-                name.parse().map_err(|_| Fault::Malformed("repository name"))?;
-            let digest: Digest = encoding::digest(&digest)?;
+        for (name, digest) in found {
+            let (repository, digest) = (rows::name(&name)?, encoding::digest(&digest)?);
             if !self.dry_run {
                 let keep = Duration::ZERO;
                 let (repository, events) = (repository.clone(), Vec::new());

@@ -8,8 +8,8 @@ use super::cache::Cache;
 use super::writer::{Context, Operation};
 use crate::encoding::{self, digest_bytes, duration, lease_end, micros, time};
 use crate::fault::Fault;
-use crate::lifecycle::{self, REMEMBERED, Removal, Verdict};
-use crate::rows::{self, GarbageRow, LinkColumns, LinkRow, TakenRow};
+use crate::lifecycle::{REMEMBERED, Removal, Verdict};
+use crate::rows::{self, GarbageRow, LinkColumns, LinkRow, TakenRow, TimedRow};
 use crate::{
     BlobLocation, CollectionBacklog, DueLink, GarbageId, LinkCursor, ReviewedLinks, TakenGarbage,
 };
@@ -241,9 +241,6 @@ pub(super) struct Take {
     pub(super) lease: Duration,
 }
 
-/// Id, and how far it is.
-type TimedRow = (i64, i64, i64, i64, i64);
-
 #[async_trait]
 impl Operation for Take {
     type Output = Vec<TakenGarbage>;
@@ -255,13 +252,7 @@ impl Operation for Take {
             .bind(i64::from(self.limit))
             .fetch_all(&mut *context.connection)
             .await?;
-        let mut ids = Vec::new();
-        for (id, remove_at, round, held_until, gone) in rows {
-            let garbage = rows::garbage((remove_at, round, held_until, gone))?;
-            if lifecycle::may_remove(garbage, now) {
-                ids.push(id);
-            }
-        }
+        let ids = rows::removable(rows, now)?;
         let rows: Vec<TakenRow> = sqlx::query_as(TAKE)
             .bind(json(&ids)?)
             .bind(lease_end(context.now, self.lease))

@@ -1,13 +1,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_oci::{Digest, RepositoryName, Tag};
+use berth_oci::Tag;
 
 use super::cache::Cache;
 use super::manifests;
 use super::writer::{Context, Operation};
 use crate::encoding::{self, duration};
 use crate::fault::Fault;
+use crate::rows;
 use crate::{ManifestCursor, UntaggedManifests};
 
 /// See [`MetadataStore::untagged_manifests`](crate::MetadataStore::untagged_manifests).
@@ -28,22 +29,20 @@ impl Operation for DeleteUntagged {
     type Output = Deleted;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<Deleted, Fault> {
-        let rows: Vec<(i64, String, Vec<u8>, bool)> = sqlx::query_as(LOOK)
+        let found: Vec<(i64, String, Vec<u8>, bool)> = sqlx::query_as(LOOK)
             .bind(self.after)
             .bind(i64::from(self.limit))
             .bind(context.now.saturating_sub(duration(self.age)))
             .fetch_all(&mut *context.connection)
             .await?;
-        let full = rows.len() == usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let last = rows.last().map(|(id, ..)| ManifestCursor(*id));
+        let full = found.len() == usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let last = found.last().map(|(id, ..)| ManifestCursor(*id));
         let mut manifests = Vec::new();
-        for (_, name, digest, untagged) in rows {
+        for (_, name, digest, untagged) in found {
             if !untagged {
                 continue;
             }
-            let repository: RepositoryName =
-                name.parse().map_err(|_| Fault::Malformed("repository name"))?;
-            let digest: Digest = encoding::digest(&digest)?;
+            let (repository, digest) = (rows::name(&name)?, encoding::digest(&digest)?);
             if !self.dry_run {
                 let keep = Duration::ZERO;
                 let (repository, events) = (repository.clone(), Vec::new());
