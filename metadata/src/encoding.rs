@@ -40,6 +40,19 @@ pub(crate) fn digest_hex(digest: &Digest) -> String {
     format!("{:02x}{}", algorithm_code(digest.algorithm()), digest.hex())
 }
 
+/// What [`digest_hex`] makes of a digest, back.
+pub(crate) fn digest_of_hex(text: &str) -> Result<Digest, Fault> {
+    let malformed = || Fault::Malformed("digest");
+    let (code, hash) = text.split_at_checked(2).ok_or_else(malformed)?;
+    let algorithm = algorithm(i64::from_str_radix(code, 16).map_err(|_| malformed())?)?;
+    format!("{algorithm}:{hash}").parse().map_err(|_| malformed())
+}
+
+/// Values as JSON, which one statement reads with `json_each`, however many there are.
+pub(crate) fn json(values: &impl serde::Serialize) -> Result<String, Fault> {
+    serde_json::to_string(values).map_err(|_| Fault::Malformed("list"))
+}
+
 /// The digests as a JSON array of hexadecimal texts, which one statement reads with `json_each`
 /// and `unhex`, however many there are.
 pub(crate) fn digest_array<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> String {

@@ -5,7 +5,7 @@ use berth_oci::{Digest, RepositoryName};
 
 use super::engine::{Context, Operation};
 use super::session::Session;
-use super::{collection, now, outbox, repositories};
+use super::{collection, links, now, outbox, repositories};
 use crate::encoding::{digest_bytes, duration, integer, size};
 use crate::fault::Fault;
 use crate::lifecycle::{self, Place};
@@ -302,7 +302,7 @@ impl Operation for Unlink {
         let Some(blob) = unlinked else { return Ok(false) };
         let digest = Some(&self.digest);
         outbox::record(context, "unlink_blob", &self.repository, digest, None).await?;
-        collection::release(context.session, vec![blob], self.grace).await?;
+        links::release(context.session, vec![blob], self.grace).await?;
         context.events.extend_from_slice(&self.events);
         Ok(true)
     }

@@ -6,8 +6,8 @@
 //! - `lookups` has manifests and blobs that are asked for at the same time looked up by one
 //!   statement; `known` has what was read before, so that the statement need not bring it again.
 //! - `standbys` are read replicas, for listings.
-//! - `blobs`, `collection`, `manifests`, `tags`, `referrers`, `repositories`, `untagged`, `uploads`,
-//!   `outbox`, `events`, `jobs` and `settings` hold the SQL, by subject.
+//! - `blobs`, `links`, `collection`, `manifests`, `tags`, `referrers`, `repositories`, `untagged`,
+//!   `uploads`, `outbox`, `events`, `jobs` and `settings` hold the SQL, by subject.
 //!
 //! Nothing here believes the clock of this machine: every time that is stored or compared is the
 //! server's.
@@ -20,6 +20,7 @@ mod events;
 mod explain;
 mod jobs;
 mod known;
+mod links;
 mod lookups;
 mod manifests;
 mod migrations;

@@ -18,8 +18,8 @@ use super::servers::{Role, Servers};
 use super::session::Session;
 use super::standbys::Standbys;
 use super::{
-    blobs, collection, events, jobs, manifests, outbox, referrers, repositories, settings, tags,
-    untagged, uploads,
+    blobs, collection, events, jobs, links, manifests, outbox, referrers, repositories, settings,
+    tags, untagged, uploads,
 };
 use crate::events::POLL;
 use crate::fault::Fault;
@@ -252,7 +252,7 @@ impl MetadataStore for PostgresStore {
         lease: Duration,
     ) -> Result<bool, MetadataError> {
         let repository = repository.clone();
-        self.write(collection::LeaseBlob { repository, digest: *digest, lease }).await
+        self.write(links::LeaseBlob { repository, digest: *digest, lease }).await
     }
 
     async fn review_links(
@@ -260,7 +260,7 @@ impl MetadataStore for PostgresStore {
         limit: u32,
         grace: Duration,
     ) -> Result<ReviewedLinks, MetadataError> {
-        self.write(collection::Review { limit, grace }).await
+        self.write(links::Review { limit, grace }).await
     }
 
     async fn due_links(
@@ -268,7 +268,7 @@ impl MetadataStore for PostgresStore {
         after: Option<LinkCursor>,
         limit: u32,
     ) -> Result<Vec<DueLink>, MetadataError> {
-        primary!(self, collection::due_links(after, limit))
+        primary!(self, links::due_links(after, limit))
     }
 
     async fn take_garbage(

@@ -5,7 +5,9 @@ use sqlx::Row as _;
 
 use super::options::PostgresOptions;
 use super::store::transfer_session;
-use super::{blobs, collection, events, manifests, outbox, referrers, repositories, tags, uploads};
+use super::{
+    blobs, collection, events, links, manifests, outbox, referrers, repositories, tags, uploads,
+};
 use crate::postgres::Session;
 
 /// Enough that the planner would rather not read all of it: 5,000 repositories, 50,000 tags and as
@@ -67,7 +69,7 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("outbox", outbox::LIST),
         ("events", events::LIST),
         ("stale uploads", uploads::STALE),
-        ("due links", collection::LOCK_DUE),
+        ("due links", links::LOCK_DUE),
         ("garbage", collection::REMOVABLE),
     ];
     let others = [
@@ -85,11 +87,11 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("tag to delete", tags::DELETE),
         ("links of a deleted manifest", manifests::REVIEW_BLOBS),
         ("file of a deleted manifest", manifests::DISCARD_FILE),
-        ("links to look at", collection::DUE),
-        ("links to judge", collection::JUDGE),
-        ("blobs to lock", collection::LOCK_BLOBS),
-        ("blobs to release", collection::RELEASE),
-        ("link to renew", collection::LEASE),
+        ("links to look at", links::DUE),
+        ("links to judge", links::JUDGE),
+        ("blobs to lock", links::LOCK_BLOBS),
+        ("blobs to release", links::RELEASE),
+        ("link to renew", links::LEASE),
         ("backlog", collection::BACKLOG),
         ("whether anything is being removed", collection::IS_REMOVING),
         ("events to drop", events::TRIM),

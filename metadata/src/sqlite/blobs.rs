@@ -5,9 +5,9 @@ use berth_oci::{Digest, RepositoryName};
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
-use super::collection;
+use super::links;
 use super::writer::{Context, Operation};
-use crate::encoding::{digest_bytes, integer, lease_end, micros, size};
+use crate::encoding::{digest_bytes, digest_hex, integer, lease_end, micros, size};
 use crate::fault::Fault;
 use crate::lifecycle::{self, Garbage, Place};
 use crate::rows;
@@ -294,7 +294,7 @@ impl Operation for Unlink {
             .await?;
         let unlinked = deleted.rows_affected() > 0;
         if unlinked {
-            collection::release(context, &[digest.as_slice()], self.grace).await?;
+            links::release(context, &[digest_hex(&self.digest)], self.grace).await?;
             context.events.extend_from_slice(&self.events);
         }
         if unlinked && context.record_links {

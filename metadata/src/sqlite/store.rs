@@ -13,7 +13,7 @@ use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{
-    blobs, collection, events, manifests, outbox, referrers, repositories, settings, tags,
+    blobs, collection, events, links, manifests, outbox, referrers, repositories, settings, tags,
     untagged, uploads,
 };
 use crate::fault::Fault;
@@ -226,7 +226,7 @@ impl MetadataStore for SqliteStore {
         lease: Duration,
     ) -> Result<bool, MetadataError> {
         let repository = repository.clone();
-        self.write(collection::LeaseBlob { repository, digest: *digest, lease }).await
+        self.write(links::LeaseBlob { repository, digest: *digest, lease }).await
     }
 
     async fn review_links(
@@ -234,7 +234,7 @@ impl MetadataStore for SqliteStore {
         limit: u32,
         grace: Duration,
     ) -> Result<ReviewedLinks, MetadataError> {
-        Ok(self.write(collection::Review { limit, grace }).await?.links)
+        Ok(self.write(links::Review { limit, grace }).await?.links)
     }
 
     async fn due_links(
@@ -242,7 +242,7 @@ impl MetadataStore for SqliteStore {
         after: Option<LinkCursor>,
         limit: u32,
     ) -> Result<Vec<DueLink>, MetadataError> {
-        read!(self, collection::due_links(after, limit))
+        read!(self, links::due_links(after, limit))
     }
 
     async fn take_garbage(

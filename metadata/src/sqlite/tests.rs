@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 use super::writer::{Context, Operation};
 use super::{
-    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, events, manifests, outbox,
-    referrers, repositories, tags, uploads,
+    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, events, links, manifests,
+    outbox, referrers, repositories, tags, uploads,
 };
 use crate::fault::Fault;
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
@@ -226,9 +226,10 @@ async fn no_statement_scans_or_sorts_a_table() {
         uploads::STALE,
         uploads::ADVANCE,
         uploads::DELETE,
-        collection::DUE,
-        collection::RELEASE,
-        collection::LEASE,
+        links::DUE,
+        links::JUDGE,
+        links::RELEASE,
+        links::LEASE,
         collection::REMOVABLE,
         collection::BACKLOG,
         collection::IS_REMOVING,
@@ -243,7 +244,9 @@ async fn no_statement_scans_or_sorts_a_table() {
                     && !step.contains("VIRTUAL TABLE")
                     && step != "SCAN CONSTANT ROW"
                     // In the order of its key, as far as the limit says.
-                    && step != "SCAN o";
+                    && step != "SCAN o"
+                    // What a limit has let through.
+                    && step != "SCAN due";
                 let sorts = step.contains("TEMP B-TREE") && !statement.contains("json_each");
                 assert!(!scans && !sorts, "{step}\n{statement}");
             }

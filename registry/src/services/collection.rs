@@ -11,8 +11,8 @@ use tracing::{debug, info, warn};
 use crate::control::Told;
 use crate::{Registry, RegistryError};
 
-/// How many links are looked at in one transaction, which others wait for.
-const LINKS: u32 = 128;
+/// How many links are told of at a time.
+const LINKS: u32 = 512;
 
 /// How many manifests are looked at in one transaction.
 const MANIFESTS: u32 = 500;
@@ -39,6 +39,16 @@ pub enum Pace {
     Gentle,
     /// As fast as it can: somebody waits for the end.
     Brisk,
+}
+
+impl Pace {
+    /// How many links are looked at in one transaction, which others wait for.
+    fn links(self) -> u32 {
+        match self {
+            Self::Gentle => 128,
+            Self::Brisk => 1024,
+        }
+    }
 }
 
 /// What a collection did, or would do.
@@ -117,7 +127,7 @@ impl Registry {
         let mut collected = Collected::default();
         loop {
             let batch = Instant::now();
-            let reviewed = self.metadata.review_links(LINKS, grace).await?;
+            let reviewed = self.metadata.review_links(pace.links(), grace).await?;
             let looked = reviewed.kept + reviewed.unlinked;
             collected.kept += reviewed.kept;
             collected.unlinked += reviewed.unlinked;
@@ -125,7 +135,7 @@ impl Registry {
             collected.released_bytes += reviewed.released_bytes;
             self.metrics.collection.unlinked.inc_by(reviewed.unlinked);
             report(&collected);
-            if looked < u64::from(LINKS) || stop.is_cancelled() {
+            if looked < u64::from(pace.links()) || stop.is_cancelled() {
                 break;
             }
             rest(pace, batch, stop).await;

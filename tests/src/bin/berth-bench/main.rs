@@ -6,6 +6,7 @@
 mod arguments;
 mod client;
 mod content;
+mod garbage;
 mod load;
 mod machine;
 mod million;

@@ -16,8 +16,8 @@ use crate::content::{MANIFEST_TYPE, manifest};
 
 /// Changes with what stands in a database.
 const EDITION: &str = "1";
-/// Pushes under way at the same time, so that a transaction has many.
-const PUSHES: usize = 1024;
+/// Changes under way at the same time, so that a transaction has many.
+pub(crate) const AT_ONCE: usize = 1024;
 /// The size that manifests say their blobs have.
 const BLOB_SIZE: u64 = 4096;
 
@@ -44,7 +44,7 @@ impl Shape {
     /// The root directory of a registry of this shape, made if it is not in the cache.
     pub(crate) fn prepare(self, cache: &Path) -> Result<PathBuf> {
         let name = format!("tags-{}-each-{}", self.tags, self.each);
-        prepare(cache, &name, self.tags, move |number| {
+        prepare_manifests(cache, &name, self.tags, move |number| {
             let repository = self.repository(number / self.each);
             manifest_of(&repository, number, vec![format!("t{number:07}")], None)
         })
@@ -82,7 +82,7 @@ impl Names {
     /// The root directory of such a registry, made if it is not in the cache.
     pub(crate) fn prepare(self, cache: &Path) -> Result<PathBuf> {
         let name = format!("names-{}", self.tags);
-        prepare(cache, &name, self.manifests(), move |number| {
+        prepare_manifests(cache, &name, self.manifests(), move |number| {
             let small = number >= self.manifests() / 2;
             let repository = match small {
                 true => format!("names/r{number:06}"),
@@ -97,11 +97,33 @@ impl Names {
 }
 
 /// The root directory `name` in the cache, with `count` manifests if it is made now.
-fn prepare(
+fn prepare_manifests(
     cache: &Path,
     name: &str,
     count: u32,
     manifest: impl Fn(u32) -> Result<NewManifest>,
+) -> Result<PathBuf> {
+    prepare(cache, name, async |store| {
+        stream::iter(0..count)
+            .map(|number| {
+                let manifest = manifest(number);
+                async {
+                    let put = store.put_manifest(manifest?).await?;
+                    ensure!(put == PutManifest::Stored, "not stored");
+                    Ok(())
+                }
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
+    })
+}
+
+/// The root directory `name` in the cache, with a database that is filled if it is made now.
+pub(crate) fn prepare(
+    cache: &Path,
+    name: &str,
+    fill: impl AsyncFnOnce(&SqliteStore) -> Result<()>,
 ) -> Result<PathBuf> {
     let folder = cache.join(format!("{name}-{}", schema()?));
     if folder.join("complete").exists() {
@@ -112,33 +134,16 @@ fn prepare(
     crate::remove(&folder)?;
     fs::create_dir_all(&folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(fill(&folder, count, manifest))?;
+    runtime.block_on(async {
+        let location = SqliteLocation::File(folder.join("berth.db"));
+        let store = SqliteStore::open(SqliteOptions::new(location)).await?;
+        fill(&store).await?;
+        store.close().await;
+        anyhow::Ok(())
+    })?;
     fs::write(folder.join("complete"), "")?;
     println!("prepared in {:.0} s", start.elapsed().as_secs_f64());
     Ok(folder)
-}
-
-async fn fill(
-    folder: &Path,
-    count: u32,
-    manifest: impl Fn(u32) -> Result<NewManifest>,
-) -> Result<()> {
-    let location = SqliteLocation::File(folder.join("berth.db"));
-    let store = SqliteStore::open(SqliteOptions::new(location)).await?;
-    stream::iter(0..count)
-        .map(|number| {
-            let manifest = manifest(number);
-            async {
-                let put = store.put_manifest(manifest?).await?;
-                ensure!(put == PutManifest::Stored, "not stored");
-                Ok(())
-            }
-        })
-        .buffer_unordered(PUSHES)
-        .try_collect::<()>()
-        .await?;
-    store.close().await;
-    Ok(())
 }
 
 /// A config and a top layer of its own, over layers that all share.

@@ -80,6 +80,8 @@ pub(crate) enum Metric {
     StoreRequests,
     StoreCopies,
     TimesTheBlob,
+    ServerSeconds,
+    ObjectsPerSecond,
 }
 
 /// The middle of some values, and how far they spread.
@@ -113,6 +115,8 @@ impl Metric {
             Self::StoreRequests => "requests to the store",
             Self::TimesTheBlob => "bytes sent to the store, times the blob",
             Self::StoreCopies => "of them copies",
+            Self::ServerSeconds => "server CPU, s",
+            Self::ObjectsPerSecond => "objects/s",
         }
     }
 }

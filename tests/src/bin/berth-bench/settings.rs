@@ -41,6 +41,10 @@ pub(crate) struct Settings {
     pub(crate) growth_rounds: usize,
     /// Listings of a round.
     pub(crate) listings: usize,
+    /// The blobs of a registry that garbage is collected in.
+    pub(crate) collected_blobs: u32,
+    /// Objects that are deleted from an S3 server.
+    pub(crate) objects: usize,
     /// Starts of each kind.
     pub(crate) starts: usize,
     /// The most that stands on the disk at any time, prepared databases included.
@@ -68,6 +72,8 @@ impl Settings {
             growth_time: Duration::from_secs(3),
             growth_rounds: 5,
             listings: 500,
+            collected_blobs: 1_000_000,
+            objects: 10_000,
             starts: 10,
             disk: 24 * GIB,
         }
@@ -88,6 +94,8 @@ impl Settings {
             growth_time: Duration::from_secs(1),
             growth_rounds: 1,
             listings: 50,
+            collected_blobs: 20_000,
+            objects: 1_000,
             starts: 3,
             disk: 4 * GIB,
             ..Self::full()

@@ -24,6 +24,9 @@ pub(crate) const DISTRIBUTION_3: &str = "distribution 3";
 pub(crate) const NGINX: &str = "nginx";
 pub(crate) const NGINX_CACHED: &str = "nginx, open_file_cache";
 
+/// Berth's database, in the folder of its data.
+const DATABASE: &str = "berth.db";
+
 /// The order in which peers are shown.
 pub(crate) fn rank(name: &str) -> usize {
     const ORDER: [&str; 5] = [BERTH, DISTRIBUTION_2, DISTRIBUTION_3, NGINX, NGINX_CACHED];
@@ -92,6 +95,17 @@ impl Launch {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(|| self.folder.join("data"))
+    }
+
+    /// Has nothing but a copy of a database that was prepared in a folder: no log of what was done to
+    /// a copy before is applied to it.
+    pub(crate) fn copy_database(&self, prepared: &Path) -> Result<()> {
+        crate::remove(&self.data())?;
+        std::fs::create_dir_all(self.data())?;
+        let file = self.data().join(DATABASE);
+        std::fs::copy(prepared.join(DATABASE), &file)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(())
     }
 }
 
@@ -185,6 +199,21 @@ impl Peer {
         let address = berth_tests::server::free_address()?;
         Server::start(self, self.command(launch, address)?, address, launch)
             .with_context(|| format!("cannot start {}", self.name))
+    }
+
+    /// Another command of the program, with the settings of that launch.
+    pub(crate) fn tool(&self, launch: &Launch, arguments: &[&str]) -> Result<Command> {
+        // The address is not listened on; the file names the storage.
+        let serve = self.command(launch, berth_tests::server::free_address()?)?;
+        let mut command = Command::new(serve.get_program());
+        command.args(arguments).arg(launch.folder.join("config.yml"));
+        for (name, value) in serve.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Ok(command)
     }
 
     /// What starts it.

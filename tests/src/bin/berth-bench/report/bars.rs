@@ -34,7 +34,7 @@ pub(super) fn plots(row: Row, run: &RowRun) -> Vec<Plot> {
         Row::StoreMemory => &[Metric::PeakMebibytes],
         Row::DatabaseReads => &[Metric::RequestsPerSecond, Metric::P99Milliseconds],
         Row::DatabaseWrites => &[Metric::RequestsPerSecond],
-        Row::DatabaseMillion => &[Metric::P99Milliseconds],
+        Row::DatabaseMillion | Row::Collection => &[Metric::P99Milliseconds],
     };
     metrics.iter().map(|metric| plot(row, run, *metric)).collect()
 }

@@ -1,6 +1,6 @@
 //! The bars of the table, and whether they are met.
 
-use super::{databases, stores};
+use super::{collection, databases, stores};
 use crate::peers::{BERTH, DISTRIBUTION_3, NGINX, NGINX_CACHED};
 use crate::results::{Metric, RowRun, Spread};
 use crate::rows::Row;
@@ -85,6 +85,7 @@ pub(crate) fn of(row: Row, run: &RowRun) -> Vec<Check> {
         Row::DatabaseReads => databases::reads(run),
         Row::DatabaseWrites => databases::writes(run),
         Row::DatabaseMillion => databases::million(run),
+        Row::Collection => collection::of(run),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bars;
 mod checks;
+mod collection;
 mod databases;
 mod lines;
 mod page;

@@ -1,6 +1,7 @@
 //! The rows of the table, one file each: the same work for each server, in turn.
 
 mod blobs;
+pub(crate) mod collection;
 pub(crate) mod database;
 pub(crate) mod growth;
 pub(crate) mod manifests;
@@ -35,10 +36,11 @@ pub(crate) enum Row {
     DatabaseReads,
     DatabaseWrites,
     DatabaseMillion,
+    Collection,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Manifests,
         Self::Blobs,
         Self::Push,
@@ -53,6 +55,7 @@ impl Row {
         Self::DatabaseReads,
         Self::DatabaseWrites,
         Self::DatabaseMillion,
+        Self::Collection,
     ];
 
     /// As `--only` and the numbers have it.
@@ -72,6 +75,7 @@ impl Row {
             Self::DatabaseReads => "database-reads",
             Self::DatabaseWrites => "database-writes",
             Self::DatabaseMillion => "database-million",
+            Self::Collection => "collection",
         }
     }
 
@@ -92,6 +96,7 @@ impl Row {
             Self::DatabaseReads => "SQLite and PostgreSQL: manifest GET",
             Self::DatabaseWrites => "SQLite and PostgreSQL: manifest PUT",
             Self::DatabaseMillion => "SQLite and PostgreSQL: a million tags",
+            Self::Collection => "Collection of garbage",
         }
     }
 
@@ -111,6 +116,7 @@ impl Row {
             Self::DatabaseReads => database::reads::run(bench, run),
             Self::DatabaseWrites => database::writes::run(bench, run),
             Self::DatabaseMillion => database::million::run(bench, run),
+            Self::Collection => collection::run(bench, run),
         }
     }
 

@@ -1,8 +1,6 @@
 //! A million tags: how long they take to move to PostgreSQL, and the first pages of listings on both.
 
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -43,11 +41,11 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     ));
     // The migration closes what it was made from.
     let launch = row.launch(bench, BERTH)?;
-    copy_database(&prepared, &launch)?;
+    launch.copy_database(&prepared)?;
     let url = postgres.database()?;
     let values = migrate(bench, &launch, &url)?;
     run.record(MIGRATION, ON_POSTGRES, 0, &values);
-    copy_database(&prepared, &launch)?;
+    launch.copy_database(&prepared)?;
     let berth = berth(bench)?;
     let servers = vec![berth.start(&launch)?, super::start_on(bench, row, &url)?];
     let cases = [
@@ -66,24 +64,8 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     stop_all(servers)
 }
 
-/// A copy as the database was prepared: no log of what was done to a copy before is applied to it.
-fn copy_database(prepared: &Path, launch: &Launch) -> Result<()> {
-    crate::remove(&launch.data())?;
-    fs::create_dir_all(launch.data())?;
-    let file = launch.data().join("berth.db");
-    fs::copy(prepared.join("berth.db"), &file)
-        .with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(())
-}
-
 fn migrate(bench: &Bench, launch: &Launch, url: &str) -> Result<Vec<(Metric, f64)>> {
-    // The address is not listened on; the file names the storage.
-    let address = berth_tests::server::free_address()?;
-    let mut command = berth(bench)?.command(launch, address)?;
-    let program = command.get_program().to_owned();
-    let config = launch.folder.join("config.yml");
-    command = Command::new(program);
-    command.args(["metadata", "migrate", "--to", url]).arg(config);
+    let mut command = berth(bench)?.tool(launch, &["metadata", "migrate", "--to", url])?;
     let start = Instant::now();
     let mut child = command.stdout(Stdio::null()).spawn().context("cannot start berth")?;
     let group = Group::new(child.id());

@@ -7,7 +7,7 @@ pub(crate) mod stream;
 
 use anyhow::{Context as _, Result};
 use berth_test_stores::install::TOOLS;
-use berth_test_stores::{FaultProxy, VersityGateway};
+use berth_test_stores::{FaultProxy, S3Access, VersityGateway};
 
 use super::Row;
 use crate::Bench;
@@ -24,13 +24,13 @@ const SETTINGS: &str = "the S3 server is Versity's gateway 1.8.0 over a folder o
 const GATEWAY: &str = "versitygw";
 
 /// The S3 server, with whatever registries on it.
-struct Store {
+pub(super) struct Store {
     row: Row,
     gateway: VersityGateway,
 }
 
 /// Whether there is an S3 server here; the row says so if not.
-fn is_here(run: &mut RowRun) -> bool {
+pub(super) fn is_here(run: &mut RowRun) -> bool {
     let here = TOOLS.iter().any(|tool| tool.name == GATEWAY && tool.is_installed());
     match here {
         true => run.setting(SETTINGS),
@@ -45,10 +45,14 @@ fn registries(bench: &Bench) -> impl Iterator<Item = &Peer> {
 }
 
 impl Store {
-    fn start(bench: &Bench, row: Row) -> Result<Self> {
+    pub(super) fn start(bench: &Bench, row: Row) -> Result<Self> {
         let folder = bench.folder(row, GATEWAY)?;
         let gateway = VersityGateway::start_in(&folder).context("cannot start the S3 server")?;
         Ok(Self { row, gateway })
+    }
+
+    pub(super) fn access(&self) -> &S3Access {
+        self.gateway.access()
     }
 
     fn group(&self) -> Group {
