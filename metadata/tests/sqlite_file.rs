@@ -295,13 +295,10 @@ async fn without_a_record_of_links_the_outbox_stays_empty() {
     let location = SqliteLocation::File(database(directory.path()));
     let store: Store = Arc::new(SqliteStore::open(SqliteOptions::new(location)).await.unwrap());
     push_some(&store).await;
-    assert!(store.delete_tag(&repository("app"), &tag("latest"), &[]).await.unwrap());
     assert!(
-        store
-            .delete_manifest(&repository("app"), &digest("one"), Duration::ZERO, &[])
-            .await
-            .unwrap()
+        store.delete_tag(&repository("app"), &tag("latest"), Duration::ZERO, &[]).await.unwrap()
     );
+    assert!(delete(&store, &repository("app"), &digest("one"), Duration::ZERO, &[]).await);
     assert!(store.unlink_blob(&repository("app"), &digest("layer"), GRACE, &[]).await.unwrap());
 
     assert!(changes(&store).await.is_empty());

@@ -75,15 +75,10 @@ async fn fill(store: &Store) {
 }
 
 async fn change(store: &Store) {
-    assert!(
-        store
-            .delete_manifest(&repository("other"), &digest("gone"), Duration::ZERO, &[])
-            .await
-            .unwrap()
-    );
+    assert!(delete(&store, &repository("other"), &digest("gone"), Duration::ZERO, &[]).await);
     push_manifest(store, tagged("other", "new", &["x", "y"])).await;
     push_manifest(store, tagged("app", "image 3", &["latest"])).await;
-    assert!(store.delete_tag(&repository("app"), &tag("v0"), &[]).await.unwrap());
+    assert!(store.delete_tag(&repository("app"), &tag("v0"), Duration::ZERO, &[]).await.unwrap());
     let retyped = NewManifest {
         media_type: "application/vnd.docker.distribution.manifest.v2+json".to_owned(),
         ..tagged("app", "image 1", &["v1"])

@@ -4,6 +4,7 @@
 //! it. Handlers parse, call one service and render. Services know nothing of HTTP. What they do is told
 //! to others by `notifications`.
 
+mod content_name;
 pub mod control;
 mod error;
 pub mod http;
@@ -13,6 +14,7 @@ mod registry;
 pub mod server;
 mod services;
 
+pub use content_name::{ContentName, ContentNameError};
 pub use error::{DigestMismatch, RegistryError};
 pub use observe::AccessLog;
 pub use registry::Registry;

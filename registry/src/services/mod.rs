@@ -1,10 +1,12 @@
 //! What the registry does, without HTTP: one file a subject, each an `impl` block of
 //! [`crate::Registry`].
 
+mod asked;
 mod blobs;
 mod body;
 mod catalog;
 mod collection;
+mod deletion;
 mod health;
 mod housekeeping;
 mod ingest;
@@ -13,6 +15,7 @@ mod manifests;
 mod outbox;
 mod placement;
 mod referrers;
+mod restore;
 mod tags;
 mod tasks;
 mod uploads;
@@ -21,5 +24,6 @@ pub(crate) use body::{BodyPump, BodyReader, body};
 pub use collection::{Collected, Pace};
 pub(crate) use health::StorageHealth;
 pub(crate) use manifests::PushManifest;
+pub(crate) use restore::Restored;
 pub use tasks::BackgroundTasks;
 pub(crate) use uploads::ChunkPlace;
