@@ -7,7 +7,6 @@ use berth_oci::{Reference, RepositoryName};
 use jiff::{Timestamp, Unit};
 use tokio::sync::mpsc;
 
-use super::Restored;
 use crate::control::Told;
 use crate::{ContentName, Registry, RegistryError};
 
@@ -50,18 +49,9 @@ impl Registry {
         tell: &mpsc::Sender<Told>,
     ) -> Result<(), RegistryError> {
         let origin = self.notifications.own_origin(&self.config());
-        let repository = &name.repository;
-        let (mut restored, mut refused) = (0_u64, 0_u64);
-        let told = async |one: Restored| {
-            match one {
-                Restored::Manifest(_) | Restored::Tag(_) => restored += 1,
-                Restored::Taken(_) | Restored::Missing { .. } | Restored::Gone(_) => refused += 1,
-            }
-            line(tell, words(repository, one)).await;
-        };
-        self.restore(name, &origin, told).await?;
+        let is_restored = self.restore(name, &origin, tell).await?;
         self.settle_links().await?;
-        if refused > 0 && restored == 0 {
+        if !is_restored {
             return Err(RegistryError::NothingRestored(name.clone()));
         }
         Ok(())
@@ -88,26 +78,6 @@ impl Registry {
 async fn line(tell: &mpsc::Sender<Told>, text: String) {
     // Whoever asked may have gone.
     let _ = tell.send(Told::Line(text)).await;
-}
-
-fn words(repository: &RepositoryName, one: Restored) -> String {
-    match one {
-        Restored::Manifest(digest) => format!("restored {repository}@{digest}"),
-        Restored::Tag(tag) => format!("restored {repository}:{tag}"),
-        Restored::Taken(tag) => {
-            format!("left {repository}:{tag} alone: it was set anew since")
-        }
-        Restored::Missing { manifest, content } => {
-            let content: Vec<String> = content.iter().map(ToString::to_string).collect();
-            format!(
-                "cannot restore {repository}@{manifest}: it needs {}, which the repository has no longer; push that again first",
-                content.join(", ")
-            )
-        }
-        Restored::Gone(digest) => format!(
-            "cannot restore the tags of {repository}@{digest}: the manifest was deleted and can be had back no longer"
-        ),
-    }
 }
 
 fn describe(deletion: &Deletion) -> String {

@@ -24,6 +24,5 @@ pub(crate) use body::{BodyPump, BodyReader, body};
 pub use collection::{Collected, Pace};
 pub(crate) use health::StorageHealth;
 pub(crate) use manifests::PushManifest;
-pub(crate) use restore::Restored;
 pub use tasks::BackgroundTasks;
 pub(crate) use uploads::ChunkPlace;

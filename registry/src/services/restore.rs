@@ -1,7 +1,9 @@
-use berth_metadata::{DeletedManifest, Deletion, DeletionId, NewEvent, Restore};
-use berth_oci::{Digest, Reference, Tag};
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use berth_metadata::{Deletion, DeletionId, NewEvent, Restore};
+use berth_oci::{Digest, Reference, RepositoryName, Tag};
+use futures_util::future::try_join_all;
+use tokio::sync::mpsc;
 
+use crate::control::Told;
 use crate::notifications::{Origin, ToldManifest};
 use crate::{ContentName, Registry, RegistryError};
 
@@ -14,7 +16,7 @@ const TAGS: u32 = 500;
 
 /// What came back, or did not, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Restored {
+enum Restored {
     /// A manifest, with its digest; its tags follow.
     Manifest(Digest),
     /// A tag.
@@ -34,15 +36,53 @@ struct Pass {
     refused: u64,
 }
 
+impl Restored {
+    /// Whether it did not come back, and another pass may bring it.
+    fn is_refused(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Gone(_))
+    }
+}
+
+impl Pass {
+    fn count(&mut self, one: &Restored) {
+        match one {
+            Restored::Manifest(_) | Restored::Tag(_) => self.restored += 1,
+            Restored::Missing { .. } | Restored::Gone(_) => self.refused += 1,
+            Restored::Taken(_) => {}
+        }
+    }
+}
+
+/// What a person is told.
+fn words(repository: &RepositoryName, one: Restored) -> String {
+    match one {
+        Restored::Manifest(digest) => format!("restored {repository}@{digest}"),
+        Restored::Tag(tag) => format!("restored {repository}:{tag}"),
+        Restored::Taken(tag) => {
+            format!("left {repository}:{tag} alone: it was set anew since")
+        }
+        Restored::Missing { manifest, content } => {
+            let content: Vec<String> = content.iter().map(ToString::to_string).collect();
+            format!(
+                "cannot restore {repository}@{manifest}: it needs {}, which the repository has no longer; push that again first",
+                content.join(", ")
+            )
+        }
+        Restored::Gone(digest) => format!(
+            "cannot restore the tags of {repository}@{digest}: the manifest was deleted and can be had back no longer"
+        ),
+    }
+}
+
 impl Registry {
     /// Brings back the newest deletion of a name as far as it can be had back, and tells `tell` of each
-    /// thing.
+    /// thing. Answers whether anything came back, or all was there.
     pub(crate) async fn restore(
         &self,
         name: &ContentName,
         origin: &Origin,
-        mut tell: impl AsyncFnMut(Restored),
-    ) -> Result<(), RegistryError> {
+        tell: &mpsc::Sender<Told>,
+    ) -> Result<bool, RegistryError> {
         self.refuse_when_read_only()?;
         // What is still being deleted would go on to go.
         self.finish_deletions(origin).await?;
@@ -50,9 +90,9 @@ impl Registry {
         let found = self.metadata.find_deletion(repository, reference.as_ref()).await?;
         let found = found.ok_or_else(|| RegistryError::NothingDeleted(name.clone()))?;
         if let Some(manifest) = self.later_deletion(&found).await? {
-            self.restore_deletion(&manifest, origin, &mut tell).await?;
+            self.restore_deletion(&manifest, origin, tell).await?;
         }
-        self.restore_deletion(&found, origin, &mut tell).await
+        self.restore_deletion(&found, origin, tell).await
     }
 
     /// The deletion of the manifest that a deleted tag pointed to, if that has gone since.
@@ -73,15 +113,18 @@ impl Registry {
         &self,
         deletion: &Deletion,
         origin: &Origin,
-        tell: &mut impl AsyncFnMut(Restored),
-    ) -> Result<(), RegistryError> {
+        tell: &mpsc::Sender<Told>,
+    ) -> Result<bool, RegistryError> {
+        let mut is_restored = false;
         loop {
             let pass = self.pass(deletion, origin, false, tell).await?;
+            is_restored |= pass.restored > 0 || pass.refused == 0;
             if pass.refused == 0 {
-                return Ok(());
+                return Ok(is_restored);
             }
             if pass.restored == 0 {
-                return self.pass(deletion, origin, true, tell).await.map(drop);
+                self.pass(deletion, origin, true, tell).await?;
+                return Ok(is_restored);
             }
         }
     }
@@ -91,7 +134,7 @@ impl Registry {
         deletion: &Deletion,
         origin: &Origin,
         is_last: bool,
-        tell: &mut impl AsyncFnMut(Restored),
+        tell: &mpsc::Sender<Told>,
     ) -> Result<Pass, RegistryError> {
         let mut pass = Pass::default();
         let mut after = None;
@@ -103,23 +146,17 @@ impl Registry {
             let (indexes, plain): (Vec<_>, Vec<_>) =
                 page.into_iter().partition(|manifest| manifest.is_index);
             for batch in [plain, indexes] {
-                let restored: Vec<Vec<Restored>> = stream::iter(batch)
-                    .map(|manifest| self.restore_one(deletion, manifest, origin))
-                    .buffered(SIDE_BY_SIDE)
-                    .try_collect()
-                    .await?;
-                for one in restored.into_iter().flatten() {
-                    match one {
-                        Restored::Missing { .. } | Restored::Gone(_) => {
-                            pass.refused += 1;
-                            if !is_last {
-                                continue;
-                            }
+                for few in batch.chunks(SIDE_BY_SIDE) {
+                    let each = few.iter().map(|one| self.restore_one(deletion, one.digest, origin));
+                    let restored = try_join_all(each).await?;
+                    for one in restored.into_iter().flatten() {
+                        pass.count(&one);
+                        if is_last || !one.is_refused() {
+                            let line = words(&deletion.repository, one);
+                            // Whoever asked may have gone.
+                            let _ = tell.send(Told::Line(line)).await;
                         }
-                        Restored::Manifest(_) | Restored::Tag(_) => pass.restored += 1,
-                        Restored::Taken(_) => {}
                     }
-                    tell(one).await;
                 }
             }
         }
@@ -128,10 +165,9 @@ impl Registry {
     async fn restore_one(
         &self,
         deletion: &Deletion,
-        manifest: DeletedManifest,
+        digest: Digest,
         origin: &Origin,
     ) -> Result<Vec<Restored>, RegistryError> {
-        let digest = manifest.digest;
         let events = self.events_of(deletion, &digest, origin).await?;
         let mut all = Vec::new();
         let mut after = None;
@@ -191,7 +227,7 @@ impl Registry {
     /// Deletions that can be had back, the newest first, those before `before`.
     pub(crate) async fn deletions(
         &self,
-        repository: Option<&berth_oci::RepositoryName>,
+        repository: Option<&RepositoryName>,
         before: Option<DeletionId>,
     ) -> Result<Vec<Deletion>, RegistryError> {
         Ok(self.metadata.deletions(repository, before, PAGE).await?)
