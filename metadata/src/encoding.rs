@@ -53,16 +53,6 @@ pub(crate) fn json(values: &impl serde::Serialize) -> Result<String, Fault> {
     serde_json::to_string(values).map_err(|_| Fault::Malformed("list"))
 }
 
-/// What [`digest_bytes`] is, from [`digest_hex`].
-pub(crate) fn from_hex(text: &str) -> Result<Vec<u8>, Fault> {
-    let byte = |pair: &[u8]| {
-        let pair = std::str::from_utf8(pair).ok()?;
-        u8::from_str_radix(pair, 16).ok()
-    };
-    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-    bytes.ok_or(Fault::Malformed("digest"))
-}
-
 /// The digests as a JSON array of hexadecimal texts, which one statement reads with `json_each`
 /// and `unhex`, however many there are.
 pub(crate) fn digest_array<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> String {

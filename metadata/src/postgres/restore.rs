@@ -443,7 +443,8 @@ async fn missing(
 
 /// Digests as they stand in columns, from hexadecimal text.
 fn bytes(digests: &[&str]) -> Result<Vec<Vec<u8>>, Fault> {
-    digests.iter().map(|digest| encoding::from_hex(digest)).collect()
+    let bytes = |digest: &&str| Ok(digest_bytes(&encoding::digest_of_hex(digest)?));
+    digests.iter().map(bytes).collect()
 }
 
 pub(super) const LOCK_DELETION: &str =

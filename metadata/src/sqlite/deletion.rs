@@ -7,10 +7,10 @@ use berth_oci::{Digest, Reference, RepositoryName, attached_tags};
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
-use super::removal::{self, Doomed, Stale, TakenTag, Terms, json, parse_tag};
+use super::removal::{self, Doomed, Stale, TakenTag, Terms, parse_tag};
 use super::repositories;
 use super::writer::{Context, Operation};
-use crate::encoding::{self, digest_bytes, lease_end};
+use crate::encoding::{self, digest_bytes, json, lease_end};
 use crate::fault::Fault;
 use crate::rows;
 use crate::{DeleteManifest, DeletionId, Keep, NewEvent};

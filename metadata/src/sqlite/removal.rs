@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::cache::Cache;
 use super::events;
 use super::writer::Context;
-use crate::encoding::{digest_hex, lease_end, micros, time};
+use crate::encoding::{digest_hex, json, lease_end, micros, time};
 use crate::fault::Fault;
 use crate::{NewEvent, lifecycle};
 
@@ -217,10 +217,6 @@ async fn let_go_of_blobs(
     }
     sqlx::query(SET_TIMES).bind(json(&times)?).execute(&mut *context.connection).await?;
     Ok(())
-}
-
-pub(super) fn json(rows: &impl Serialize) -> Result<String, Fault> {
-    serde_json::to_string(rows).map_err(|_| Fault::Malformed("list of rows"))
 }
 
 pub(super) fn parse_tag(name: &str) -> Result<Tag, Fault> {

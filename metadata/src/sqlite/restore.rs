@@ -8,9 +8,9 @@ use bytes::Bytes;
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
-use super::removal::{json, parse_tag};
+use super::removal::parse_tag;
 use super::writer::{Context, Operation};
-use crate::encoding::{self, digest_bytes, micros, time};
+use crate::encoding::{self, digest_bytes, json, micros, time};
 use crate::fault::Fault;
 use crate::lifecycle;
 use crate::rows::{self, DeletedRow, DeletionRow, KeptReferences};
