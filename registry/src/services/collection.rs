@@ -124,10 +124,10 @@ impl Registry {
     ) -> Result<Collected, RegistryError> {
         let started = Instant::now();
         let grace = self.config().storage.maintenance.garbagecollection.graceperiod.get();
-        // What a process left that died in the middle of a deletion.
-        let origin = self.notifications.own_origin(&self.config());
-        self.finish_deletions(&origin).await?;
-        self.forget_deletions().await?;
+        tokio::select! {
+            tidied = self.tidy_deletions() => tidied?,
+            () = stop.cancelled() => {}
+        }
         let mut collected = Collected::default();
         loop {
             let batch = Instant::now();

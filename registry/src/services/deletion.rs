@@ -116,8 +116,14 @@ impl Registry {
         }
     }
 
-    /// Forgets what can be had back no longer.
-    pub(super) async fn forget_deletions(&self) -> Result<(), RegistryError> {
+    /// Goes on with what a process left that died in the middle of a deletion, and forgets what can be
+    /// had back no longer. Every step is a transaction: it can be broken off between any two.
+    pub(super) async fn tidy_deletions(&self) -> Result<(), RegistryError> {
+        self.finish_deletions(&self.notifications.own_origin(&self.config())).await?;
+        self.forget_deletions().await
+    }
+
+    async fn forget_deletions(&self) -> Result<(), RegistryError> {
         while self.metadata.forget_deletions(FORGOTTEN).await? >= u64::from(FORGOTTEN) {
             tokio::task::yield_now().await;
         }
