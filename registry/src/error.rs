@@ -19,15 +19,8 @@ pub enum RegistryError {
     #[error("the manifest {0} is not in this repository")]
     ManifestUnknown(Reference),
     /// An index of the repository names the manifest, so it stays.
-    #[error(
-        "the index {index} of this repository names the manifest {manifest}; delete the index first, or only the manifest's tags"
-    )]
-    ManifestNamed {
-        /// The manifest.
-        manifest: Digest,
-        /// The index, or one of several.
-        index: Digest,
-    },
+    #[error(transparent)]
+    ManifestNamed(Box<NamedManifest>),
     /// Nothing of this name can be had back.
     #[error(
         "nothing named {0} can be had back: it was not deleted, or its time (storage.delete.undelete) is over; `berth restore --list` shows what can be"
@@ -110,6 +103,18 @@ pub enum RegistryError {
         /// What happened, for the log alone.
         cause: String,
     },
+}
+
+/// An index names the manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the index {index} of this repository names the manifest {manifest}; delete the index first, or only the manifest's tags"
+)]
+pub struct NamedManifest {
+    /// The manifest.
+    pub manifest: Digest,
+    /// The index, or one of several.
+    pub index: Digest,
 }
 
 /// The bytes are not what their digest says.

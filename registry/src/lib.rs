@@ -15,7 +15,7 @@ pub mod server;
 mod services;
 
 pub use content_name::{ContentName, ContentNameError};
-pub use error::{DigestMismatch, RegistryError};
+pub use error::{DigestMismatch, NamedManifest, RegistryError};
 pub use observe::AccessLog;
 pub use registry::Registry;
 pub use services::{BackgroundTasks, Collected, Pace};

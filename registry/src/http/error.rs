@@ -78,7 +78,7 @@ impl From<RegistryError> for ApiError {
             E::ManifestUnknown(_) | E::NothingDeleted(_) | E::NothingRestored(_) => {
                 (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
             }
-            E::ManifestNamed { .. } => (StatusCode::CONFLICT, ErrorCode::Denied),
+            E::ManifestNamed(_) => (StatusCode::CONFLICT, ErrorCode::Denied),
             E::ManifestBlobUnknown(_) => (StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
             E::ManifestInvalid(_) | E::UrlDenied(_) => {
                 (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
@@ -111,8 +111,8 @@ impl From<RegistryError> for ApiError {
             E::ManifestUnknown(Reference::Digest(digest)) => {
                 api.with_detail(json!({ "digest": digest }))
             }
-            E::ManifestNamed { manifest, index } => {
-                api.with_detail(json!({ "digest": manifest, "index": index }))
+            E::ManifestNamed(named) => {
+                api.with_detail(json!({ "digest": named.manifest, "index": named.index }))
             }
             E::ManifestBlobUnknown(missing) => {
                 // One entry for each missing digest, as the reference registry answers.

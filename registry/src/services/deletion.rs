@@ -1,6 +1,7 @@
 use berth_metadata::{DeleteManifest, DeletionId, Keep};
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
 
+use crate::error::NamedManifest;
 use crate::notifications::Origin;
 use crate::{Registry, RegistryError};
 
@@ -67,7 +68,10 @@ impl Registry {
                 Err(RegistryError::ManifestUnknown(Reference::Digest(*digest)))
             }
             DeleteManifest::NamedBy(index) => {
-                Err(RegistryError::ManifestNamed { manifest: *digest, index })
+                Err(RegistryError::ManifestNamed(Box::new(NamedManifest {
+                    manifest: *digest,
+                    index,
+                })))
             }
             DeleteManifest::Deleted { unfinished } => {
                 self.notifications.recorded(&events);
