@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use berth_registry::ContentName;
 use clap::{Parser, Subcommand};
 
 /// An OCI image registry in one binary.
@@ -40,6 +41,36 @@ pub(crate) enum Command {
         #[arg(long, short = 'q')]
         quiet: bool,
         /// The configuration file.
+        config: Option<PathBuf>,
+    },
+    /// Delete a tag, a manifest with its tags and what is attached to it, or a whole repository.
+    ///
+    /// Deletion must be allowed (storage.delete.enabled). For storage.delete.undelete `berth restore`
+    /// brings back what was deleted.
+    Delete {
+        /// What to delete.
+        #[arg(value_name = "REPOSITORY[:TAG|@DIGEST]")]
+        name: ContentName,
+        /// Delete a whole repository without asking.
+        #[arg(long, short = 'y')]
+        yes: bool,
+        /// The configuration file.
+        #[arg(long, short = 'c', value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Bring back what was deleted last under a name, with all that went along.
+    ///
+    /// A tag that was set anew since is left alone. A manifest whose blobs were deleted one by one
+    /// cannot be had back.
+    Restore {
+        /// What to bring back; with --list the repository to look at, or none for all.
+        #[arg(value_name = "REPOSITORY[:TAG|@DIGEST]", required_unless_present = "list")]
+        name: Option<ContentName>,
+        /// Only tell what can be had back, and until when.
+        #[arg(long, short = 'l')]
+        list: bool,
+        /// The configuration file.
+        #[arg(long, short = 'c', value_name = "FILE")]
         config: Option<PathBuf>,
     },
     /// Look at the configuration.

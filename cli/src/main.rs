@@ -36,6 +36,19 @@ fn main() -> ExitCode {
             let ask = Ask::Collect { dry_run, delete_untagged };
             commands::garbage_collect::run(ask, quiet, config.as_deref())
         }
+        Command::Delete { name, yes, config } => {
+            commands::deletion::delete(name, yes, config.as_deref())
+        }
+        Command::Restore { name, list: true, config } => {
+            commands::deletion::list(name, config.as_deref())
+        }
+        Command::Restore { name: Some(name), list: false, config } => {
+            commands::deletion::restore(name, config.as_deref())
+        }
+        // The arguments say that one of them is there.
+        Command::Restore { name: None, list: false, config } => {
+            commands::deletion::list(None, config.as_deref())
+        }
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),
             ConfigCommand::Show { config } => commands::config::show(config.as_deref()),

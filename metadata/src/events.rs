@@ -77,10 +77,33 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
-    /// The event of a tag that was deleted together with the manifest of this event.
-    pub(crate) fn of_deleted_tag(&self, tag: &Tag) -> Self {
+    /// The event of a manifest that was deleted like the one of this event. That of the same manifest
+    /// is the same event.
+    pub(crate) fn of_deleted_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Self {
+        if self.event.digest.as_ref() == Some(digest) && self.event.repository == *repository {
+            return self.clone();
+        }
         let event = Event {
             uuid: Uuid::new_v4(),
+            repository: repository.clone(),
+            digest: Some(*digest),
+            tag: None,
+            ..self.event.clone()
+        };
+        Self { endpoints: Arc::clone(&self.endpoints), event }
+    }
+
+    /// The event of a manifest that was stored, by a tag.
+    pub(crate) fn of_stored_tag(&self, tag: &Tag) -> Self {
+        let event = Event { uuid: Uuid::new_v4(), tag: Some(tag.clone()), ..self.event.clone() };
+        Self { endpoints: Arc::clone(&self.endpoints), event }
+    }
+
+    /// The event of a tag that was deleted together with the manifest of this event.
+    pub(crate) fn of_deleted_tag(&self, repository: &RepositoryName, tag: &Tag) -> Self {
+        let event = Event {
+            uuid: Uuid::new_v4(),
+            repository: repository.clone(),
             digest: None,
             tag: Some(tag.clone()),
             media_type: None,
@@ -95,12 +118,6 @@ impl NewEvent {
         let event = Event { size: Some(size), ..self.event.clone() };
         Self { endpoints: Arc::clone(&self.endpoints), event }
     }
-}
-
-/// The events of a deleted manifest: those of itself, and those of the tags that went with it.
-pub(crate) fn of_deletion(events: &[NewEvent], tags: &[Tag]) -> Vec<NewEvent> {
-    let of_tags = tags.iter().flat_map(|tag| events.iter().map(|event| event.of_deleted_tag(tag)));
-    events.iter().cloned().chain(of_tags).collect()
 }
 
 /// The place of an event among those of its endpoint; later events have greater ones.

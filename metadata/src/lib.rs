@@ -5,6 +5,7 @@
 //! All SQL lives in this crate. [`MetadataStore`] is what the services see; [`SqliteStore`] is the
 //! embedded implementation, [`PostgresStore`] the one that many processes share. One test suite runs against every implementation.
 
+mod deletion;
 mod encoding;
 mod error;
 mod events;
@@ -17,6 +18,9 @@ mod sqlite;
 mod store;
 mod transfer;
 
+pub use deletion::{
+    DeleteManifest, DeletedManifest, Deletion, DeletionId, Keep, Restore, UntaggedSearch,
+};
 pub use error::MetadataError;
 pub use events::{Event, EventAction, EventCount, EventId, NewEvent, RecordedEvent};
 pub use postgres::{Pooling, PostgresOptions, PostgresStore};

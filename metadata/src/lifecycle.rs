@@ -11,10 +11,11 @@
 //! and looks whether its bytes are still there. Stores that give each upload a name of its own never
 //! meet that case.
 //!
-//! Both engines call [`review`], [`may_remove`] and [`place`] inside of the transaction that carries
-//! out what they say, on rows that nobody else can change meanwhile. [`review_after_deletion`] and
-//! [`may_forget`] are conditions of their statements, which say the same. The model in
-//! `tests/lifecycle/` calls all of them.
+//! What was deleted can be had back for a while, if that is wanted: the links of a deleted manifest get
+//! a lease to the end of that time, which is a promise like any other.
+//!
+//! Both engines call these functions inside of the transaction that carries out what they say, on rows
+//! that nobody else can change meanwhile. The model in `tests/lifecycle/` calls the same.
 
 use std::time::{Duration, SystemTime};
 
@@ -52,15 +53,28 @@ pub fn review(link: Link, now: SystemTime) -> Verdict {
     Verdict::Unlink
 }
 
-/// When a link is to be looked at once the manifest that needed the blob was deleted, where what was
-/// deleted can be had back for a while.
+/// Until when a link stays that a deleted manifest needed, so that the deletion can be undone until
+/// `until`.
+#[must_use]
+pub fn lease_after_deletion(leased_until: SystemTime, until: SystemTime) -> SystemTime {
+    leased_until.max(until)
+}
+
+/// When a link is to be looked at once a manifest that needed the blob was deleted: not before `grace`
+/// is over, because pulls that have begun go on.
 #[must_use]
 pub fn review_after_deletion(
     leased_until: SystemTime,
     now: SystemTime,
-    undelete: Duration,
+    grace: Duration,
 ) -> SystemTime {
-    leased_until.max(now + undelete)
+    leased_until.max(now + grace)
+}
+
+/// Whether a deletion can still be undone. From `until` on its links may go, and so it is forgotten.
+#[must_use]
+pub fn may_restore(until: SystemTime, now: SystemTime) -> bool {
+    until > now
 }
 
 /// Whether a `HEAD` has to renew a lease of which so much is left, so that the link stays for half of

@@ -2,15 +2,15 @@
 
 use std::time::SystemTime;
 
-use berth_oci::{Digest, LinkChange, RepositoryName, Tag, UploadId};
+use berth_oci::{Digest, LinkChange, Reference, RepositoryName, Tag, UploadId};
 use bytes::Bytes;
 
 use crate::encoding::{self, algorithm, size, time};
 use crate::fault::Fault;
 use crate::lifecycle::{self, Garbage, Link, Removal, Verdict};
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DueLink, GarbageId, LinkCursor, Referrer,
-    TakenGarbage, Upload,
+    BlobLocation, BlobRecord, CollectionBacklog, DeletedManifest, Deletion, DeletionId, DueLink,
+    GarbageId, LinkCursor, Referrer, TakenGarbage, Upload,
 };
 
 /// Id, repository, algorithm, offset, hash state, handle, and when it was opened and last moved.
@@ -189,6 +189,17 @@ pub(crate) fn removable(rows: Vec<TimedRow>, now: SystemTime) -> Result<Vec<i64>
     Ok(ids)
 }
 
+/// Those that can be forgotten.
+pub(crate) fn forgettable(rows: Vec<TimedRow>, now: SystemTime) -> Result<Vec<i64>, Fault> {
+    let mut ids = Vec::with_capacity(rows.len());
+    for (id, remove_at, round, held_until, gone) in rows {
+        if lifecycle::may_forget(garbage((remove_at, round, held_until, gone))?, now) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
 /// Id, digest, size, location and round.
 pub(crate) type TakenRow = (i64, Vec<u8>, i64, String, i64);
 
@@ -205,6 +216,56 @@ pub(crate) fn backlog(row: (Option<i64>, Option<i64>)) -> Result<CollectionBackl
         link: link.map(time).transpose()?,
         garbage: garbage.map(time).transpose()?,
     })
+}
+
+/// Id, repository, digest, tag, the times of the deletion and its end, whether there is more to do, and
+/// the numbers of manifests and tags.
+pub(crate) type DeletionRow =
+    (i64, String, Option<Vec<u8>>, Option<String>, i64, i64, bool, i64, i64);
+
+pub(crate) fn deletion(row: DeletionRow) -> Result<Deletion, Fault> {
+    let (id, repository, digest, tag, deleted_at, until, is_open, manifests, tags) = row;
+    let digest = digest.as_deref().map(encoding::digest).transpose()?.map(Reference::Digest);
+    let tag: Option<Tag> =
+        tag.map(|tag| tag.parse().map_err(|_| Fault::Malformed("tag"))).transpose()?;
+    Ok(Deletion {
+        id: DeletionId(id),
+        repository: name(&repository)?,
+        reference: digest.or(tag.map(Reference::Tag)),
+        deleted_at: time(deleted_at)?,
+        until: time(until)?,
+        is_open,
+        manifests: size(manifests)?,
+        tags: size(tags)?,
+    })
+}
+
+/// Digest, and whether it names manifests.
+pub(crate) type DeletedRow = (Vec<u8>, i64);
+
+pub(crate) fn deleted(row: DeletedRow) -> Result<DeletedManifest, Fault> {
+    let (digest, is_index) = row;
+    Ok(DeletedManifest { digest: encoding::digest(&digest)?, is_index: is_index != 0 })
+}
+
+/// The references of a manifest that can be had back: digests as hexadecimal text, each with 1 where
+/// the repository had the content.
+pub(crate) struct KeptReferences(Vec<(String, u8)>);
+
+impl KeptReferences {
+    pub(crate) fn parse(json: &str) -> Result<Self, Fault> {
+        serde_json::from_str(json).map(Self).map_err(|_| Fault::Malformed("list of references"))
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<&str> {
+        self.0.iter().map(|(digest, _)| digest.as_str()).collect()
+    }
+
+    /// Those that the repository had.
+    pub(crate) fn needed(&self) -> Vec<&str> {
+        self.0.iter().filter(|(_, had)| *had == 1).map(|(digest, _)| digest.as_str()).collect()
+    }
 }
 
 pub(crate) fn name(text: &str) -> Result<RepositoryName, Fault> {

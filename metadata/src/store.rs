@@ -7,11 +7,12 @@ use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
 
 use crate::lifecycle::Removal;
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DueLink, EventCount, EventId, FinishedUpload,
-    GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord,
-    MetadataError, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page,
-    PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, ReviewedLinks,
-    TakenGarbage, UntaggedManifests, Upload, UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DeleteManifest, DeletedManifest, Deletion,
+    DeletionId, DueLink, EventCount, EventId, FinishedUpload, GarbageId, HeldUpload, Job, Keep,
+    LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MountSource, NewEvent, NewManifest,
+    NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedEvent, RecordedUpload, Referrer,
+    ReferrerCursor, Restore, ReviewedLinks, TakenGarbage, UntaggedManifests, UntaggedSearch,
+    Upload, UploadProgress,
 };
 
 /// The truth about names and the graph.
@@ -27,8 +28,9 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     /// What messages call the database: where it is, and nothing secret.
     fn name(&self) -> String;
 
-    /// The repositories after `after`, at most `limit`. A repository exists from its first link or
-    /// manifest on.
+    /// The repositories after `after`, at most `limit`. A repository exists while it has a manifest or
+    /// a link; one that was deleted whole, from its next manifest on, since its links stay while it can
+    /// be had back.
     async fn repositories(
         &self,
         after: Option<&str>,
@@ -125,15 +127,23 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         location: &BlobLocation,
     ) -> Result<Option<Removal>, MetadataError>;
 
-    /// Deletes manifests that no tag points to, no index of their repository names, and whose subject,
-    /// if they have one, is not there; younger ones than `age` stay. Looks at so many manifests
-    /// behind `after` and gives those that it deleted. With `dry_run` it deletes nothing.
+    /// Manifests that no tag points to, no index of their repository names, and whose subject, if they
+    /// have one, is not there. A tag that only attaches a manifest to a subject which is not there
+    /// counts for nothing ([`attached_tags`](berth_oci::attached_tags)). The page tells those among
+    /// the manifests that were looked at.
     async fn untagged_manifests(
         &self,
-        after: Option<ManifestCursor>,
-        age: Duration,
-        dry_run: bool,
-        limit: u32,
+        search: UntaggedSearch,
+    ) -> Result<UntaggedManifests, MetadataError>;
+
+    /// Deletes such manifests as [`delete_manifest`](Self::delete_manifest) does, each in a deletion
+    /// of its own. Those that are left to follow are [open](Self::open_deletions). The events are
+    /// those of any manifest.
+    async fn delete_untagged(
+        &self,
+        search: UntaggedSearch,
+        keep: Keep,
+        events: &[NewEvent],
     ) -> Result<UntaggedManifests, MetadataError>;
 
     /// Whether the removal of any bytes is running.
@@ -217,24 +227,104 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError>;
 
     /// Deletes the manifest and every tag that points to it, and records the events, followed by one
-    /// like them for each tag; false when the manifest is not there. The links to the blobs that it
-    /// needed stay for `keep` at least, and so does its file in a storage tree, which is garbage when
-    /// no repository has the manifest any longer.
+    /// like them for each tag. What is attached to it goes in the same deletion, by
+    /// [`continue_deletion`](Self::continue_deletion). The links to the blobs that it needed stay for
+    /// `keep.grace` at least, and so does its file in a storage tree, which is garbage when no
+    /// repository has the manifest any longer; for `keep.undelete` all of it can be had back.
     async fn delete_manifest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-        keep: Duration,
+        keep: Keep,
         events: &[NewEvent],
-    ) -> Result<bool, MetadataError>;
+    ) -> Result<DeleteManifest, MetadataError>;
 
-    /// Deletes the tag alone and records the events; false when the tag is not there.
+    /// Deletes the tag alone and records the events; false when the tag is not there. It can be had
+    /// back for `undelete`.
     async fn delete_tag(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
+        undelete: Duration,
         events: &[NewEvent],
     ) -> Result<bool, MetadataError>;
+
+    /// Begins to delete a whole repository: all that was pushed to it until now goes by
+    /// [`continue_deletion`](Self::continue_deletion), and what is pushed from now on stays. `None`
+    /// when it does not exist. While one is going on it goes on up to now.
+    async fn delete_repository(
+        &self,
+        repository: &RepositoryName,
+        undelete: Duration,
+    ) -> Result<Option<DeletionId>, MetadataError>;
+
+    /// Takes a batch of what a deletion has still to take, `limit` of a kind at most: of a whole
+    /// repository its tags and manifests; of a manifest what is attached to it, which are its referrers,
+    /// theirs, and what [tags](berth_oci::attached_tags) attach. What another tag points to or an index
+    /// names stays. False when the deletion is done. The events are those of any manifest; those of
+    /// tags are like them.
+    async fn continue_deletion(
+        &self,
+        id: DeletionId,
+        grace: Duration,
+        limit: u32,
+        events: &[NewEvent],
+    ) -> Result<bool, MetadataError>;
+
+    /// Deletions with more to do, behind `after`, at most `limit`.
+    async fn open_deletions(
+        &self,
+        after: Option<DeletionId>,
+        limit: u32,
+    ) -> Result<Vec<DeletionId>, MetadataError>;
+
+    /// What can be had back, the newest deletion first, those before `before`. More than a thousand
+    /// manifests or tags of one are not counted.
+    async fn deletions(
+        &self,
+        repository: Option<&RepositoryName>,
+        before: Option<DeletionId>,
+        limit: u32,
+    ) -> Result<Vec<Deletion>, MetadataError>;
+
+    /// The newest deletion that the manifest or the tag can be had back from; without a reference the
+    /// newest of the whole repository.
+    async fn find_deletion(
+        &self,
+        repository: &RepositoryName,
+        reference: Option<&Reference>,
+    ) -> Result<Option<Deletion>, MetadataError>;
+
+    /// The manifests of a deletion behind `after`, and those that tags of it pointed to, by digest.
+    async fn deleted_manifests(
+        &self,
+        id: DeletionId,
+        after: Option<&Digest>,
+        limit: u32,
+    ) -> Result<Vec<DeletedManifest>, MetadataError>;
+
+    /// A manifest of a deletion.
+    async fn deleted_manifest(
+        &self,
+        id: DeletionId,
+        digest: &Digest,
+    ) -> Result<Option<ManifestRecord>, MetadataError>;
+
+    /// Brings back a manifest of a deletion, unless it is there, and up to `limit` of its tags behind
+    /// `after`, in the order of their names; the tags are set as by a push of now. The events are those
+    /// of the manifest without a tag; they are recorded once for each tag, or just so.
+    async fn restore(
+        &self,
+        id: DeletionId,
+        digest: &Digest,
+        after: Option<&Tag>,
+        limit: u32,
+        events: &[NewEvent],
+    ) -> Result<Restore, MetadataError>;
+
+    /// Forgets deletions that can be had back no longer, `limit` rows at most. Answers how many; fewer
+    /// than `limit` when that was all.
+    async fn forget_deletions(&self, limit: u32) -> Result<u64, MetadataError>;
 
     /// The tags after `after`, at most `limit`; `None` when the repository does not exist.
     async fn tags(

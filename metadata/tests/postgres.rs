@@ -67,11 +67,7 @@ async fn each_process_sees_at_once_what_the_other_was_told_is_done() {
         assert!(writer.unlink_blob(&repository("app"), &digest(&image), GRACE, &[]).await.unwrap());
         assert!(find_blob(reader, &repository("app"), &digest(&image)).await.is_none());
     }
-    assert!(
-        one.delete_manifest(&repository("app"), &digest("image 19"), Duration::ZERO, &[])
-            .await
-            .unwrap()
-    );
+    assert!(delete(&one, &repository("app"), &digest("image 19"), Duration::ZERO, &[]).await);
     assert_eq!(payload(&other, "app", &by_tag("latest")).await, None);
 }
 

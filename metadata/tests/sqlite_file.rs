@@ -196,7 +196,7 @@ async fn a_schema_is_used_as_long_as_it_has_what_this_version_needs() {
     let path = database(directory.path());
     open(&path).await.unwrap().close().await;
     // The next version adds something, and what this one needs is still there.
-    let add = "ALTER TABLE repositories ADD COLUMN quota INTEGER; PRAGMA user_version = 6";
+    let add = "ALTER TABLE repositories ADD COLUMN quota INTEGER; PRAGMA user_version = 7";
     alter(&path, add).await;
     let store = open(&path).await.unwrap();
     push_some(&store).await;
@@ -209,7 +209,7 @@ async fn a_schema_is_used_as_long_as_it_has_what_this_version_needs() {
 
     let error = open(&path).await.unwrap_err();
 
-    assert!(matches!(error, MetadataError::TooNew { found: 999, known: 5, .. }), "{error}");
+    assert!(matches!(error, MetadataError::TooNew { found: 999, known: 6, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -224,6 +224,11 @@ async fn the_schema_of_the_version_before_is_brought_to_the_present() {
         "DROP TABLE settings;
         DROP TABLE garbage;
         DROP TABLE events;
+        DROP TABLE deletions;
+        DROP TABLE deleted_manifests;
+        DROP TABLE deleted_tags;
+        DROP TABLE deleted_subjects;
+        DROP TABLE deleted_repositories;
         DROP TRIGGER manifest_blobs_repository;
         DROP INDEX repository_blobs_by_review;
         DROP INDEX manifests_by_digest;
@@ -295,13 +300,10 @@ async fn without_a_record_of_links_the_outbox_stays_empty() {
     let location = SqliteLocation::File(database(directory.path()));
     let store: Store = Arc::new(SqliteStore::open(SqliteOptions::new(location)).await.unwrap());
     push_some(&store).await;
-    assert!(store.delete_tag(&repository("app"), &tag("latest"), &[]).await.unwrap());
     assert!(
-        store
-            .delete_manifest(&repository("app"), &digest("one"), Duration::ZERO, &[])
-            .await
-            .unwrap()
+        store.delete_tag(&repository("app"), &tag("latest"), Duration::ZERO, &[]).await.unwrap()
     );
+    assert!(delete(&store, &repository("app"), &digest("one"), Duration::ZERO, &[]).await);
     assert!(store.unlink_blob(&repository("app"), &digest("layer"), GRACE, &[]).await.unwrap());
 
     assert!(changes(&store).await.is_empty());

@@ -10,8 +10,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use berth_metadata::{
-    Changes, Endpoint, Event, EventAction, MetadataError, NewEvent, NewManifest, PostgresOptions,
-    PostgresStore, SqliteLocation, SqliteOptions, SqliteStore, Transfer,
+    Changes, Endpoint, Event, EventAction, Keep, MetadataError, NewEvent, NewManifest,
+    PostgresOptions, PostgresStore, SqliteLocation, SqliteOptions, SqliteStore, Transfer,
 };
 use berth_oci::Reference;
 use berth_test_stores::Postgres;
@@ -75,15 +75,20 @@ async fn fill(store: &Store) {
 }
 
 async fn change(store: &Store) {
-    assert!(
-        store
-            .delete_manifest(&repository("other"), &digest("gone"), Duration::ZERO, &[])
-            .await
-            .unwrap()
-    );
+    assert!(delete(&store, &repository("other"), &digest("gone"), Duration::ZERO, &[]).await);
     push_manifest(store, tagged("other", "new", &["x", "y"])).await;
     push_manifest(store, tagged("app", "image 3", &["latest"])).await;
-    assert!(store.delete_tag(&repository("app"), &tag("v0"), &[]).await.unwrap());
+    assert!(store.delete_tag(&repository("app"), &tag("v0"), Duration::ZERO, &[]).await.unwrap());
+    // What can be had back, and a deletion that has more to do.
+    push_manifest(store, tagged("deleted", "image", &["v1"])).await;
+    let keep = Keep { grace: Duration::ZERO, undelete: LEASE };
+    let app = repository("deleted");
+    assert!(store.delete_tag(&app, &tag("v1"), LEASE, &[]).await.unwrap());
+    push_manifest(store, attached("deleted", "sbom", "image", "text/plain")).await;
+    store.delete_manifest(&app, &digest("image"), keep, &[]).await.unwrap();
+    push_manifest(store, tagged("whole", "image", &["v1"])).await;
+    let whole = store.delete_repository(&repository("whole"), LEASE).await.unwrap().unwrap();
+    finish_deletion(store, whole, &[]).await;
     let retyped = NewManifest {
         media_type: "application/vnd.docker.distribution.manifest.v2+json".to_owned(),
         ..tagged("app", "image 1", &["v1"])
@@ -119,7 +124,13 @@ fn pull(content: &str) -> NewEvent {
 
 /// What can be seen of a store after [`fill`] and [`change`].
 async fn assert_changed(store: &Store) {
-    assert_eq!(all_repositories(store).await, ["app", "other"]);
+    assert_eq!(all_repositories(store).await, ["app", "deleted", "other"]);
+    let deletions = store.deletions(None, None, 10).await.unwrap();
+    let counts: Vec<_> = deletions.iter().map(|one| (one.manifests, one.tags)).collect();
+    assert_eq!(counts, [(1, 1), (1, 0), (0, 1)]);
+    assert_eq!(store.open_deletions(None, 10).await.unwrap(), [deletions[1].id]);
+    let gone = store.deleted_manifest(deletions[0].id, &digest("image")).await.unwrap();
+    assert_eq!(gone.unwrap().payload, "image");
     assert_eq!(all_tags(store, "app").await, ["all", "latest", "v1", "v2"]);
     assert_eq!(all_tags(store, "other").await, ["x", "y"]);
     assert_eq!(payload(store, "app", &by_tag("latest")).await.unwrap(), "image 3");
@@ -175,10 +186,10 @@ async fn a_database_goes_to_postgres_and_back() {
     // The last one does what is left, and one more nothing.
     take(&mut transfer).await;
     let rest = transfer.pass().await.unwrap();
-    assert!(rest.written > 0 && rest.written < 30 && rest.deleted > 0, "{rest:?}");
+    assert!(rest.written > 0 && rest.written < 50 && rest.deleted > 0, "{rest:?}");
     assert_eq!(transfer.pass().await.unwrap(), Changes::default());
     let summary = transfer.verify().await.unwrap();
-    assert!(summary.rows.contains(&("manifests", 6)), "{summary:?}");
+    assert!(summary.rows.contains(&("manifests", 7)), "{summary:?}");
     transfer.finish().await.unwrap();
     drop(transfer);
 
@@ -218,10 +229,18 @@ async fn a_file_of_a_version_without_events_is_copied() {
     store.close().await;
     let options = SqliteConnectOptions::new().filename(&path);
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    sqlx::raw_sql("DROP TABLE events; PRAGMA user_version = 4")
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "DROP TABLE events;
+        DROP TABLE deletions;
+        DROP TABLE deleted_manifests;
+        DROP TABLE deleted_tags;
+        DROP TABLE deleted_subjects;
+        DROP TABLE deleted_repositories;
+        PRAGMA user_version = 4",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
     connection.close().await.unwrap();
 
     let mut transfer = Transfer::open(sqlite(&path), postgres(&url)).await.unwrap();

@@ -4,6 +4,7 @@
 //! parsed here once, at the edge, into a type that cannot hold an invalid value. This crate does
 //! no I/O and knows nothing of HTTP, SQL or storage.
 
+mod attached;
 mod descriptor;
 mod digest;
 mod error_code;
@@ -16,6 +17,7 @@ mod reference;
 mod strict_json;
 mod upload_id;
 
+pub use attached::{attached_tags, is_attached_tag};
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error_code::{ErrorCode, ErrorEntry, ErrorList};

@@ -2,20 +2,21 @@
 //! has the database.
 //!
 //! A request is a line of JSON, and so is each thing that is told; the last one is
-//! [`Told::Done`] or [`Told::Failed`].
+//! [`Told::Done`], [`Told::Finished`] or [`Told::Failed`].
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use berth_oci::RepositoryName;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-use crate::{Collected, Registry};
+use crate::{Collected, ContentName, Registry};
 
 /// The longest request, in bytes.
 const LONGEST: u64 = 64 * 1024;
@@ -34,6 +35,12 @@ pub enum Ask {
         /// Delete manifests that no tag, index or subject stands for, first.
         delete_untagged: bool,
     },
+    /// Delete a tag, a manifest or a whole repository.
+    Delete(ContentName),
+    /// Bring back what was deleted.
+    Restore(ContentName),
+    /// Tell what can be had back, of one repository or of all.
+    Deletions(Option<RepositoryName>),
 }
 
 /// What is told while the work goes on, and at its end.
@@ -58,8 +65,12 @@ pub enum Told {
         /// Its bytes.
         size: u64,
     },
-    /// All is done.
+    /// Something to be read by a person.
+    Line(String),
+    /// The collection is done.
     Done(Collected),
+    /// Anything else is done.
+    Finished,
     /// It could not be done, and why.
     Failed(String),
 }
@@ -73,15 +84,24 @@ pub fn socket_path(database: &Path) -> PathBuf {
 
 /// Carries out what is asked, and tells of it.
 pub async fn carry_out(registry: &Registry, ask: Ask, tell: mpsc::Sender<Told>) {
-    let Ask::Collect { dry_run, delete_untagged } = ask;
-    let outcome = registry.collect_as_asked(dry_run, delete_untagged, &tell).await;
-    let last = match outcome {
-        Ok(collected) => Told::Done(collected),
-        Err(error) => Told::Failed(match error.cause() {
+    let outcome = match ask {
+        Ask::Collect { dry_run, delete_untagged } => {
+            registry.collect_as_asked(dry_run, delete_untagged, &tell).await.map(Told::Done)
+        }
+        Ask::Delete(name) => registry.delete_as_asked(&name, &tell).await.map(|()| Told::Finished),
+        Ask::Restore(name) => {
+            registry.restore_as_asked(&name, &tell).await.map(|()| Told::Finished)
+        }
+        Ask::Deletions(repository) => {
+            registry.tell_deletions(repository.as_ref(), &tell).await.map(|()| Told::Finished)
+        }
+    };
+    let last = outcome.unwrap_or_else(|error| {
+        Told::Failed(match error.cause() {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
-        }),
-    };
+        })
+    });
     // Whoever asked may have gone.
     let _ = tell.send(last).await;
 }
@@ -180,7 +200,7 @@ pub async fn ask(path: &Path, ask: &Ask, tell: mpsc::Sender<Told>) -> io::Result
     let mut lines = BufReader::new(read).lines();
     while let Some(line) = lines.next_line().await? {
         let told: Told = serde_json::from_str(&line)?;
-        let is_last = matches!(told, Told::Done(_) | Told::Failed(_));
+        let is_last = matches!(told, Told::Done(_) | Told::Finished | Told::Failed(_));
         if tell.send(told).await.is_err() || is_last {
             return Ok(());
         }

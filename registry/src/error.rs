@@ -3,6 +3,8 @@ use berth_oci::{Digest, ManifestError, Reference, RepositoryName};
 use berth_storage_backends::StoreError;
 use thiserror::Error;
 
+use crate::ContentName;
+
 /// How a service can fail, by outcome. [`crate::http`] gives each its status and code.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -16,6 +18,17 @@ pub enum RegistryError {
     /// The repository has no such manifest.
     #[error("the manifest {0} is not in this repository")]
     ManifestUnknown(Reference),
+    /// An index of the repository names the manifest, so it stays.
+    #[error(transparent)]
+    ManifestNamed(Box<NamedManifest>),
+    /// Nothing of this name can be had back.
+    #[error(
+        "nothing named {0} can be had back: it was not deleted, or its time (storage.delete.undelete) is over; `berth restore --list` shows what can be"
+    )]
+    NothingDeleted(ContentName),
+    /// What was deleted cannot be had back as things are.
+    #[error("nothing of {0} could be brought back")]
+    NothingRestored(ContentName),
     /// A manifest references content that the repository does not hold.
     #[error("the manifest references content that is not in this repository; push it first")]
     ManifestBlobUnknown(Vec<Digest>),
@@ -90,6 +103,18 @@ pub enum RegistryError {
         /// What happened, for the log alone.
         cause: String,
     },
+}
+
+/// An index names the manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the index {index} of this repository names the manifest {manifest}; delete the index first, or only the manifest's tags"
+)]
+pub struct NamedManifest {
+    /// The manifest.
+    pub manifest: Digest,
+    /// The index, or one of several.
+    pub index: Digest,
 }
 
 /// The bytes are not what their digest says.

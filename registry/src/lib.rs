@@ -4,6 +4,7 @@
 //! it. Handlers parse, call one service and render. Services know nothing of HTTP. What they do is told
 //! to others by `notifications`.
 
+mod content_name;
 pub mod control;
 mod error;
 pub mod http;
@@ -13,7 +14,8 @@ mod registry;
 pub mod server;
 mod services;
 
-pub use error::{DigestMismatch, RegistryError};
+pub use content_name::{ContentName, ContentNameError};
+pub use error::{DigestMismatch, NamedManifest, RegistryError};
 pub use observe::AccessLog;
 pub use registry::Registry;
 pub use services::{BackgroundTasks, Collected, Pace};

@@ -1,68 +1,17 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use berth_config::{Config, Driver};
-use berth_metadata::MetadataError;
-use berth_registry::control::{self, Ask, Told};
-use berth_registry::{Collected, Registry};
-use tokio::sync::mpsc;
+use anyhow::Result;
+use berth_registry::Collected;
+use berth_registry::control::{Ask, Told};
 
-use super::stores;
-
-/// How much may be told before it is printed.
-const TOLD: usize = 64;
-
-/// `berth garbage-collect`: in the process that has the database, or, where there is none, in this one.
+/// `berth garbage-collect`.
 pub(crate) fn run(ask: Ask, quiet: bool, file: Option<&Path>) -> Result<ExitCode> {
-    let config = Arc::new(super::config::load(file)?.config);
-    if config.storage.driver() == Driver::InMemory {
-        bail!(
-            "the blobs are in the memory of the berth that serves them, which collects by itself"
-        );
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (tell, mut told) = mpsc::channel(TOLD);
-        let Ask::Collect { dry_run, .. } = ask;
-        let work = tokio::spawn(carry_out(config, ask, tell));
-        let mut screen = Screen { quiet, dry_run, has_progress: false };
-        let mut outcome = None;
-        while let Some(told) = told.recv().await {
-            outcome = screen.show(told)?.or(outcome);
-        }
-        work.await??;
-        match outcome {
-            Some(Ok(())) => Ok(ExitCode::SUCCESS),
-            Some(Err(reason)) => Err(anyhow!(reason)),
-            None => bail!("the work ended before it was done"),
-        }
-    })
-}
-
-async fn carry_out(config: Arc<Config>, ask: Ask, tell: mpsc::Sender<Told>) -> Result<()> {
-    let stores = match stores::open(&config).await {
-        Ok(stores) => stores,
-        Err(error) => {
-            let in_use =
-                matches!(error.downcast_ref::<MetadataError>(), Some(MetadataError::InUse { .. }));
-            let Some(database) = config.database_path().filter(|_| in_use) else {
-                return Err(error);
-            };
-            let socket = control::socket_path(&database);
-            let asked = control::ask(&socket, &ask, tell).await;
-            return asked.with_context(|| {
-                format!("the berth that has the database cannot be asked at {}", socket.display())
-            });
-        }
-    };
-    let metadata = stores.metadata.clone();
-    let registry = Registry::new(config, stores.blobs, stores.metadata);
-    control::carry_out(&registry, ask, tell).await;
-    metadata.close().await;
-    Ok(())
+    let config = super::ask::config(file)?;
+    let dry_run = matches!(ask, Ask::Collect { dry_run: true, .. });
+    let mut screen = Screen { quiet, dry_run, has_progress: false };
+    super::ask::run(config, ask, |told| screen.show(told))
 }
 
 /// Prints what is told: a line for each thing, and a line of progress where a person looks on.
@@ -73,8 +22,7 @@ struct Screen {
 }
 
 impl Screen {
-    /// The outcome, once it is told.
-    fn show(&mut self, told: Told) -> Result<Option<Result<(), String>>> {
+    fn show(&mut self, told: Told) -> Result<()> {
         match told {
             Told::Progress(collected) => self.progress(&collected)?,
             Told::Manifest { repository, digest } => {
@@ -85,16 +33,11 @@ impl Screen {
                 let size = bytes(size);
                 self.line(&format!("would let go of the blob {repository}@{digest} ({size})"))?;
             }
-            Told::Done(collected) => {
-                self.report(&collected)?;
-                return Ok(Some(Ok(())));
-            }
-            Told::Failed(reason) => {
-                self.end_progress()?;
-                return Ok(Some(Err(reason)));
-            }
+            Told::Line(line) => self.line(&line)?,
+            Told::Done(collected) => self.report(&collected)?,
+            Told::Finished | Told::Failed(_) => self.end_progress()?,
         }
-        Ok(None)
+        Ok(())
     }
 
     fn progress(&mut self, collected: &Collected) -> Result<()> {

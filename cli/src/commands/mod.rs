@@ -1,6 +1,8 @@
 //! One file a command.
 
+mod ask;
 pub(crate) mod config;
+pub(crate) mod deletion;
 pub(crate) mod garbage_collect;
 pub(crate) mod metadata;
 pub(crate) mod migrate;

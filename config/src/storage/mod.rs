@@ -148,12 +148,23 @@ pub struct Filesystem {
 pub struct InMemory {}
 
 /// Deletion of blobs and manifests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Delete {
-    /// Whether clients may delete tags, manifests and blobs. When not, a delete is answered with 405.
+    /// Whether tags, manifests, blobs and repositories may be deleted. When not, a delete is answered with 405, and
+    /// `berth delete` refuses.
     #[schemars(extend("x-berth-reload" = true))]
     pub enabled: bool,
+    /// How long deleted tags, manifests and repositories can be had back with `berth restore`; their blobs stay so long,
+    /// too. `0s`: what is deleted is gone at once.
+    #[schemars(extend("x-berth-reload" = true))]
+    pub undelete: GoDuration,
+}
+
+impl Default for Delete {
+    fn default() -> Self {
+        Self { enabled: false, undelete: GoDuration::from_secs(24 * 3600) }
+    }
 }
 
 /// Redirects of blob reads to the store.

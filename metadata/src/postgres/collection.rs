@@ -74,10 +74,17 @@ impl Operation for Take {
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<Vec<TakenGarbage>, Fault> {
         let now = present(context.session).await?;
+        let gone: Vec<TimedRow> = context
+            .session
+            .query_as(GONE)
+            .bind(micros(now))
+            .bind(i64::from(self.limit))
+            .fetch_all(context.session.connection())
+            .await?;
         context
             .session
-            .query(FORGET)
-            .bind(micros(now))
+            .query("DELETE FROM garbage WHERE id = ANY($1)")
+            .bind(rows::forgettable(gone, now)?)
             .execute(context.session.connection())
             .await?;
         let rows: Vec<TimedRow> = context
@@ -99,8 +106,14 @@ impl Operation for Take {
     }
 }
 
-/// Removals whose time is over.
-const FORGET: &str = "DELETE FROM garbage WHERE remove_at <= $1 AND gone = 1";
+/// Removals whose time to be remembered is over.
+pub(super) const GONE: &str = "
+    SELECT g.id, g.remove_at, g.round, g.held_until, g.gone
+    FROM garbage g
+    WHERE g.remove_at <= $1 AND g.gone = 1
+    ORDER BY g.remove_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED";
 
 /// The count keeps the planner from reading all blobs at once.
 pub(super) const REMOVABLE: &str = "

@@ -1,6 +1,5 @@
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
@@ -9,10 +8,9 @@ use bytes::Bytes;
 use super::engine::{Context, Operation};
 use super::session::Session;
 use super::{now, outbox, repositories};
-use crate::encoding::{self, digest_bytes, duration};
-use crate::events;
+use crate::encoding::{self, digest_bytes};
 use crate::fault::Fault;
-use crate::{ManifestRecord, NewEvent, NewManifest, PutManifest};
+use crate::{ManifestRecord, NewManifest, PutManifest};
 
 /// A manifest to look up.
 #[derive(Clone, Debug)]
@@ -277,141 +275,68 @@ pub(super) const HOLD_MANIFESTS: &str = "
     ORDER BY m.id
     FOR KEY SHARE OF m";
 
+/// The time of a push into the repository `$1`, later in any case than the beginning of a deletion of it
+/// that is going on: what is pushed since then stays.
+macro_rules! time_of_push {
+    () => {
+        concat!(
+            "greatest(",
+            now!(),
+            ", (SELECT d.since + 1 FROM deleted_repositories d WHERE d.repository_id = $1))"
+        )
+    };
+}
+
+/// Whether the repository of the row that is inserted is being deleted.
+macro_rules! is_being_deleted {
+    () => {
+        "EXISTS (
+            SELECT 1 FROM deleted_repositories d
+            WHERE d.repository_id = excluded.repository_id AND d.since > 0
+        )"
+    };
+}
+
 /// The same bytes pushed again with another media type take on that type and what follows from it;
 /// pushed again just so they answer nothing, and the row is locked all the same. A row that was not
 /// there before has not been locked by anybody.
-const STORE: &str = concat!(
+pub(super) const STORE: &str = concat!(
     "INSERT INTO manifests AS m (
         repository_id, digest, media_type, artifact_type, subject, annotations, payload, created_at
     ) VALUES ($1, $2, $3, $4, $5, $6, $7, ",
-    now!(),
+    time_of_push!(),
     ") ON CONFLICT (repository_id, digest) DO UPDATE SET
         media_type = excluded.media_type,
         artifact_type = excluded.artifact_type,
         subject = excluded.subject,
-        annotations = excluded.annotations
-    WHERE m.media_type <> excluded.media_type
-    RETURNING id, xmax = 0"
+        annotations = excluded.annotations,
+        created_at = CASE WHEN ",
+    is_being_deleted!(),
+    " THEN excluded.created_at ELSE m.created_at END
+    WHERE m.media_type <> excluded.media_type OR ",
+    is_being_deleted!(),
+    " RETURNING id, xmax = 0"
 );
 
-const REFER_TO_BLOBS: &str = "
+pub(super) const REFER_TO_BLOBS: &str = "
     INSERT INTO manifest_blobs (manifest_id, digest, repository_id)
     SELECT $1, unnest($2::bytea[]), $3
     ON CONFLICT (manifest_id, digest) DO NOTHING";
 
-const REFER_TO_MANIFESTS: &str = "
+pub(super) const REFER_TO_MANIFESTS: &str = "
     INSERT INTO manifest_manifests (manifest_id, digest)
     SELECT $1, unnest($2::bytea[]) WHERE $3::bigint IS NOT NULL
     ON CONFLICT (manifest_id, digest) DO NOTHING";
 
-const POINT: &str = concat!(
+pub(super) const POINT: &str = concat!(
     "INSERT INTO tags AS t (repository_id, name, manifest_id, updated_at) VALUES ($1, $2, $3, ",
-    now!(),
+    time_of_push!(),
     ") ON CONFLICT (repository_id, name) DO UPDATE SET
         manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
-    WHERE t.manifest_id <> excluded.manifest_id"
-);
-
-/// See [`MetadataStore::delete_manifest`](crate::MetadataStore::delete_manifest).
-pub(super) struct Delete {
-    pub(super) repository: RepositoryName,
-    pub(super) digest: Digest,
-    pub(super) keep: Duration,
-    pub(super) events: Vec<NewEvent>,
-}
-
-#[async_trait]
-impl Operation for Delete {
-    type Output = bool;
-
-    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
-        let found: Option<i64> = context
-            .session
-            .query_scalar(LOCK)
-            .bind(self.repository.as_str())
-            .bind(digest_bytes(&self.digest))
-            .fetch_optional(context.session.connection())
-            .await?;
-        let Some(id) = found else { return Ok(false) };
-        let tags: Vec<String> = context
-            .session
-            .query_scalar("DELETE FROM tags WHERE manifest_id = $1 RETURNING name")
-            .bind(id)
-            .fetch_all(context.session.connection())
-            .await?;
-        let parse = |tag: String| tag.parse().map_err(|_| Fault::Malformed("tag"));
-        let mut tags: Vec<Tag> = tags.into_iter().map(parse).collect::<Result<_, _>>()?;
-        tags.sort_unstable();
-        for tag in &tags {
-            outbox::record(context, "delete_tag", &self.repository, None, Some(tag)).await?;
-        }
-        context
-            .session
-            .query(REVIEW_BLOBS)
-            .bind(id)
-            .bind(duration(self.keep))
-            .execute(context.session.connection())
-            .await?;
-        if context.record_links {
-            context
-                .session
-                .query(DISCARD_FILE)
-                .bind(id)
-                .bind(duration(self.keep))
-                .execute(context.session.connection())
-                .await?;
-        }
-        context.events.extend(events::of_deletion(&self.events, &tags));
-        // The references go with the manifest by their foreign keys.
-        context
-            .session
-            .query("DELETE FROM manifests WHERE id = $1")
-            .bind(id)
-            .execute(context.session.connection())
-            .await?;
-        let digest = Some(&self.digest);
-        outbox::record(context, "delete_manifest", &self.repository, digest, None).await?;
-        Ok(true)
-    }
-}
-
-/// The links to the blobs that the manifest needed are looked at when
-/// [`review_after_deletion`](crate::lifecycle::review_after_deletion) says.
-pub(super) const REVIEW_BLOBS: &str = concat!(
-    "WITH freed AS (
-        SELECT l.repository_id, l.blob_id
-        FROM manifest_blobs p
-        JOIN blobs b ON b.digest = p.digest
-        JOIN repository_blobs l ON l.repository_id = p.repository_id AND l.blob_id = b.id
-        WHERE p.manifest_id = $1
-        ORDER BY l.blob_id
-        FOR UPDATE OF l
-    )
-    UPDATE repository_blobs l SET review_at = greatest(l.leased_until, ",
-    now!(),
-    " + $2)
-    FROM freed f WHERE l.repository_id = f.repository_id AND l.blob_id = f.blob_id"
-);
-
-/// In a storage tree a manifest is a file that is removed like a blob's.
-pub(super) const DISCARD_FILE: &str = concat!(
-    "INSERT INTO garbage (digest, size, location, remove_at)
-    SELECT m.digest, length(m.payload), '', ",
-    now!(),
-    " + $2 FROM manifests m
-    WHERE m.id = $1
-        AND NOT EXISTS (SELECT 1 FROM manifests o WHERE o.digest = m.digest AND o.id <> m.id)
-        AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = m.digest)
-    ON CONFLICT (digest, location) DO UPDATE SET
-        size = excluded.size, remove_at = excluded.remove_at, round = 0, held_until = 0, gone = 0"
+    WHERE t.manifest_id <> excluded.manifest_id OR ",
+    is_being_deleted!()
 );
 
 /// The file of a manifest is none of the garbage any longer.
-const KEEP_FILE: &str = "DELETE FROM garbage WHERE digest = $1 AND location = '' AND round = 0";
-
-pub(super) const LOCK: &str = "
-    SELECT m.id
-    FROM repositories r
-    JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
-    WHERE r.name = $1
-    FOR UPDATE OF m";
+pub(super) const KEEP_FILE: &str =
+    "DELETE FROM garbage WHERE digest = $1 AND location = '' AND round = 0";

@@ -6,8 +6,8 @@
 //! - `lookups` has manifests and blobs that are asked for at the same time looked up by one
 //!   statement; `known` has what was read before, so that the statement need not bring it again.
 //! - `standbys` are read replicas, for listings.
-//! - `blobs`, `links`, `collection`, `manifests`, `tags`, `referrers`, `repositories`, `untagged`,
-//!   `uploads`, `outbox`, `events`, `jobs` and `settings` hold the SQL, by subject.
+//! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `restore`, `tags`, `referrers`,
+//!   `repositories`, `untagged`, `uploads`, `outbox`, `events`, `jobs` and `settings` hold the SQL, by subject.
 //!
 //! Nothing here believes the clock of this machine: every time that is stored or compared is the
 //! server's.
@@ -15,6 +15,7 @@
 mod blobs;
 mod collection;
 mod connections;
+mod deletion;
 mod engine;
 mod events;
 mod explain;
@@ -27,7 +28,9 @@ mod migrations;
 mod options;
 mod outbox;
 mod referrers;
+mod removal;
 mod repositories;
+mod restore;
 mod servers;
 mod session;
 mod settings;

@@ -1,10 +1,13 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
-use berth_oci::{RepositoryName, Tag};
+use berth_oci::{Digest, Reference, RepositoryName, Tag};
 
 use super::engine::{Context, Operation};
+use super::removal::{self, TakenTag, Terms};
 use super::session::Session;
-use super::{outbox, repositories};
-use crate::encoding::page;
+use super::{deletion, repositories};
+use crate::encoding::{self, page};
 use crate::fault::Fault;
 use crate::{NewEvent, Page};
 
@@ -14,8 +17,8 @@ pub(super) async fn list(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Option<Page<Tag>>, Fault> {
-    // A repository never ceases to exist, so two statements tell no less than one.
-    let Some(id) = repositories::find(session, repository.as_str()).await? else {
+    // One that ceases to exist between the two statements has no tags any longer.
+    let Some(id) = repositories::existing(session, repository.as_str()).await? else {
         return Ok(None);
     };
     let names: Vec<String> = session
@@ -35,6 +38,7 @@ pub(super) const LIST: &str =
 pub(super) struct Delete {
     pub(super) repository: RepositoryName,
     pub(super) tag: Tag,
+    pub(super) undelete: Duration,
     pub(super) events: Vec<NewEvent>,
 }
 
@@ -43,23 +47,43 @@ impl Operation for Delete {
     type Output = bool;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
-        let deleted = context
+        let digest: Option<Vec<u8>> = context
             .session
-            .query(DELETE)
+            .query_scalar(DELETE)
             .bind(self.repository.as_str())
             .bind(self.tag.as_str())
-            .execute(context.session.connection())
+            .fetch_optional(context.session.connection())
             .await?;
-        let deleted = deleted.rows_affected() > 0;
-        if deleted {
-            context.events.extend_from_slice(&self.events);
-            let tag = Some(&self.tag);
-            outbox::record(context, "delete_tag", &self.repository, None, tag).await?;
+        let Some(digest) = digest else { return Ok(false) };
+        context.events.extend_from_slice(&self.events);
+        self.record(context, encoding::digest(&digest)?).await?;
+        Ok(true)
+    }
+}
+
+impl Delete {
+    async fn record(&self, context: &mut Context<'_>, digest: Digest) -> Result<(), Fault> {
+        let (repository, tag) = (self.repository.clone(), self.tag.clone());
+        let recorded = !self.undelete.is_zero();
+        let mut terms =
+            Terms { grace: Duration::ZERO, until: 0, recorded, followed: false, events: &[] };
+        let mut deletion = 0;
+        if recorded {
+            let named = Reference::Tag(tag.clone());
+            (deletion, terms.until) =
+                deletion::begin(context.session, &repository, Some(&named), self.undelete).await?;
         }
-        Ok(deleted)
+        let taken = [TakenTag { repository, tag, digest, deletion }];
+        removal::record_tags(context, &taken, &terms).await?;
+        if recorded {
+            deletion::end(context.session, &[deletion]).await?;
+        }
+        Ok(())
     }
 }
 
 pub(super) const DELETE: &str = "
-    DELETE FROM tags
-    WHERE repository_id = (SELECT id FROM repositories WHERE name = $1) AND name = $2";
+    DELETE FROM tags t USING manifests m
+    WHERE t.repository_id = (SELECT id FROM repositories WHERE name = $1) AND t.name = $2
+        AND m.id = t.manifest_id
+    RETURNING m.digest";

@@ -84,6 +84,13 @@ impl Cache {
         self.move_on((repository, reference));
     }
 
+    /// So many have changed that they are not named.
+    pub(super) fn all_manifests_changed(&self) {
+        for epoch in &self.epochs {
+            epoch.fetch_add(1, Ordering::Release);
+        }
+    }
+
     pub(super) fn blob(
         &self,
         repository: &RepositoryName,

@@ -59,10 +59,16 @@ impl Operation for Take {
             .fetch_all(&mut *context.connection)
             .await?;
         let ids = rows::removable(rows, now)?;
+        let gone: Vec<TimedRow> = sqlx::query_as(GONE)
+            .bind(context.now)
+            .bind(i64::from(self.limit))
+            .fetch_all(&mut *context.connection)
+            .await?;
+        let forgotten = rows::forgettable(gone, now)?;
         let rows: Vec<TakenRow> = sqlx::query_as(TAKE)
             .bind(json(&ids)?)
             .bind(lease_end(context.now, self.lease))
-            .bind(context.now)
+            .bind(json(&forgotten)?)
             .fetch_all(&mut *context.connection)
             .await?;
         rows.into_iter().map(rows::taken).collect()
@@ -80,9 +86,17 @@ pub(super) const REMOVABLE: &str = "
     ORDER BY g.remove_at
     LIMIT $2";
 
-/// Forgets removals whose time is over, too.
+/// Removals whose time to be remembered is over.
+pub(super) const GONE: &str = "
+    SELECT g.id, g.remove_at, g.round, g.held_until, g.gone
+    FROM garbage g
+    WHERE g.remove_at <= $1 AND g.gone = 1
+    ORDER BY g.remove_at
+    LIMIT $2";
+
+/// Forgets some removals, too.
 const TAKE: &str = "
-    DELETE FROM garbage WHERE remove_at <= $3 AND gone = 1;
+    DELETE FROM garbage WHERE id IN (SELECT value FROM json_each($3));
     UPDATE garbage SET round = round + 1, held_until = $2
     WHERE id IN (SELECT value FROM json_each($1))
     RETURNING id, digest, size, location, round";

@@ -1,6 +1,5 @@
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
@@ -10,10 +9,9 @@ use sqlx::SqliteConnection;
 
 use super::cache::Cache;
 use super::writer::{Context, Operation};
-use crate::encoding::{self, digest_array, digest_bytes, lease_end};
-use crate::events;
+use crate::encoding::{self, digest_array, digest_bytes};
 use crate::fault::Fault;
-use crate::{ManifestRecord, NewEvent, NewManifest, PutManifest};
+use crate::{ManifestRecord, NewManifest, PutManifest};
 
 pub(super) async fn find(
     connection: &mut SqliteConnection,
@@ -225,8 +223,33 @@ pub(super) const MISSING: &str = "
     )
     ORDER BY required.key";
 
+/// The time `$time` of a push, later in any case than the beginning of a deletion of the repository `r`
+/// that is going on: what is pushed since then stays.
+macro_rules! after_deletion {
+    ($time:literal) => {
+        concat!(
+            "max(",
+            $time,
+            ", coalesce((
+                SELECT d.since + 1 FROM deleted_repositories d WHERE d.repository_id = r.id
+            ), 0))"
+        )
+    };
+}
+
+/// Whether the repository of the row that is inserted is being deleted.
+macro_rules! is_being_deleted {
+    () => {
+        "EXISTS (
+            SELECT 1 FROM deleted_repositories d
+            WHERE d.repository_id = excluded.repository_id AND d.since > 0
+        )"
+    };
+}
+
 /// The same bytes pushed again with another media type take on that type and what follows from it.
-pub(super) const STORE: &str = "
+pub(super) const STORE: &str = concat!(
+    "
     DELETE FROM garbage WHERE digest = $2 AND location = '' AND round = 0;
     SELECT NULL, t.name
     FROM repositories r
@@ -243,17 +266,26 @@ pub(super) const STORE: &str = "
     INSERT INTO manifests (
         repository_id, digest, media_type, artifact_type, subject, created_at, annotations, payload
     )
-    SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM repositories WHERE name = $1
+    SELECT r.id, $2, $3, $4, $5, ",
+    after_deletion!("$6"),
+    ", $7, $8 FROM repositories r WHERE r.name = $1
     ON CONFLICT (repository_id, digest) DO UPDATE SET
         media_type = excluded.media_type,
         artifact_type = excluded.artifact_type,
         subject = excluded.subject,
-        annotations = excluded.annotations
-    WHERE media_type <> excluded.media_type;
+        annotations = excluded.annotations,
+        created_at = CASE WHEN ",
+    is_being_deleted!(),
+    " THEN excluded.created_at ELSE created_at END
+    WHERE media_type <> excluded.media_type OR ",
+    is_being_deleted!(),
+    ";
     SELECT id, NULL FROM manifests
-    WHERE repository_id = (SELECT id FROM repositories WHERE name = $1) AND digest = $2";
+    WHERE repository_id = (SELECT id FROM repositories WHERE name = $1) AND digest = $2"
+);
 
-pub(super) const REFER_AND_TAG: &str = "
+pub(super) const REFER_AND_TAG: &str = concat!(
+    "
     INSERT INTO manifest_blobs (manifest_id, digest, repository_id)
     SELECT $1, unhex(q.value), r.id FROM json_each($2) q, repositories r WHERE r.name = $5
     ON CONFLICT (manifest_id, digest) DO NOTHING;
@@ -269,84 +301,15 @@ pub(super) const REFER_AND_TAG: &str = "
     )
     ORDER BY tag.key;
     INSERT INTO tags (repository_id, name, manifest_id, updated_at)
-    SELECT r.id, tag.value, $1, $7 FROM repositories r, json_each($4) AS tag WHERE r.name = $5
+    SELECT r.id, tag.value, $1, ",
+    after_deletion!("$7"),
+    " FROM repositories r, json_each($4) AS tag WHERE r.name = $5
     ON CONFLICT (repository_id, name) DO UPDATE SET
         manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
-    WHERE manifest_id <> excluded.manifest_id";
-
-/// See [`MetadataStore::delete_manifest`](crate::MetadataStore::delete_manifest).
-pub(super) struct Delete {
-    pub(super) repository: RepositoryName,
-    pub(super) digest: Digest,
-    pub(super) keep: Duration,
-    pub(super) events: Vec<NewEvent>,
-}
-
-/// The tags that went with a manifest; `None` when there was no manifest.
-pub(super) type DeletedTags = Option<Vec<Tag>>;
-
-#[async_trait]
-impl Operation for Delete {
-    type Output = DeletedTags;
-
-    async fn apply(&self, context: &mut Context<'_>) -> Result<DeletedTags, Fault> {
-        let digest = digest_bytes(&self.digest);
-        let rows: Vec<(i64, Option<String>)> = sqlx::query_as(FIND_WITH_TAGS)
-            .bind(self.repository.as_str())
-            .bind(digest.as_slice())
-            .fetch_all(&mut *context.connection)
-            .await?;
-        let Some(&(id, _)) = rows.first() else { return Ok(None) };
-        sqlx::query(DELETE)
-            .bind(id)
-            .bind(self.repository.as_str())
-            .bind(digest)
-            .bind(context.record_links)
-            .bind(lease_end(context.now, self.keep))
-            .execute(&mut *context.connection)
-            .await?;
-        let tags = parse_tags(rows.into_iter().filter_map(|(_, tag)| tag))?;
-        context.events.extend(events::of_deletion(&self.events, &tags));
-        Ok(Some(tags))
-    }
-
-    fn invalidate(&self, output: &DeletedTags, cache: &Cache) {
-        let Some(tags) = output else { return };
-        cache.manifest_changed(&self.repository, &Reference::Digest(self.digest));
-        for tag in tags {
-            cache.manifest_changed(&self.repository, &Reference::Tag(tag.clone()));
-        }
-    }
-}
+    WHERE manifest_id <> excluded.manifest_id OR ",
+    is_being_deleted!()
+);
 
 fn parse_tags(names: impl Iterator<Item = String>) -> Result<Vec<Tag>, Fault> {
     names.map(|name| name.parse().map_err(|_| Fault::Malformed("tag"))).collect()
 }
-
-pub(super) const FIND_WITH_TAGS: &str = "
-    SELECT m.id, t.name
-    FROM repositories r
-    JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
-    LEFT JOIN tags t ON t.manifest_id = m.id
-    WHERE r.name = $1";
-
-/// The references go with the manifest by their foreign keys. The links to the blobs are looked at
-/// when [`review_after_deletion`](crate::lifecycle::review_after_deletion) says.
-pub(super) const DELETE: &str = "
-    INSERT INTO outbox (kind, repository, tag)
-    SELECT 'delete_tag', $2, name FROM tags WHERE $4 AND manifest_id = $1
-    ORDER BY repository_id, name;
-    INSERT INTO outbox (kind, repository, digest) SELECT 'delete_manifest', $2, $3 WHERE $4;
-    DELETE FROM tags WHERE manifest_id = $1;
-    UPDATE repository_blobs SET review_at = max(leased_until, $5)
-    FROM manifest_blobs p CROSS JOIN blobs b ON b.digest = p.digest
-    WHERE p.manifest_id = $1 AND repository_blobs.blob_id = b.id
-        AND repository_blobs.repository_id = p.repository_id;
-    INSERT INTO garbage (digest, size, location, remove_at)
-    SELECT m.digest, length(m.payload), '', $5 FROM manifests m
-    WHERE m.id = $1 AND $4
-        AND NOT EXISTS (SELECT 1 FROM manifests o WHERE o.digest = $3 AND o.id <> $1)
-        AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = $3)
-    ON CONFLICT (digest, location) DO UPDATE SET
-        size = excluded.size, remove_at = excluded.remove_at, round = 0, held_until = 0, gone = 0;
-    DELETE FROM manifests WHERE id = $1";

@@ -5,13 +5,14 @@
 //! - `connections` are the readers; each read is one statement, so one snapshot.
 //! - `cache` answers repeated reads of manifests and blobs without SQL.
 //! - `lookups` has manifests that are asked for at the same time looked up by one statement.
-//! - `blobs`, `links`, `collection`, `manifests`, `tags`, `repositories`, `untagged`, `uploads`, `outbox`,
-//!   `events` and `settings` hold the SQL, by subject.
+//! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `repositories`, `restore`, `tags`, `untagged`,
+//!   `uploads`, `outbox`, `events` and `settings` hold the SQL, by subject.
 
 mod blobs;
 mod cache;
 mod collection;
 mod connections;
+mod deletion;
 mod events;
 mod explain;
 mod links;
@@ -21,7 +22,9 @@ mod migrations;
 pub(crate) mod open;
 mod outbox;
 mod referrers;
+mod removal;
 mod repositories;
+mod restore;
 mod settings;
 mod store;
 mod tags;

@@ -18,8 +18,24 @@ pub(super) async fn list(
     page(rows, limit, |(name,)| name.parse().map_err(|_| Fault::Malformed("repository name")))
 }
 
-pub(super) const LIST: &str =
-    "SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2";
+/// Whether the repository `r` exists: it has a manifest, or a link, unless it was deleted whole: then
+/// its links are those of what can be had back.
+macro_rules! exists_sql {
+    () => {
+        "(
+            EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)
+            OR EXISTS (SELECT 1 FROM repository_blobs l WHERE l.repository_id = r.id)
+                AND NOT EXISTS (SELECT 1 FROM deleted_repositories d WHERE d.repository_id = r.id)
+        )"
+    };
+}
+pub(super) use exists_sql;
+
+pub(super) const LIST: &str = concat!(
+    "SELECT r.name FROM repositories r WHERE r.name > $1 AND ",
+    exists_sql!(),
+    " ORDER BY r.name LIMIT $2"
+);
 
 pub(super) async fn exists(
     connection: &mut SqliteConnection,
@@ -30,4 +46,5 @@ pub(super) async fn exists(
     Ok(row.is_some())
 }
 
-pub(super) const FIND: &str = "SELECT id FROM repositories WHERE name = $1";
+pub(super) const FIND: &str =
+    concat!("SELECT r.id FROM repositories r WHERE r.name = $1 AND ", exists_sql!());

@@ -13,17 +13,18 @@ use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{
-    blobs, collection, events, links, manifests, outbox, referrers, repositories, settings, tags,
-    untagged, uploads,
+    blobs, collection, deletion, events, links, manifests, outbox, referrers, repositories,
+    restore, settings, tags, untagged, uploads,
 };
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DueLink, EventCount, EventId, FinishedUpload,
-    GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord,
-    MetadataError, MetadataStore, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry,
-    OutboxId, Page, PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor,
-    ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DeleteManifest, DeletedManifest, Deletion,
+    DeletionId, DueLink, EventCount, EventId, FinishedUpload, GarbageId, HeldUpload, Job, Keep,
+    LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MetadataStore, MountSource, NewEvent,
+    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedEvent,
+    RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks, TakenGarbage,
+    UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
 };
 
 /// The embedded [`MetadataStore`], in one SQLite file or in memory.
@@ -283,14 +284,19 @@ impl MetadataStore for SqliteStore {
 
     async fn untagged_manifests(
         &self,
-        after: Option<ManifestCursor>,
-        age: Duration,
-        dry_run: bool,
-        limit: u32,
+        search: UntaggedSearch,
     ) -> Result<UntaggedManifests, MetadataError> {
-        let after = after.map_or(0, |ManifestCursor(id)| id);
-        let untagged = untagged::DeleteUntagged { after, age, dry_run, limit };
-        Ok(self.write(untagged).await?.page)
+        Ok(self.write(untagged::Untagged { search, delete: None }).await?.page)
+    }
+
+    async fn delete_untagged(
+        &self,
+        search: UntaggedSearch,
+        keep: Keep,
+        events: &[NewEvent],
+    ) -> Result<UntaggedManifests, MetadataError> {
+        let delete = Some((keep, events.to_vec()));
+        Ok(self.write(untagged::Untagged { search, delete }).await?.page)
     }
 
     async fn create_upload(&self, upload: NewUpload) -> Result<(), MetadataError> {
@@ -391,22 +397,104 @@ impl MetadataStore for SqliteStore {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-        keep: Duration,
+        keep: Keep,
         events: &[NewEvent],
-    ) -> Result<bool, MetadataError> {
+    ) -> Result<DeleteManifest, MetadataError> {
         let (repository, events) = (repository.clone(), events.to_vec());
-        let delete = manifests::Delete { repository, digest: *digest, keep, events };
-        Ok(self.write(delete).await?.is_some())
+        let delete = deletion::Delete { repository, digest: *digest, keep, events };
+        Ok(self.write(delete).await?.answer)
     }
 
     async fn delete_tag(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
+        undelete: Duration,
         events: &[NewEvent],
     ) -> Result<bool, MetadataError> {
         let (repository, events) = (repository.clone(), events.to_vec());
-        self.write(tags::Delete { repository, tag: tag.clone(), events }).await
+        self.write(tags::Delete { repository, tag: tag.clone(), undelete, events }).await
+    }
+
+    async fn delete_repository(
+        &self,
+        repository: &RepositoryName,
+        undelete: Duration,
+    ) -> Result<Option<DeletionId>, MetadataError> {
+        let repository = repository.clone();
+        self.write(deletion::DeleteRepository { repository, undelete }).await
+    }
+
+    async fn continue_deletion(
+        &self,
+        id: DeletionId,
+        grace: Duration,
+        limit: u32,
+        events: &[NewEvent],
+    ) -> Result<bool, MetadataError> {
+        let events = events.to_vec();
+        let next = deletion::Continue { id: id.0, grace, limit, events };
+        Ok(self.write(next).await?.answer)
+    }
+
+    async fn open_deletions(
+        &self,
+        after: Option<DeletionId>,
+        limit: u32,
+    ) -> Result<Vec<DeletionId>, MetadataError> {
+        let after = after.map_or(0, |DeletionId(id)| id);
+        read!(self, deletion::open(after, limit))
+    }
+
+    async fn deletions(
+        &self,
+        repository: Option<&RepositoryName>,
+        before: Option<DeletionId>,
+        limit: u32,
+    ) -> Result<Vec<Deletion>, MetadataError> {
+        read!(self, restore::list(repository, before, limit))
+    }
+
+    async fn find_deletion(
+        &self,
+        repository: &RepositoryName,
+        reference: Option<&Reference>,
+    ) -> Result<Option<Deletion>, MetadataError> {
+        read!(self, restore::find(repository, reference))
+    }
+
+    async fn deleted_manifests(
+        &self,
+        id: DeletionId,
+        after: Option<&Digest>,
+        limit: u32,
+    ) -> Result<Vec<DeletedManifest>, MetadataError> {
+        read!(self, restore::content(id, after, limit))
+    }
+
+    async fn deleted_manifest(
+        &self,
+        id: DeletionId,
+        digest: &Digest,
+    ) -> Result<Option<ManifestRecord>, MetadataError> {
+        read!(self, restore::manifest(id, digest))
+    }
+
+    async fn restore(
+        &self,
+        id: DeletionId,
+        digest: &Digest,
+        after: Option<&Tag>,
+        limit: u32,
+        events: &[NewEvent],
+    ) -> Result<Restore, MetadataError> {
+        let (after, events) = (after.cloned(), events.to_vec());
+        let restore = restore::BringBack { id: id.0, digest: *digest, after, limit, events };
+        Ok(self.write(restore).await?.answer)
+    }
+
+    async fn forget_deletions(&self, limit: u32) -> Result<u64, MetadataError> {
+        self.write(restore::Forget { limit }).await
     }
 
     async fn tags(

@@ -1,10 +1,15 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
-use berth_oci::{Reference, RepositoryName, Tag};
+use berth_oci::{Digest, Reference, RepositoryName, Tag};
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
+use super::deletion;
+use super::removal::{self, Stale, TakenTag, Terms};
+use super::repositories::exists_sql;
 use super::writer::{Context, Operation};
-use crate::encoding::page;
+use crate::encoding::{self, page};
 use crate::fault::Fault;
 use crate::{NewEvent, Page};
 
@@ -28,18 +33,21 @@ pub(super) async fn list(
 }
 
 /// A repository without tags gives one row without a name, no repository gives none.
-pub(super) const LIST: &str = "
-    SELECT t.name
+pub(super) const LIST: &str = concat!(
+    "SELECT t.name
     FROM repositories r
     LEFT JOIN tags t ON t.repository_id = r.id AND t.name > $2
-    WHERE r.name = $1
-    ORDER BY t.name
-    LIMIT $3";
+    WHERE r.name = $1 AND ",
+    exists_sql!(),
+    " ORDER BY t.name
+    LIMIT $3"
+);
 
 /// See [`MetadataStore::delete_tag`](crate::MetadataStore::delete_tag).
 pub(super) struct Delete {
     pub(super) repository: RepositoryName,
     pub(super) tag: Tag,
+    pub(super) undelete: Duration,
     pub(super) events: Vec<NewEvent>,
 }
 
@@ -48,23 +56,20 @@ impl Operation for Delete {
     type Output = bool;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
-        let deleted = sqlx::query(DELETE)
+        let digest: Option<Vec<u8>> = sqlx::query_scalar(FIND)
+            .bind(self.repository.as_str())
+            .bind(self.tag.as_str())
+            .fetch_optional(&mut *context.connection)
+            .await?;
+        let Some(digest) = digest else { return Ok(false) };
+        sqlx::query(DELETE)
             .bind(self.repository.as_str())
             .bind(self.tag.as_str())
             .execute(&mut *context.connection)
             .await?;
-        let deleted = deleted.rows_affected() > 0;
-        if deleted {
-            context.events.extend_from_slice(&self.events);
-        }
-        if deleted && context.record_links {
-            sqlx::query("INSERT INTO outbox (kind, repository, tag) VALUES ('delete_tag', $1, $2)")
-                .bind(self.repository.as_str())
-                .bind(self.tag.as_str())
-                .execute(&mut *context.connection)
-                .await?;
-        }
-        Ok(deleted)
+        context.events.extend_from_slice(&self.events);
+        self.record(context, encoding::digest(&digest)?).await?;
+        Ok(true)
     }
 
     fn invalidate(&self, deleted: &bool, cache: &Cache) {
@@ -73,6 +78,26 @@ impl Operation for Delete {
         }
     }
 }
+
+impl Delete {
+    async fn record(&self, context: &mut Context<'_>, digest: Digest) -> Result<(), Fault> {
+        let (repository, tag) = (self.repository.clone(), self.tag.clone());
+        let named = Reference::Tag(tag.clone());
+        let (deletion, until) =
+            deletion::begin(context, &repository, Some(&named), self.undelete).await?;
+        let terms = Terms { grace: Duration::ZERO, until, followed: false, events: &[] };
+        let taken = [TakenTag { repository, tag, digest, deletion }];
+        removal::record_tags(context, &taken, &terms, &mut Stale::default()).await?;
+        deletion::end(context, &[deletion]).await
+    }
+}
+
+pub(super) const FIND: &str = "
+    SELECT m.digest
+    FROM repositories r
+    JOIN tags t ON t.repository_id = r.id AND t.name = $2
+    JOIN manifests m ON m.id = t.manifest_id
+    WHERE r.name = $1";
 
 pub(super) const DELETE: &str = "
     DELETE FROM tags

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 use super::writer::{Context, Operation};
 use super::{
-    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, events, links, manifests,
-    outbox, referrers, repositories, tags, uploads,
+    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, deletion, events, links,
+    manifests, outbox, referrers, removal, repositories, restore, tags, uploads,
 };
 use crate::fault::Fault;
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
@@ -208,9 +208,48 @@ async fn no_statement_scans_or_sorts_a_table() {
         manifests::MISSING,
         manifests::STORE,
         manifests::REFER_AND_TAG,
-        manifests::FIND_WITH_TAGS,
-        manifests::DELETE,
+        removal::TAKE_TAGS,
+        removal::RECORD_TAGS,
+        removal::RECORD,
+        removal::LINKS,
+        removal::SET_TIMES,
+        removal::DELETE,
+        removal::DISCARD_FILES,
+        removal::FOLLOW,
+        deletion::END,
+        deletion::FIND_OPEN,
+        deletion::FIND,
+        deletion::MARK,
+        deletion::EXTEND,
+        deletion::OPEN,
+        deletion::OLD_TAGS,
+        deletion::OLD_MANIFESTS,
+        deletion::SUBJECT,
+        deletion::ATTACHED_TAGS,
+        deletion::ATTACHED,
+        deletion::REFERRERS,
+        deletion::DELETE_TAGS,
+        deletion::LIST_OPEN,
+        restore::LIST_OF_REPOSITORY,
+        restore::FIND_WHOLE,
+        restore::FIND_MANIFEST,
+        restore::FIND_TAG,
+        restore::MANIFEST,
+        restore::FIND_DELETION,
+        restore::FIND_BOTH,
+        restore::REFERENCES,
+        restore::HAS_TAGS,
+        restore::STORE,
+        restore::FIND_STORED,
+        restore::REFER,
+        restore::TAGS,
+        restore::SET_TAGS,
+        restore::FORGET_EMPTY,
+        restore::OVER,
+        restore::FORGET_MANIFESTS,
+        restore::FORGET_TAGS,
         tags::LIST,
+        tags::FIND,
         tags::DELETE,
         repositories::LIST,
         repositories::FIND,
@@ -231,6 +270,7 @@ async fn no_statement_scans_or_sorts_a_table() {
         links::RELEASE,
         links::LEASE,
         collection::REMOVABLE,
+        collection::GONE,
         collection::BACKLOG,
         collection::IS_REMOVING,
         collection::DISCARD_FILES,
@@ -243,6 +283,8 @@ async fn no_statement_scans_or_sorts_a_table() {
                 let scans = step.starts_with("SCAN")
                     && !step.contains("VIRTUAL TABLE")
                     && step != "SCAN CONSTANT ROW"
+                    // What was found by an index.
+                    && !step.starts_with("SCAN (subquery")
                     // In the order of its key, as far as the limit says.
                     && step != "SCAN o"
                     // What a limit has let through.

@@ -1,85 +1,102 @@
-use std::time::Duration;
-
 use async_trait::async_trait;
-use berth_oci::Tag;
 
 use super::cache::Cache;
-use super::manifests;
+use super::deletion::{self, naming_index};
+use super::removal::{self, Doomed, Stale, Terms};
 use super::writer::{Context, Operation};
 use crate::encoding::{self, duration};
 use crate::fault::Fault;
 use crate::rows;
-use crate::{ManifestCursor, UntaggedManifests};
+use crate::{Keep, ManifestCursor, NewEvent, UntaggedManifests, UntaggedSearch};
 
-/// See [`MetadataStore::untagged_manifests`](crate::MetadataStore::untagged_manifests).
-pub(super) struct DeleteUntagged {
-    pub(super) after: i64,
-    pub(super) age: Duration,
-    pub(super) dry_run: bool,
-    pub(super) limit: u32,
+/// See [`MetadataStore::untagged_manifests`](crate::MetadataStore::untagged_manifests) and
+/// [`MetadataStore::delete_untagged`](crate::MetadataStore::delete_untagged).
+pub(super) struct Untagged {
+    pub(super) search: UntaggedSearch,
+    /// How to delete them; `None` only looks.
+    pub(super) delete: Option<(Keep, Vec<NewEvent>)>,
 }
 
-pub(super) struct Deleted {
+pub(super) struct Found {
     pub(super) page: UntaggedManifests,
-    is_dry_run: bool,
+    stale: Stale,
 }
 
 #[async_trait]
-impl Operation for DeleteUntagged {
-    type Output = Deleted;
+impl Operation for Untagged {
+    type Output = Found;
 
-    async fn apply(&self, context: &mut Context<'_>) -> Result<Deleted, Fault> {
-        let found: Vec<(i64, String, Vec<u8>, bool)> = sqlx::query_as(LOOK)
-            .bind(self.after)
-            .bind(i64::from(self.limit))
-            .bind(context.now.saturating_sub(duration(self.age)))
+    async fn apply(&self, context: &mut Context<'_>) -> Result<Found, Fault> {
+        let UntaggedSearch { after, age, limit } = self.search;
+        let found: Vec<(i64, i64, String, Vec<u8>, bool)> = sqlx::query_as(LOOK)
+            .bind(after.map_or(0, |ManifestCursor(id)| id))
+            .bind(i64::from(limit))
+            .bind(context.now.saturating_sub(duration(age)))
             .fetch_all(&mut *context.connection)
             .await?;
-        let full = found.len() == usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
         let last = found.last().map(|(id, ..)| ManifestCursor(*id));
-        let mut manifests = Vec::new();
-        for (_, name, digest, untagged) in found {
-            if !untagged {
-                continue;
+        let mut untagged = Vec::new();
+        for (id, repository_id, name, digest, is_untagged) in found {
+            if is_untagged {
+                let (repository, digest) = (rows::name(&name)?, encoding::digest(&digest)?);
+                untagged.push(Doomed { id, repository_id, repository, digest, deletion: 0 });
             }
-            let (repository, digest) = (rows::name(&name)?, encoding::digest(&digest)?);
-            if !self.dry_run {
-                let keep = Duration::ZERO;
-                let (repository, events) = (repository.clone(), Vec::new());
-                let delete = manifests::Delete { repository, digest, keep, events };
-                delete.apply(context).await?;
-            }
-            manifests.push((repository, digest));
         }
+        let mut stale = Stale::default();
+        if let Some((keep, events)) = &self.delete {
+            delete(context, &mut untagged, *keep, events, &mut stale).await?;
+        }
+        let manifests = untagged.into_iter().map(|one| (one.repository, one.digest)).collect();
         let page = UntaggedManifests { manifests, next: last.filter(|_| full) };
-        Ok(Deleted { page, is_dry_run: self.dry_run })
+        Ok(Found { page, stale })
     }
 
-    fn invalidate(&self, deleted: &Deleted, cache: &Cache) {
-        if deleted.is_dry_run {
-            return;
-        }
-        for (repository, digest) in &deleted.page.manifests {
-            let none: Option<Vec<Tag>> = Some(Vec::new());
-            let delete = manifests::Delete {
-                repository: repository.clone(),
-                digest: *digest,
-                keep: Duration::ZERO,
-                events: Vec::new(),
-            };
-            delete.invalidate(&none, cache);
-        }
+    fn invalidate(&self, found: &Found, cache: &Cache) {
+        found.stale.invalidate(cache);
     }
 }
 
-pub(super) const LOOK: &str = "
-    SELECT m.id, r.name, m.digest,
+/// Deletes them, each in a deletion of its own.
+async fn delete(
+    context: &mut Context<'_>,
+    untagged: &mut [Doomed],
+    keep: Keep,
+    events: &[NewEvent],
+    stale: &mut Stale,
+) -> Result<(), Fault> {
+    let mut terms = Terms { grace: keep.grace, until: context.now, followed: true, events };
+    let mut deletions = Vec::with_capacity(untagged.len());
+    for one in untagged.iter_mut() {
+        let named = berth_oci::Reference::Digest(one.digest);
+        (one.deletion, terms.until) =
+            deletion::begin(context, &one.repository, Some(&named), keep.undelete).await?;
+        deletions.push(one.deletion);
+    }
+    removal::remove(context, untagged, &terms, stale).await?;
+    deletion::end(context, &deletions).await
+}
+
+/// The tags that attach a manifest to a subject which is not there count for nothing.
+pub(super) const LOOK: &str = concat!(
+    "SELECT m.id, r.id, r.name, m.digest,
         m.created_at <= $3
-        AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
         AND NOT EXISTS (
-            SELECT 1 FROM manifest_manifests p JOIN manifests i ON i.id = p.manifest_id
-            WHERE p.digest = m.digest AND i.repository_id = m.repository_id
+            SELECT 1 FROM tags t
+            WHERE t.manifest_id = m.id AND NOT (
+                substr(t.name, 1, 7) = 'sha256-' AND length(t.name) >= 71
+                AND substr(t.name, 8, 64) NOT GLOB '*[^0-9a-f]*'
+                AND substr(t.name, 72) IN ('', '.sig', '.att', '.sbom')
+                AND NOT EXISTS (
+                    SELECT 1 FROM manifests s
+                    WHERE s.repository_id = m.repository_id
+                        AND s.digest = unhex('00' || substr(t.name, 8, 64))
+                )
+            )
         )
+        AND NOT EXISTS (",
+    naming_index!("1"),
+    ")
         AND NOT EXISTS (
             SELECT 1 FROM manifests s
             WHERE s.repository_id = m.repository_id AND s.digest = m.subject
@@ -88,4 +105,5 @@ pub(super) const LOOK: &str = "
     CROSS JOIN repositories r ON r.id = m.repository_id
     WHERE m.id > $1
     ORDER BY m.id
-    LIMIT $2";
+    LIMIT $2"
+);

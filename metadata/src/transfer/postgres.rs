@@ -186,6 +186,8 @@ impl Side for PostgresSide {
             "SELECT setval(pg_get_serial_sequence('blobs', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM blobs), false)",
             "SELECT setval(pg_get_serial_sequence('manifests', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM manifests), false)",
             "SELECT setval(pg_get_serial_sequence('garbage', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM garbage), false)",
+            "SELECT setval(pg_get_serial_sequence('deletions', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM deletions), false)",
+            "SELECT setval(pg_get_serial_sequence('deleted_manifests', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM deleted_manifests), false)",
             // An entry of the outbox, and an event, is told by its number, which must not come again.
             "SELECT setval(pg_get_serial_sequence('outbox', 'id'), (SELECT greatest(last_value, coalesce(max(o.id), 0)) + 1 FROM outbox_id_seq s LEFT JOIN outbox o ON true GROUP BY last_value), false)",
             "SELECT setval(pg_get_serial_sequence('events', 'id'), (SELECT greatest(last_value, coalesce(max(e.id), 0)) + 1 FROM events_id_seq s LEFT JOIN events e ON true GROUP BY last_value), false)",

@@ -1,7 +1,7 @@
 //! The protocol by which blobs become garbage and are removed, checked in every order of its steps.
 //!
 //! The model has one blob in a store that finds it by its digest, which is the hard case; two clients that push it, by
-//! an upload or because a `HEAD` told them that it is there; somebody who deletes manifests, one who reads, and two
+//! an upload or because a `HEAD` told them that it is there; somebody who deletes manifests and has them back, one who reads, and two
 //! collectors, each of which may die between any two of its steps. Every decision is taken by the functions of
 //! [`berth_metadata::lifecycle`] that the stores call. Time goes in ticks, and is bounded.
 #![allow(clippy::expect_used, clippy::unwrap_used, unreachable_pub)]

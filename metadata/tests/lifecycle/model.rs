@@ -14,6 +14,8 @@ pub enum Bug {
     LeaseNotRenewed,
     /// Links are looked at, and judged, without regard to their leases.
     LeaseIgnored,
+    /// The links of what was deleted get no lease to the end of the time in which it can be had back.
+    WindowNotLeased,
     /// Bytes go at once.
     GraceSkipped,
     /// Bytes go before it is recorded that they do.
@@ -31,9 +33,10 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::LeaseNotRenewed,
         Self::LeaseIgnored,
+        Self::WindowNotLeased,
         Self::GraceSkipped,
         Self::BytesBeforeCommit,
         Self::PlaceNotAsked,
@@ -57,6 +60,7 @@ pub enum Step {
     LookAgain(usize),
     PutManifest(usize),
     DeleteManifest,
+    Restore,
     Read,
     Review,
     Take(usize),
@@ -154,12 +158,15 @@ impl Lifecycle {
         Some(())
     }
 
-    fn delete_manifest(state: &mut State) -> Option<()> {
-        let now = state.time();
+    fn delete_manifest(&self, state: &mut State) -> Option<()> {
+        let (now, until) = (state.time(), state.now + UNDELETE);
         state.manifest = false;
-        if let Some(link) = &mut state.link {
-            link.review_at = lifecycle::review_after_deletion(link.leased_until, now, ticks(0));
+        state.deleted = Some(until);
+        let link = state.link.as_mut()?;
+        if !self.has(Bug::WindowNotLeased) {
+            link.leased_until = lifecycle::lease_after_deletion(link.leased_until, at(until));
         }
+        link.review_at = lifecycle::review_after_deletion(link.leased_until, now, ticks(0));
         Some(())
     }
 
@@ -254,6 +261,9 @@ impl Model for Lifecycle {
         if state.manifest {
             steps.push(Step::DeleteManifest);
         }
+        if state.can_be_restored() && !state.manifest && state.link.is_some() {
+            steps.push(Step::Restore);
+        }
         if state.link.is_some() && state.reader.is_none() {
             steps.push(Step::Read);
         }
@@ -274,6 +284,9 @@ impl Model for Lifecycle {
         match step {
             Step::Tick => {
                 state.now += 1;
+                if !state.can_be_restored() {
+                    state.deleted = None;
+                }
                 for pusher in &mut state.pushers {
                     if let Pusher::Placed { late, .. } = pusher {
                         *late = true;
@@ -302,7 +315,12 @@ impl Model for Lifecycle {
                 };
                 Some(())
             }
-            Step::DeleteManifest => Self::delete_manifest(&mut state),
+            Step::DeleteManifest => self.delete_manifest(&mut state),
+            Step::Restore => {
+                state.manifest = true;
+                state.deleted = None;
+                Some(())
+            }
             Step::Read => {
                 state.reader = Some(state.now);
                 Some(())
@@ -331,6 +349,9 @@ impl Model for Lifecycle {
             }),
             Property::always("what is pinned is linked", |_, state: &State| {
                 !state.manifest || (state.link.is_some() && state.record)
+            }),
+            Property::always("what was deleted can be had back in its time", |_, state: &State| {
+                !state.can_be_restored() || (state.link.is_some() && state.record && state.bytes)
             }),
             Property::always("a promise is kept", |_, state: &State| {
                 !state.pushers.contains(&Pusher::Failed)

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use berth_metadata::lifecycle::{Garbage, Link, Removal};
+use berth_metadata::lifecycle::{Garbage, Link, Removal, may_restore};
 
 /// The length of a tick. Longer than a push may take without looking after its bytes.
 pub const TICK: Duration = Duration::from_secs(5 * 60);
 pub const LEASE: u8 = 2;
 pub const GRACE: u8 = 1;
+/// How long what was deleted can be had back.
+pub const UNDELETE: u8 = 2;
 /// How long a collector says that it takes.
 pub const REMOVAL: u8 = 2;
 pub const END: u8 = 6;
@@ -27,6 +29,8 @@ pub struct State {
     pub record: bool,
     pub link: Option<LinkRow>,
     pub manifest: bool,
+    /// Until when the manifest can be had back, if it was deleted.
+    pub deleted: Option<u8>,
     pub garbage: Option<GarbageRow>,
     /// How many rows of garbage there were.
     pub rows: u8,
@@ -95,6 +99,7 @@ impl State {
             record: false,
             link: None,
             manifest: false,
+            deleted: None,
             garbage: None,
             rows: 0,
             bytes: false,
@@ -107,6 +112,11 @@ impl State {
 
     pub fn time(&self) -> SystemTime {
         at(self.now)
+    }
+
+    /// Whether a manifest was deleted and its time is not over.
+    pub fn can_be_restored(&self) -> bool {
+        self.deleted.is_some_and(|until| may_restore(at(until), self.time()))
     }
 
     /// The link as a collector judges it.

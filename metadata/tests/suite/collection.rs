@@ -76,7 +76,7 @@ pub async fn a_link_that_a_manifest_needs_stays_until_the_manifest_goes(store: S
 
     for (payload, stays) in [("one", true), ("two", false)] {
         let app = repository("app");
-        assert!(store.delete_manifest(&app, &digest(payload), Duration::ZERO, &[]).await.unwrap());
+        assert!(delete(&store, &app, &digest(payload), Duration::ZERO, &[]).await);
         review_all(&store, NOW).await;
         assert_eq!(has(&store, "app", &layer).await, stays, "{payload}");
     }
@@ -88,7 +88,7 @@ pub async fn what_a_deleted_manifest_needed_stays_as_long_as_was_said(store: Sto
     store.put_manifest(needs("app", "one", &layer)).await.unwrap();
     review_all(&store, NOW).await;
 
-    assert!(store.delete_manifest(&repository("app"), &digest("one"), LONG, &[]).await.unwrap());
+    assert!(delete(&store, &repository("app"), &digest("one"), LONG, &[]).await);
 
     assert_eq!(review_all(&store, NOW).await, ReviewedLinks::default());
     assert!(has(&store, "app", &layer).await);
@@ -119,7 +119,7 @@ pub async fn a_promise_outlives_the_manifest(store: Store) {
     review_all(&store, NOW).await;
     assert!(store.lease_blob(&repository("app"), &layer.digest, LONG).await.unwrap());
 
-    assert!(store.delete_manifest(&repository("app"), &digest("one"), NOW, &[]).await.unwrap());
+    assert!(delete(&store, &repository("app"), &digest("one"), NOW, &[]).await);
 
     review_all(&store, NOW).await;
     assert!(has(&store, "app", &layer).await);
@@ -252,7 +252,7 @@ pub async fn the_file_of_a_manifest_is_garbage_with_the_last_one(store: Store) {
         store.put_manifest(manifest(name, "one")).await.unwrap();
     }
     for (name, is_last) in [("app", false), ("other", true)] {
-        assert!(store.delete_manifest(&repository(name), &file.digest, NOW, &[]).await.unwrap());
+        assert!(delete(&store, &repository(name), &file.digest, NOW, &[]).await);
         let taken = take(&store).await;
         assert_eq!(taken.iter().any(|one| one.blob == file), is_last, "{name}");
     }
@@ -261,13 +261,13 @@ pub async fn the_file_of_a_manifest_is_garbage_with_the_last_one(store: Store) {
 pub async fn the_file_of_a_manifest_that_is_pushed_again_stays(store: Store) {
     let (app, file) = (repository("app"), by_digest("one"));
     store.put_manifest(manifest("app", "one")).await.unwrap();
-    assert!(store.delete_manifest(&app, &file.digest, NOW, &[]).await.unwrap());
+    assert!(delete(&store, &app, &file.digest, NOW, &[]).await);
     store.put_manifest(manifest("app", "one")).await.unwrap();
     assert!(take(&store).await.is_empty());
 
     // Nor do bytes go that are a blob as well.
     push(&store, "app", &file, LONG).await;
-    assert!(store.delete_manifest(&app, &file.digest, NOW, &[]).await.unwrap());
+    assert!(delete(&store, &app, &file.digest, NOW, &[]).await);
     assert!(take(&store).await.is_empty());
 
     // And the other way round.
@@ -281,7 +281,7 @@ pub async fn a_file_that_was_written_too_late_is_garbage(store: Store) {
     let (app, file) = (repository("app"), by_digest("one"));
     store.put_manifest(manifest("app", "one")).await.unwrap();
     assert!(store.discard_files(&[file.digest]).await.unwrap());
-    assert!(store.delete_manifest(&app, &file.digest, NOW, &[]).await.unwrap());
+    assert!(delete(&store, &app, &file.digest, NOW, &[]).await);
     let id = take(&store).await[0].id;
     assert!(!store.discard_files(&[file.digest]).await.unwrap(), "it is being removed");
     store.garbage_removed(&[id]).await.unwrap();

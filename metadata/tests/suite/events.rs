@@ -37,7 +37,7 @@ fn told(events: &[RecordedEvent]) -> Vec<Event> {
     events.iter().map(|recorded| recorded.event.clone()).collect()
 }
 
-async fn pending(store: &Store, endpoint: &str) -> Vec<Event> {
+pub async fn pending(store: &Store, endpoint: &str) -> Vec<Event> {
     let events = store.events(endpoint, 1000).await.unwrap();
     assert!(events.is_sorted_by_key(|event| event.id));
     told(&events)
@@ -71,7 +71,7 @@ pub async fn each_change_records_its_events(store: Store) {
     expected.push(Event { size: Some(5), ..mounted.event });
 
     let untagged = event(&["hook"], EventAction::Delete, "app", "image");
-    assert!(store.delete_tag(&app, &tag("v1"), from_ref(&untagged)).await.unwrap());
+    assert!(store.delete_tag(&app, &tag("v1"), Duration::ZERO, from_ref(&untagged)).await.unwrap());
     expected.push(untagged.event);
 
     let unlinked = event(&["hook"], EventAction::Delete, "app", "layer");
@@ -79,9 +79,8 @@ pub async fn each_change_records_its_events(store: Store) {
     expected.push(unlinked.event);
 
     let deleted = event(&["hook"], EventAction::Delete, "app", "image");
-    let delete =
-        store.delete_manifest(&app, &digest("image"), Duration::ZERO, from_ref(&deleted)).await;
-    assert!(delete.unwrap());
+    let events = from_ref(&deleted);
+    assert!(delete(&store, &app, &digest("image"), Duration::ZERO, events).await);
     expected.push(deleted.event);
 
     let pulled = [push("a"), push("b")];
@@ -99,7 +98,7 @@ pub async fn tags_that_go_with_a_manifest_have_events_of_their_own(store: Store)
     push_manifest(&store, tagged("app", "image", &["b", "a"])).await;
     let deleted = event(&["hook"], EventAction::Delete, "app", "image");
     let (app, events) = (repository("app"), [deleted.clone()]);
-    assert!(store.delete_manifest(&app, &digest("image"), Duration::ZERO, &events).await.unwrap());
+    assert!(delete(&store, &app, &digest("image"), Duration::ZERO, &events).await);
 
     let told = pending(&store, "hook").await;
 
@@ -131,8 +130,8 @@ pub async fn what_is_refused_records_nothing(store: Store) {
     let mount = store.mount_blob(&app, MountSource::Any, &none, LEASE, &events);
     assert!(mount.await.unwrap().is_none());
     assert!(!store.unlink_blob(&app, &none, GRACE, &events).await.unwrap());
-    assert!(!store.delete_manifest(&app, &none, Duration::ZERO, &events).await.unwrap());
-    assert!(!store.delete_tag(&app, &tag("none"), &events).await.unwrap());
+    assert!(!delete(&store, &app, &none, Duration::ZERO, &events).await);
+    assert!(!store.delete_tag(&app, &tag("none"), Duration::ZERO, &events).await.unwrap());
 
     assert!(pending(&store, "hook").await.is_empty());
     assert!(store.pending_events().await.unwrap().is_empty());

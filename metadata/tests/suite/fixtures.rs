@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_metadata::{
-    BlobLocation, BlobRecord, FinishedUpload, MetadataStore, NewManifest, NewUpload, OutboxEntry,
-    PutManifest, RecordedUpload, ReviewedLinks,
+    BlobLocation, BlobRecord, DeleteManifest, DeletionId, FinishedUpload, Keep, MetadataStore,
+    NewEvent, NewManifest, NewUpload, OutboxEntry, PutManifest, RecordedUpload, ReviewedLinks,
 };
 use berth_oci::{
     Algorithm, Digest, Hasher, LinkChange, Reference, RepositoryName, Tag, UploadId, media_type,
@@ -153,6 +153,31 @@ pub async fn changes(store: &Store) -> Vec<LinkChange> {
     let entries = store.outbox(1000).await.unwrap();
     assert!(entries.is_sorted_by_key(|entry| entry.id));
     entries.into_iter().map(|OutboxEntry { change, .. }| change).collect()
+}
+
+/// Deletes a manifest for good, with what is attached to it; false when it is not there.
+pub async fn delete(
+    store: &Store,
+    repository: &RepositoryName,
+    digest: &Digest,
+    grace: Duration,
+    events: &[NewEvent],
+) -> bool {
+    let keep = Keep::for_good(grace);
+    match store.delete_manifest(repository, digest, keep, events).await.unwrap() {
+        DeleteManifest::Deleted { unfinished: None } => true,
+        DeleteManifest::Deleted { unfinished: Some(id) } => {
+            finish_deletion(store, id, events).await;
+            true
+        }
+        DeleteManifest::Unknown => false,
+        DeleteManifest::NamedBy(index) => panic!("the index {index} names it"),
+    }
+}
+
+/// Goes on with a deletion to its end, a few at a time.
+pub async fn finish_deletion(store: &Store, id: DeletionId, events: &[NewEvent]) {
+    while store.continue_deletion(id, Duration::ZERO, 2, events).await.unwrap() {}
 }
 
 /// Looks at all links whose time has come, and sums up.

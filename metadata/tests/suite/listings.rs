@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::fixtures::*;
 
 pub async fn repositories_are_ordered_by_bytes(store: Store) {
@@ -78,7 +80,7 @@ pub async fn tags_of_an_unknown_repository_are_none(store: Store) {
     assert!(all_tags(&store, "app").await.is_empty());
 
     push_manifest(&store, tagged("app", "one", &["a"])).await;
-    assert!(store.delete_tag(&repository("app"), &tag("a"), &[]).await.unwrap());
+    assert!(store.delete_tag(&repository("app"), &tag("a"), Duration::ZERO, &[]).await.unwrap());
     assert!(all_tags(&store, "app").await.is_empty());
 }
 
@@ -86,12 +88,28 @@ pub async fn a_repository_exists_from_its_first_link_on(store: Store) {
     assert!(!store.repository_exists(&repository("app")).await.unwrap());
     assert!(all_repositories(&store).await.is_empty());
 
-    let record = push_blob(&store, "app", "layer").await;
+    push_blob(&store, "app", "layer").await;
 
     assert!(store.repository_exists(&repository("app")).await.unwrap());
-    assert!(store.unlink_blob(&repository("app"), &record.digest, GRACE, &[]).await.unwrap());
-    assert!(store.repository_exists(&repository("app")).await.unwrap());
     assert_eq!(all_repositories(&store).await, ["app"]);
+    assert!(all_tags(&store, "app").await.is_empty());
+}
+
+pub async fn a_repository_without_links_and_manifests_does_not_exist(store: Store) {
+    let record = push_blob(&store, "app", "layer").await;
+    push_manifest(&store, tagged("app", "one", &["a"])).await;
+    push_blob(&store, "b", "layer").await;
+
+    assert!(store.unlink_blob(&repository("app"), &record.digest, GRACE, &[]).await.unwrap());
+    assert_eq!(all_repositories(&store).await, ["app", "b"]);
+    assert!(delete(&store, &repository("app"), &digest("one"), Duration::ZERO, &[]).await);
+
+    assert!(!store.repository_exists(&repository("app")).await.unwrap());
+    assert_eq!(all_repositories(&store).await, ["b"]);
+    assert_eq!(store.tags(&repository("app"), None, 10).await.unwrap(), None);
+
+    push_blob(&store, "app", "layer").await;
+    assert_eq!(all_repositories(&store).await, ["app", "b"]);
 }
 
 pub async fn an_upload_session_makes_no_repository(store: Store) {

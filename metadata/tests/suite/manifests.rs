@@ -117,43 +117,30 @@ pub async fn a_deleted_manifest_takes_its_tags_along(store: Store) {
         assert!(payload(&store, "app", reference).await.is_some());
     }
 
-    assert!(
-        store
-            .delete_manifest(&repository("app"), &digest("one"), Duration::ZERO, &[])
-            .await
-            .unwrap()
-    );
+    assert!(delete(&store, &repository("app"), &digest("one"), Duration::ZERO, &[]).await);
 
     for reference in [&by_tag("a"), &by_tag("b"), &one] {
         assert_eq!(payload(&store, "app", reference).await, None);
     }
     assert_eq!(all_tags(&store, "app").await, ["c"]);
     assert_eq!(payload(&store, "other", &by_tag("a")).await.unwrap(), "one");
-    assert!(
-        !store
-            .delete_manifest(&repository("app"), &digest("one"), Duration::ZERO, &[])
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .delete_manifest(&repository("unknown"), &digest("one"), Duration::ZERO, &[])
-            .await
-            .unwrap()
-    );
+    assert!(!delete(&store, &repository("app"), &digest("one"), Duration::ZERO, &[]).await);
+    assert!(!delete(&store, &repository("unknown"), &digest("one"), Duration::ZERO, &[]).await);
 }
 
 pub async fn a_deleted_tag_leaves_its_manifest(store: Store) {
     push_manifest(&store, tagged("app", "one", &["a", "b"])).await;
     assert!(payload(&store, "app", &by_tag("a")).await.is_some());
 
-    assert!(store.delete_tag(&repository("app"), &tag("a"), &[]).await.unwrap());
+    assert!(store.delete_tag(&repository("app"), &tag("a"), Duration::ZERO, &[]).await.unwrap());
 
     assert_eq!(payload(&store, "app", &by_tag("a")).await, None);
     assert_eq!(payload(&store, "app", &by_tag("b")).await.unwrap(), "one");
     assert_eq!(payload(&store, "app", &Reference::Digest(digest("one"))).await.unwrap(), "one");
-    assert!(!store.delete_tag(&repository("app"), &tag("a"), &[]).await.unwrap());
-    assert!(!store.delete_tag(&repository("unknown"), &tag("b"), &[]).await.unwrap());
+    assert!(!store.delete_tag(&repository("app"), &tag("a"), Duration::ZERO, &[]).await.unwrap());
+    assert!(
+        !store.delete_tag(&repository("unknown"), &tag("b"), Duration::ZERO, &[]).await.unwrap()
+    );
 }
 
 pub async fn a_manifest_pushed_again_takes_the_new_media_type(store: Store) {
@@ -182,6 +169,6 @@ pub async fn sha512_manifests_are_stored_beside_sha256(store: Store) {
         assert_eq!(found.digest, digest);
         assert_eq!(payload(&store, "app", &Reference::Digest(digest)).await.unwrap(), "one");
     }
-    assert!(store.delete_manifest(&repository("app"), &long, Duration::ZERO, &[]).await.unwrap());
+    assert!(delete(&store, &repository("app"), &long, Duration::ZERO, &[]).await);
     assert_eq!(all_tags(&store, "app").await, ["short"]);
 }

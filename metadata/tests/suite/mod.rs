@@ -6,6 +6,7 @@
 pub mod blobs;
 pub mod collection;
 pub mod concurrency;
+pub mod deletion;
 pub mod events;
 pub mod fixtures;
 pub mod lifecycle;
@@ -14,6 +15,8 @@ pub mod manifests;
 pub mod model;
 pub mod outbox;
 pub mod referrers;
+pub mod restore;
+pub mod untagged;
 pub mod uploads;
 
 /// Instantiates the suite: `metadata_suite!(file, open_file)`.
@@ -55,6 +58,40 @@ macro_rules! metadata_suite {
                     a_push_whose_session_is_gone_leaves_the_garbage,
                     a_push_to_another_place_leaves_the_garbage,
                     a_push_waits_for_the_end_of_a_removal_and_looks;
+                deletion:
+                    a_manifest_that_an_index_names_stays,
+                    what_is_attached_goes_along,
+                    what_is_attached_to_what_is_attached_goes_along,
+                    what_something_else_stands_for_stays,
+                    what_tags_attach_goes_along,
+                    many_referrers_go_in_batches,
+                    a_subject_that_is_back_keeps_what_is_left,
+                    a_deletion_that_was_left_is_found,
+                    a_deleted_repository_does_not_exist,
+                    a_repository_is_pushed_to_while_it_goes,
+                    a_repository_that_does_not_exist_is_not_deleted,
+                    the_tree_and_the_listeners_are_told,
+                    the_links_get_the_time_to_have_it_back;
+                restore:
+                    a_deleted_tag_is_had_back,
+                    a_deleted_manifest_comes_back_with_all_it_was,
+                    what_went_along_comes_back,
+                    a_repository_comes_back,
+                    a_tag_that_was_set_anew_is_left_alone,
+                    what_needs_a_blob_that_is_gone_is_refused,
+                    an_index_comes_back_after_what_it_names,
+                    a_manifest_that_was_pushed_again_gets_its_tags,
+                    the_tags_of_a_manifest_that_is_gone_are_refused,
+                    what_is_gone_for_good_cannot_be_had_back,
+                    many_tags_come_back_in_pages,
+                    the_newest_deletion_is_found,
+                    deletions_are_listed_the_newest_first,
+                    the_tree_and_the_listeners_are_told_of_what_is_back;
+                untagged:
+                    what_nothing_stands_for_is_found_and_deleted,
+                    young_ones_stay,
+                    tags_of_a_subject_that_is_not_there_do_not_count,
+                    each_can_be_had_back_and_is_told;
                 uploads:
                     an_opened_session_is_read_back,
                     a_session_moves_only_from_where_it_stands,
@@ -80,6 +117,7 @@ macro_rules! metadata_suite {
                     a_page_may_begin_after_a_name_that_does_not_exist,
                     tags_of_an_unknown_repository_are_none,
                     a_repository_exists_from_its_first_link_on,
+                    a_repository_without_links_and_manifests_does_not_exist,
                     an_upload_session_makes_no_repository;
                 referrers:
                     referrers_are_listed_by_digest_and_paged,

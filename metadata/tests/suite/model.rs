@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use berth_metadata::{FinishedUpload, MountSource, NewManifest, PutManifest, UploadProgress};
+use berth_metadata::{
+    DeleteManifest, FinishedUpload, Keep, MountSource, NewManifest, PutManifest, UploadProgress,
+};
 use berth_oci::{Digest, LinkChange, Reference, RepositoryName};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -30,6 +32,7 @@ enum Operation {
     Put { repository: usize, manifest: u8, tags: Vec<usize> },
     DeleteManifest { repository: usize, manifest: u8 },
     DeleteTag { repository: usize, tag: usize },
+    DeleteRepository { repository: usize },
     Review,
 }
 
@@ -57,7 +60,9 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(repository, manifest, tags)| Put { repository, manifest, tags }),
         2 => (repository.clone(), manifest)
             .prop_map(|(repository, manifest)| DeleteManifest { repository, manifest }),
-        2 => (repository, tag).prop_map(|(repository, tag)| DeleteTag { repository, tag }),
+        2 => (repository.clone(), tag)
+            .prop_map(|(repository, tag)| DeleteTag { repository, tag }),
+        1 => repository.prop_map(|repository| DeleteRepository { repository }),
         2 => Just(Review),
     ]
 }
@@ -84,6 +89,8 @@ struct Case {
     tree: Tree,
     sessions: BTreeMap<usize, Session>,
     leased: BTreeSet<(RepositoryName, Digest)>,
+    /// Repositories that were deleted whole.
+    deleted: BTreeSet<RepositoryName>,
 }
 
 pub async fn random_operations_agree_with_a_simple_model(store: Store) {
@@ -106,6 +113,7 @@ pub async fn random_operations_agree_with_a_simple_model(store: Store) {
                 tree: Tree::new(),
                 sessions: BTreeMap::new(),
                 leased: BTreeSet::new(),
+                deleted: BTreeSet::new(),
             };
             runtime.block_on(case.run(operations))
         })
@@ -199,23 +207,81 @@ impl Case {
                 self.put(*repository, *manifest, tags).await?;
             }
             Operation::DeleteManifest { repository, manifest } => {
-                let (name, digest) = (self.repository(*repository), self.manifest(*manifest));
-                let had = self.tree.get_mut(&name).is_some_and(|content| {
-                    content.tags.retain(|_, tagged| *tagged != digest);
-                    content.manifests.remove(&digest)
-                });
-                prop_assert_eq!(
-                    store.delete_manifest(&name, &digest, Duration::ZERO, &[]).await.unwrap(),
-                    had
-                );
+                self.delete(*repository, *manifest).await?;
+            }
+            Operation::DeleteRepository { repository } => {
+                let name = self.repository(*repository);
+                let id = store.delete_repository(&name, Duration::ZERO).await.unwrap();
+                prop_assert_eq!(id.is_some(), self.exists(&name));
+                let Some(id) = id else { return Ok(()) };
+                finish_deletion(&store, id, &[]).await;
+                let content = self.tree.entry(name.clone()).or_default();
+                content.manifests.clear();
+                content.tags.clear();
+                self.deleted.insert(name);
             }
             Operation::DeleteTag { repository, tag: number } => {
                 let (name, text) = (self.repository(*repository), TAGS[*number]);
                 let had = self.tree.get_mut(&name).and_then(|c| c.tags.remove(text)).is_some();
-                prop_assert_eq!(store.delete_tag(&name, &tag(text), &[]).await.unwrap(), had);
+                prop_assert_eq!(
+                    store.delete_tag(&name, &tag(text), Duration::ZERO, &[]).await.unwrap(),
+                    had
+                );
             }
         }
         Ok(())
+    }
+
+    /// What is attached to a manifest goes with it, unless it has a tag or an index names it.
+    async fn delete(&mut self, repository: usize, number: u8) -> Result<(), TestCaseError> {
+        let (name, digest) = (self.repository(repository), self.manifest(number));
+        let content = self.tree.get(&name).cloned().unwrap_or_default();
+        let keep = Keep::for_good(Duration::ZERO);
+        let outcome = self.store.delete_manifest(&name, &digest, keep, &[]).await.unwrap();
+        let unfinished = match outcome {
+            DeleteManifest::Unknown => {
+                prop_assert!(!content.manifests.contains(&digest));
+                return Ok(());
+            }
+            DeleteManifest::NamedBy(index) => {
+                prop_assert!(self.is_named(&content, number));
+                prop_assert!(content.manifests.contains(&index));
+                return Ok(());
+            }
+            DeleteManifest::Deleted { unfinished } => unfinished,
+        };
+        prop_assert!(content.manifests.contains(&digest) && !self.is_named(&content, number));
+        if let Some(id) = unfinished {
+            finish_deletion(&self.store, id, &[]).await;
+        }
+        let mut content = content;
+        content.tags.retain(|_, tagged| *tagged != digest);
+        let mut gone = vec![number];
+        while let Some(number) = gone.pop() {
+            let digest = self.manifest(number);
+            content.manifests.remove(&digest);
+            gone.extend((0..MANIFESTS).filter(|other| {
+                let manifest = self.manifest(*other);
+                self.subject(*other) == Some(digest)
+                    && content.manifests.contains(&manifest)
+                    && !content.tags.values().any(|tagged| *tagged == manifest)
+                    && !self.is_named(&content, *other)
+            }));
+        }
+        self.tree.insert(name, content);
+        Ok(())
+    }
+
+    /// Whether an index that is there names it.
+    fn is_named(&self, content: &Content, number: u8) -> bool {
+        number == 0 && (4..MANIFESTS).any(|index| content.manifests.contains(&self.manifest(index)))
+    }
+
+    /// A repository exists while it has a manifest, or a blob unless it was deleted whole.
+    fn exists(&self, name: &RepositoryName) -> bool {
+        let content = self.tree.get(name).cloned().unwrap_or_default();
+        let has_blobs = !content.blobs.is_empty() && !self.deleted.contains(name);
+        !content.manifests.is_empty() || has_blobs
     }
 
     async fn finish(
@@ -302,11 +368,12 @@ impl Case {
         let prefix = format!("case{}/", self.number);
         let page = self.store.repositories(Some(&prefix), 10).await.unwrap();
         let listed = page.entries.into_iter().filter(|name| name.as_str().starts_with(&prefix));
-        prop_assert!(listed.eq(self.tree.keys().cloned()));
+        let existing = self.tree.keys().filter(|name| self.exists(name)).cloned();
+        prop_assert!(listed.eq(existing));
         for number in 0..REPOSITORIES.len() {
             let name = self.repository(number);
             let content = self.tree.get(&name).cloned().unwrap_or_default();
-            let exists = self.tree.contains_key(&name);
+            let exists = self.exists(&name);
             prop_assert_eq!(self.store.repository_exists(&name).await.unwrap(), exists);
             let tags = self.store.tags(&name, None, 10).await.unwrap();
             prop_assert_eq!(tags.is_some(), exists);

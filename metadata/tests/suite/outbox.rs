@@ -14,11 +14,11 @@ pub async fn changes_come_in_the_order_of_their_commits(store: Store) {
     push_manifest(&store, tagged("app", "two", &["b"])).await;
     let source = MountSource::Repository(&app);
     assert!(store.mount_blob(&other, source, &layer, LEASE, &[]).await.unwrap().is_some());
-    assert!(store.delete_tag(&app, &tag("b"), &[]).await.unwrap());
+    assert!(store.delete_tag(&app, &tag("b"), Duration::ZERO, &[]).await.unwrap());
     push_manifest(&store, tagged("app", "one", &["c"])).await;
     assert!(store.unlink_blob(&app, &layer, GRACE, &[]).await.unwrap());
     let before_the_end = changes(&store).await;
-    assert!(store.delete_manifest(&app, &digest("one"), Duration::ZERO, &[]).await.unwrap());
+    assert!(delete(&store, &app, &digest("one"), Duration::ZERO, &[]).await);
 
     let one = || (app.clone(), digest("one"));
     let put = |payload: &'static str| LinkChange::PutManifest {
@@ -60,8 +60,8 @@ pub async fn what_changes_nothing_leaves_no_entry(store: Store) {
     push_manifest(&store, tagged("app", "one", &["a"])).await;
     let source = MountSource::Repository(&app);
     assert!(store.mount_blob(&app, source, &layer, LEASE, &[]).await.unwrap().is_some());
-    assert!(!store.delete_tag(&app, &tag("b"), &[]).await.unwrap());
-    assert!(!store.delete_manifest(&app, &digest("two"), Duration::ZERO, &[]).await.unwrap());
+    assert!(!store.delete_tag(&app, &tag("b"), Duration::ZERO, &[]).await.unwrap());
+    assert!(!delete(&store, &app, &digest("two"), Duration::ZERO, &[]).await);
     assert!(!store.unlink_blob(&app, &digest("two"), GRACE, &[]).await.unwrap());
     store.create_upload(new_upload("app")).await.unwrap();
 
@@ -92,12 +92,7 @@ pub async fn entries_stay_until_they_are_done(store: Store) {
 
 pub async fn a_manifest_deleted_since_is_left_out(store: Store) {
     push_manifest(&store, tagged("app", "one", &["a"])).await;
-    assert!(
-        store
-            .delete_manifest(&repository("app"), &digest("one"), Duration::ZERO, &[])
-            .await
-            .unwrap()
-    );
+    assert!(delete(&store, &repository("app"), &digest("one"), Duration::ZERO, &[]).await);
 
     let left = changes(&store).await;
     assert!(!left.iter().any(|change| matches!(change, LinkChange::PutManifest { .. })));
@@ -113,12 +108,7 @@ pub async fn a_listing_is_not_cut_short_by_entries_left_out(store: Store) {
     for n in 0..3 {
         let payload = format!("manifest {n}");
         push_manifest(&store, manifest("app", &payload)).await;
-        assert!(
-            store
-                .delete_manifest(&repository("app"), &digest(&payload), Duration::ZERO, &[])
-                .await
-                .unwrap()
-        );
+        assert!(delete(&store, &repository("app"), &digest(&payload), Duration::ZERO, &[]).await);
     }
 
     let first = store.outbox(1).await.unwrap();

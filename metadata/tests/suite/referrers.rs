@@ -82,12 +82,7 @@ pub async fn a_deleted_referrer_is_listed_no_longer(store: Store) {
         push_manifest(&store, attached("app", name, "image", "application/signature")).await;
     }
 
-    assert!(
-        store
-            .delete_manifest(&repository("app"), &digest("one"), Duration::ZERO, &[])
-            .await
-            .unwrap()
-    );
+    assert!(delete(&store, &repository("app"), &digest("one"), Duration::ZERO, &[]).await);
 
     assert_eq!(listed(&store, "image", None, 10).await, [digest("two")]);
 }

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::page::PageRequest;
 use super::query::Query;
 
-/// What a request to `/v2/` asks for.
+/// What a request to `/v2/` asks for, or to `/api/v1/`, which has what the specification has not.
 ///
 /// Repository names hold slashes and words such as `blobs` and `manifests`, so the path is read
 /// from its end: the last segments decide, and what is before them is the name.
@@ -48,6 +48,8 @@ pub enum Action {
     StartUpload(RepositoryName, StartUpload),
     /// Something to do with an upload session.
     Upload(RepositoryName, UploadId, UploadWrite),
+    /// A whole repository to delete.
+    DeleteRepository(RepositoryName),
 }
 
 /// How an upload begins.
@@ -122,6 +124,9 @@ impl Action {
     /// malformed name, digest, tag or session.
     pub fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<Self, ActionError> {
         let path = decode(path)?;
+        if let Some(name) = path.strip_prefix("/api/v1/repositories/") {
+            return Self::repository(method, name);
+        }
         let rest = path.strip_prefix("/v2").ok_or(ActionError::NotFound)?;
         let query = Query::new(query);
         match rest {
@@ -168,6 +173,7 @@ impl Action {
             Self::Upload(_, _, UploadWrite::Append) => "upload_append",
             Self::Upload(_, _, UploadWrite::Finish(_)) => "upload_finish",
             Self::Upload(_, _, UploadWrite::Cancel) => "upload_cancel",
+            Self::DeleteRepository(_) => "repository_delete",
         }
     }
 
@@ -185,7 +191,8 @@ impl Action {
             | Self::DeleteManifest(..)
             | Self::DeleteBlob(..)
             | Self::StartUpload(..)
-            | Self::Upload(..) => true,
+            | Self::Upload(..)
+            | Self::DeleteRepository(_) => true,
         }
     }
 
@@ -205,7 +212,15 @@ impl Action {
             | Self::ReadBlob(..)
             | Self::DeleteBlob(..)
             | Self::StartUpload(..)
-            | Self::Upload(_, _, UploadWrite::Finish(_)) => true,
+            | Self::Upload(_, _, UploadWrite::Finish(_))
+            | Self::DeleteRepository(_) => true,
+        }
+    }
+
+    fn repository(method: &Method, name: &str) -> Result<Self, ActionError> {
+        match *method {
+            Method::DELETE => Ok(Self::DeleteRepository(name.parse()?)),
+            _ => Err(ActionError::MethodNotAllowed("DELETE")),
         }
     }
 

@@ -117,7 +117,7 @@ impl App {
         let prefix = config.http.path_prefix();
         let path = request.uri().path().strip_prefix(prefix);
         // The prefix is that of the API. Operators ask this process, not the world through a proxy.
-        let Some(path) = path.filter(|path| is_distribution_path(path)) else {
+        let Some(path) = path.filter(|path| is_api_path(path)) else {
             let request: Request = request.map(Body::new);
             let response = match self.operations.clone().oneshot(request).await {
                 Ok(response) => response,
@@ -323,8 +323,11 @@ fn awaits_continue(headers: &HeaderMap) -> bool {
     headers.contains_key(EXPECT)
 }
 
-fn is_distribution_path(path: &str) -> bool {
-    path.strip_prefix("/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Whether the path is of the Distribution API, or of what we have beside it.
+fn is_api_path(path: &str) -> bool {
+    ["/v2", "/api"].iter().any(|root| {
+        path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 /// Adds the headers that the configuration wants on every answer.

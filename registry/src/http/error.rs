@@ -75,7 +75,10 @@ impl From<RegistryError> for ApiError {
         let (status, code) = match &error {
             E::NameUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
             E::BlobUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
-            E::ManifestUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+            E::ManifestUnknown(_) | E::NothingDeleted(_) | E::NothingRestored(_) => {
+                (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+            }
+            E::ManifestNamed(_) => (StatusCode::CONFLICT, ErrorCode::Denied),
             E::ManifestBlobUnknown(_) => (StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
             E::ManifestInvalid(_) | E::UrlDenied(_) => {
                 (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
@@ -107,6 +110,9 @@ impl From<RegistryError> for ApiError {
             E::ManifestUnknown(Reference::Tag(tag)) => api.with_detail(json!({ "tag": tag })),
             E::ManifestUnknown(Reference::Digest(digest)) => {
                 api.with_detail(json!({ "digest": digest }))
+            }
+            E::ManifestNamed(named) => {
+                api.with_detail(json!({ "digest": named.manifest, "index": named.index }))
             }
             E::ManifestBlobUnknown(missing) => {
                 // One entry for each missing digest, as the reference registry answers.

@@ -27,6 +27,11 @@ pub(super) struct Description {
 }
 
 impl Origin {
+    /// Whether nobody wants to know.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(super) fn text(&self) -> Option<&Arc<str>> {
         self.0.as_ref()
     }
@@ -58,6 +63,22 @@ impl Notifications {
             actor: Actor::default(),
             source: self.source.clone(),
             base_url: base_url(&head.headers, host, config),
+        };
+        Origin(serde_json::to_string(&description).ok().map(Arc::from))
+    }
+}
+
+impl Notifications {
+    /// Describes what the registry does by itself, or at the word of a command.
+    pub(crate) fn own_origin(&self, config: &Config) -> Origin {
+        if self.is_off() {
+            return Origin::default();
+        }
+        let description = Description {
+            request: Request::default(),
+            actor: Actor::default(),
+            source: self.source.clone(),
+            base_url: base_url(&HeaderMap::new(), &self.source.addr, config),
         };
         Origin(serde_json::to_string(&description).ok().map(Arc::from))
     }

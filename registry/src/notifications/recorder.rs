@@ -109,6 +109,12 @@ impl Notifications {
         event.map(|new| with(new, fill)).into_iter().collect()
     }
 
+    /// The event of any manifest that is deleted. Which, and where, is filled in by the database.
+    pub(crate) fn deleted_content(&self, origin: &Origin) -> Vec<NewEvent> {
+        let Ok(anywhere) = "any".parse::<RepositoryName>() else { return Vec::new() };
+        self.event(origin, EventAction::Delete, &anywhere, None).into_iter().collect()
+    }
+
     /// The event of a tag that is deleted.
     pub(crate) fn deleted_tag(
         &self,

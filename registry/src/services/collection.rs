@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use berth_metadata::lifecycle::Verdict;
-use berth_metadata::{GarbageId, Job, TakenGarbage};
+use berth_metadata::{GarbageId, Job, TakenGarbage, UntaggedManifests, UntaggedSearch};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -124,6 +124,10 @@ impl Registry {
     ) -> Result<Collected, RegistryError> {
         let started = Instant::now();
         let grace = self.config().storage.maintenance.garbagecollection.graceperiod.get();
+        tokio::select! {
+            tidied = self.tidy_deletions() => tidied?,
+            () = stop.cancelled() => {}
+        }
         let mut collected = Collected::default();
         loop {
             let batch = Instant::now();
@@ -243,14 +247,14 @@ impl Registry {
         dry_run: bool,
         tell: &mpsc::Sender<Told>,
     ) -> Result<u64, RegistryError> {
-        let lease = self.config().storage.maintenance.garbagecollection.lease.get();
+        let age = self.config().storage.maintenance.garbagecollection.lease.get();
         let mut count = 0;
         loop {
             let mut in_pass = 0;
             let mut after = None;
             loop {
-                let page =
-                    self.metadata.untagged_manifests(after, lease, dry_run, MANIFESTS).await?;
+                let search = UntaggedSearch { after, age, limit: MANIFESTS };
+                let page = self.take_untagged(search, dry_run).await?;
                 in_pass += page.manifests.len() as u64;
                 for (repository, digest) in page.manifests {
                     let (repository, digest) = (repository.to_string(), digest.to_string());
@@ -262,11 +266,28 @@ impl Registry {
                 }
             }
             count += in_pass;
-            // What an index or a subject stood for stands alone when that has gone.
+            // What an index stood for stands alone when that has gone.
             if dry_run || in_pass == 0 {
                 return Ok(count);
             }
         }
+    }
+
+    /// A page of untagged manifests, which are deleted with what is attached to them, unless it is only
+    /// to be seen which they are.
+    async fn take_untagged(
+        &self,
+        search: UntaggedSearch,
+        dry_run: bool,
+    ) -> Result<UntaggedManifests, RegistryError> {
+        if dry_run {
+            return Ok(self.metadata.untagged_manifests(search).await?);
+        }
+        let origin = self.notifications.own_origin(&self.config());
+        let events = self.notifications.deleted_content(&origin);
+        let page = self.metadata.delete_untagged(search, self.keep(), &events).await?;
+        self.finish_deletions(&origin).await?;
+        Ok(page)
     }
 
     /// What a collection would find now. Changes nothing.

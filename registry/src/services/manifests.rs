@@ -100,35 +100,6 @@ impl Registry {
         }
     }
 
-    /// Deletes a tag alone, or a manifest with all its tags.
-    pub(crate) async fn delete_manifest(
-        &self,
-        repository: &RepositoryName,
-        reference: &Reference,
-        origin: &Origin,
-    ) -> Result<(), RegistryError> {
-        self.refuse_when_delete_disabled()?;
-        let events = match reference {
-            Reference::Tag(tag) => self.notifications.deleted_tag(origin, repository, tag),
-            Reference::Digest(digest) => self.notifications.deleted(origin, repository, *digest),
-        };
-        let deleted = match reference {
-            Reference::Tag(tag) => self.metadata.delete_tag(repository, tag, &events).await?,
-            Reference::Digest(digest) => {
-                // Who has just read the manifest goes on to its blobs.
-                let keep = self.config().storage.maintenance.garbagecollection.graceperiod.get();
-                self.metadata.delete_manifest(repository, digest, keep, &events).await?
-            }
-        };
-        match deleted {
-            true => {
-                self.notifications.recorded(&events);
-                Ok(())
-            }
-            false => Err(RegistryError::ManifestUnknown(reference.clone())),
-        }
-    }
-
     fn check_urls(&self, manifest: &Manifest) -> Result<(), RegistryError> {
         let ManifestKind::Image { blobs, foreign } = &manifest.kind else { return Ok(()) };
         let validation = &self.config().validation;

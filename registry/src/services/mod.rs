@@ -1,10 +1,12 @@
 //! What the registry does, without HTTP: one file a subject, each an `impl` block of
 //! [`crate::Registry`].
 
+mod asked;
 mod blobs;
 mod body;
 mod catalog;
 mod collection;
+mod deletion;
 mod health;
 mod housekeeping;
 mod ingest;
@@ -13,6 +15,7 @@ mod manifests;
 mod outbox;
 mod placement;
 mod referrers;
+mod restore;
 mod tags;
 mod tasks;
 mod uploads;

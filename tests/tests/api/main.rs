@@ -5,6 +5,7 @@
 
 mod api;
 mod blobs;
+mod deletion;
 mod face;
 mod faulty_store;
 mod h2c;

@@ -16,6 +16,7 @@ const SECTION: &str = "REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECTION";
 /// A registry that collects only when it is told to, and then everything.
 fn start(root: &Path) -> Result<Server> {
     Launch::filesystem(root)?
+        .env("REGISTRY_STORAGE_DELETE_UNDELETE", "0s")
         .env(format!("{SECTION}_ENABLED"), "false")
         .env(format!("{SECTION}_LEASE"), "0s")
         .env(format!("{SECTION}_GRACEPERIOD"), "0s")
@@ -27,6 +28,7 @@ fn collect(root: &Path, options: &[&str]) -> Result<String> {
         .arg("garbage-collect")
         .args(options)
         .env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root)
+        .env("REGISTRY_STORAGE_DELETE_UNDELETE", "0s")
         .env(format!("{SECTION}_LEASE"), "0s")
         .env(format!("{SECTION}_GRACEPERIOD"), "0s")
         .output()?;

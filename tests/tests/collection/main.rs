@@ -5,6 +5,7 @@
 //! choices of a run. It needs the release build, so it is ignored unless `cargo xtask soak` asks for it.
 
 mod command;
+mod deletion;
 mod leftovers;
 mod soak;
 mod worker;

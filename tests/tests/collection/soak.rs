@@ -21,6 +21,7 @@ fn restless(launch: Launch) -> Launch {
     const PURGING: &str = "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING";
     launch
         .env("REGISTRY_STORAGE_REDIRECT_DISABLE", "true")
+        .env("REGISTRY_STORAGE_DELETE_UNDELETE", "0s")
         .env(format!("{SECTION}_INTERVAL"), "50ms")
         .env(format!("{SECTION}_LEASE"), "4s")
         .env(format!("{SECTION}_GRACEPERIOD"), "200ms")

@@ -55,6 +55,10 @@ pub(super) async fn handle(
             context.registry.delete_manifest(&repository, &reference, &context.origin).await?;
             Ok(render::empty(StatusCode::ACCEPTED))
         }
+        Action::DeleteRepository(repository) => {
+            context.registry.delete_repository(&repository, &context.origin).await?;
+            Ok(render::empty(StatusCode::ACCEPTED))
+        }
         Action::ReadBlob(repository, digest) => blobs::read(context, repository, digest).await,
         Action::DeleteBlob(repository, digest) => {
             context.registry.delete_blob(&repository, &digest, &context.origin).await?;
