@@ -90,6 +90,13 @@ impl NewEvent {
         Self { endpoints: Arc::clone(&self.endpoints), event }
     }
 
+    /// The event of a manifest that was deleted by whoever knew only in which repository it would be.
+    pub(crate) fn of_deleted_manifest(&self, digest: Digest) -> Self {
+        let event =
+            Event { uuid: Uuid::new_v4(), digest: Some(digest), tag: None, ..self.event.clone() };
+        Self { endpoints: Arc::clone(&self.endpoints), event }
+    }
+
     /// The event of a mount, now that the size of the blob is known.
     pub(crate) fn of_size(&self, size: u64) -> Self {
         let event = Event { size: Some(size), ..self.event.clone() };
@@ -101,6 +108,16 @@ impl NewEvent {
 pub(crate) fn of_deletion(events: &[NewEvent], tags: &[Tag]) -> Vec<NewEvent> {
     let of_tags = tags.iter().flat_map(|tag| events.iter().map(|event| event.of_deleted_tag(tag)));
     events.iter().cloned().chain(of_tags).collect()
+}
+
+/// The events of tags that were deleted alone.
+pub(crate) fn of_deleted_tag(events: &[NewEvent], tag: &Tag) -> Vec<NewEvent> {
+    events.iter().map(|event| event.of_deleted_tag(tag)).collect()
+}
+
+/// The events of a manifest that was deleted because its time was over.
+pub(crate) fn of_deleted_manifest(events: &[NewEvent], digest: Digest) -> Vec<NewEvent> {
+    events.iter().map(|event| event.of_deleted_manifest(digest)).collect()
 }
 
 /// The place of an event among those of its endpoint; later events have greater ones.

@@ -7,11 +7,12 @@ use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
 
 use crate::lifecycle::Removal;
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DueLink, EventCount, EventId, FinishedUpload,
-    GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord,
-    MetadataError, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page,
-    PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, ReviewedLinks,
-    TakenGarbage, UntaggedManifests, Upload, UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DeletedManifest, DueLink, EventCount, EventId,
+    ExpiredManifests, FinishedUpload, GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob,
+    ManifestCursor, ManifestRecord, MetadataError, MountSource, NewEvent, NewManifest, NewUpload,
+    OutboxEntry, OutboxId, Page, ProtectedTags, PutManifest, RecordedEvent, RecordedUpload,
+    Referrer, ReferrerCursor, ReviewedLinks, TagUse, TakenGarbage, UntaggedLook, UntaggedManifests,
+    Upload, UploadProgress,
 };
 
 /// The truth about names and the graph.
@@ -136,6 +137,43 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         limit: u32,
     ) -> Result<UntaggedManifests, MetadataError>;
 
+    /// The tags after `after`, at most `limit`, with the times that a retention policy judges them
+    /// by; none when the repository does not exist.
+    async fn tag_uses(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<TagUse>, MetadataError>;
+
+    /// Deletes tags as [`delete_tag`](Self::delete_tag) does, but for those that were pushed or
+    /// pulled since they were seen so, and gives those that it deleted. Events like these are recorded
+    /// for each.
+    async fn expire_tags(
+        &self,
+        repository: &RepositoryName,
+        tags: Vec<TagUse>,
+        events: &[NewEvent],
+    ) -> Result<Vec<Tag>, MetadataError>;
+
+    /// Deletes manifests of the repository that no tag has pointed to for `age`, nor were they pushed
+    /// in that time, that no index of the repository names, and whose subject, if they have one, is not
+    /// there. Looks at so many manifests behind `after` and gives those that it deleted; with
+    /// `dry_run` it deletes nothing. Events like these are recorded for each, and what a manifest
+    /// needed is kept as by [`delete_manifest`](Self::delete_manifest).
+    async fn expire_untagged(
+        &self,
+        repository: &RepositoryName,
+        look: UntaggedLook,
+        events: &[NewEvent],
+    ) -> Result<ExpiredManifests, MetadataError>;
+
+    /// Notes that manifests are being read, for those that are there. Relaxed.
+    async fn record_pulls(
+        &self,
+        pulled: Vec<(RepositoryName, Digest)>,
+    ) -> Result<(), MetadataError>;
+
     /// Whether the removal of any bytes is running.
     async fn is_removing(&self) -> Result<bool, MetadataError>;
 
@@ -226,7 +264,23 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         digest: &Digest,
         keep: Duration,
         events: &[NewEvent],
-    ) -> Result<bool, MetadataError>;
+    ) -> Result<bool, MetadataError> {
+        let protected = ProtectedTags::default();
+        let deletion =
+            self.delete_unprotected_manifest(repository, digest, keep, events, &protected);
+        Ok(deletion.await? == DeletedManifest::Deleted)
+    }
+
+    /// Does what [`delete_manifest`](Self::delete_manifest) does, unless a tag points to the manifest
+    /// that is protected.
+    async fn delete_unprotected_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        keep: Duration,
+        events: &[NewEvent],
+        protected: &ProtectedTags,
+    ) -> Result<DeletedManifest, MetadataError>;
 
     /// Deletes the tag alone and records the events; false when the tag is not there.
     async fn delete_tag(

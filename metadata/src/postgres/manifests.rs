@@ -12,7 +12,7 @@ use super::{now, outbox, repositories};
 use crate::encoding::{self, digest_bytes, duration};
 use crate::events;
 use crate::fault::Fault;
-use crate::{ManifestRecord, NewEvent, NewManifest, PutManifest};
+use crate::{DeletedManifest, ManifestRecord, NewEvent, NewManifest, ProtectedTags, PutManifest};
 
 /// A manifest to look up.
 #[derive(Clone, Debug)]
@@ -141,6 +141,9 @@ impl Operation for Put {
             self.refer(context.session, repository, stored.id).await?;
         }
         self.tag(context, repository, stored.id).await?;
+        if manifest.tags.is_empty() && !stored.is_new {
+            self.note_push_again(context.session, stored.id).await?;
+        }
         context.events.extend_from_slice(&manifest.events);
         Ok(PutManifest::Stored)
     }
@@ -231,30 +234,60 @@ impl Put {
         Ok(())
     }
 
+    /// A manifest that was there and is pushed without a tag counts as untagged from now on.
+    async fn note_push_again(&self, session: &mut Session, id: i64) -> Result<(), Fault> {
+        session.query(NOTE_PUSH_AGAIN).bind(id).execute(session.connection()).await?;
+        Ok(())
+    }
+
     /// Points the tags to the manifest, in one order for everybody, so that no two pushes wait for
-    /// each other.
+    /// each other. An immutable tag that it has moved by that is put back, with all else.
     async fn tag(&self, context: &mut Context<'_>, repository: i64, id: i64) -> Result<(), Fault> {
         let Self(manifest) = self;
         let mut tags: Vec<&Tag> = manifest.tags.iter().collect();
         tags.sort_unstable_by_key(|tag| tag.as_str());
         let mut moved = HashSet::new();
         for tag in tags {
-            let pointed = context
+            let pointed: Option<bool> = context
                 .session
-                .query(POINT)
+                .query_scalar(POINT)
                 .bind(repository)
                 .bind(tag.as_str())
                 .bind(id)
-                .execute(context.session.connection())
+                .fetch_optional(context.session.connection())
                 .await?;
-            if pointed.rows_affected() > 0 {
-                moved.insert(tag);
+            match pointed {
+                Some(false) if manifest.immutable_tags.contains(tag) => {
+                    return Err(Fault::TagStays(tag.clone()));
+                }
+                Some(_) => drop(moved.insert(tag)),
+                None => self.note_tag_again(context.session, repository, tag, id).await?,
             }
         }
         for tag in manifest.tags.iter().filter(|tag| moved.remove(*tag)) {
             let digest = Some(&manifest.digest);
             outbox::record(context, "set_tag", &manifest.repository, digest, Some(tag)).await?;
         }
+        Ok(())
+    }
+}
+
+impl Put {
+    /// A tag that points to the manifest already was pushed all the same.
+    async fn note_tag_again(
+        &self,
+        session: &mut Session,
+        repository: i64,
+        tag: &Tag,
+        id: i64,
+    ) -> Result<(), Fault> {
+        session
+            .query(POINT_AGAIN)
+            .bind(repository)
+            .bind(tag.as_str())
+            .bind(id)
+            .execute(session.connection())
+            .await?;
         Ok(())
     }
 }
@@ -304,12 +337,27 @@ const REFER_TO_MANIFESTS: &str = "
     SELECT $1, unnest($2::bytea[]) WHERE $3::bigint IS NOT NULL
     ON CONFLICT (manifest_id, digest) DO NOTHING";
 
+/// Tells whether it is a new tag; nothing, where it points there already. It is known as that of
+/// a manifest is.
 const POINT: &str = concat!(
     "INSERT INTO tags AS t (repository_id, name, manifest_id, updated_at) VALUES ($1, $2, $3, ",
     now!(),
     ") ON CONFLICT (repository_id, name) DO UPDATE SET
         manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
-    WHERE t.manifest_id <> excluded.manifest_id"
+    WHERE t.manifest_id <> excluded.manifest_id
+    RETURNING xmax = 0"
+);
+
+pub(super) const POINT_AGAIN: &str = concat!(
+    "UPDATE tags SET updated_at = ",
+    now!(),
+    " WHERE repository_id = $1 AND name = $2 AND manifest_id = $3"
+);
+
+const NOTE_PUSH_AGAIN: &str = concat!(
+    "INSERT INTO manifest_times (manifest_id, untagged_at) VALUES ($1, ",
+    now!(),
+    ") ON CONFLICT (manifest_id) DO UPDATE SET untagged_at = excluded.untagged_at"
 );
 
 /// See [`MetadataStore::delete_manifest`](crate::MetadataStore::delete_manifest).
@@ -318,13 +366,14 @@ pub(super) struct Delete {
     pub(super) digest: Digest,
     pub(super) keep: Duration,
     pub(super) events: Vec<NewEvent>,
+    pub(super) protected: ProtectedTags,
 }
 
 #[async_trait]
 impl Operation for Delete {
-    type Output = bool;
+    type Output = DeletedManifest;
 
-    async fn apply(&self, context: &mut Context<'_>) -> Result<bool, Fault> {
+    async fn apply(&self, context: &mut Context<'_>) -> Result<DeletedManifest, Fault> {
         let found: Option<i64> = context
             .session
             .query_scalar(LOCK)
@@ -332,7 +381,7 @@ impl Operation for Delete {
             .bind(digest_bytes(&self.digest))
             .fetch_optional(context.session.connection())
             .await?;
-        let Some(id) = found else { return Ok(false) };
+        let Some(id) = found else { return Ok(DeletedManifest::Unknown) };
         let tags: Vec<String> = context
             .session
             .query_scalar("DELETE FROM tags WHERE manifest_id = $1 RETURNING name")
@@ -342,6 +391,9 @@ impl Operation for Delete {
         let parse = |tag: String| tag.parse().map_err(|_| Fault::Malformed("tag"));
         let mut tags: Vec<Tag> = tags.into_iter().map(parse).collect::<Result<_, _>>()?;
         tags.sort_unstable();
+        if let Some(tag) = self.protected.first(&tags) {
+            return Err(Fault::TagStays(tag));
+        }
         for tag in &tags {
             outbox::record(context, "delete_tag", &self.repository, None, Some(tag)).await?;
         }
@@ -371,7 +423,7 @@ impl Operation for Delete {
             .await?;
         let digest = Some(&self.digest);
         outbox::record(context, "delete_manifest", &self.repository, digest, None).await?;
-        Ok(true)
+        Ok(DeletedManifest::Deleted)
     }
 }
 

@@ -6,7 +6,7 @@
 //! - `lookups` has manifests and blobs that are asked for at the same time looked up by one
 //!   statement; `known` has what was read before, so that the statement need not bring it again.
 //! - `standbys` are read replicas, for listings.
-//! - `blobs`, `collection`, `manifests`, `tags`, `referrers`, `repositories`, `untagged`, `uploads`,
+//! - `blobs`, `collection`, `manifests`, `tags`, `referrers`, `repositories`, `untagged`, `expiry`, `uploads`,
 //!   `outbox`, `events`, `jobs` and `settings` hold the SQL, by subject.
 //!
 //! Nothing here believes the clock of this machine: every time that is stored or compared is the
@@ -17,6 +17,7 @@ mod collection;
 mod connections;
 mod engine;
 mod events;
+mod expiry;
 mod explain;
 mod jobs;
 mod known;

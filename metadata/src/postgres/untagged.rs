@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use super::engine::{Context, Operation};
 use super::{manifests, now};
 use crate::encoding::{self, duration};
+use crate::expiry::stands_alone;
 use crate::fault::Fault;
 use crate::rows;
-use crate::{ManifestCursor, UntaggedManifests};
+use crate::{ManifestCursor, ProtectedTags, UntaggedManifests};
 
 /// See [`MetadataStore::untagged_manifests`](crate::MetadataStore::untagged_manifests).
 pub(super) struct DeleteUntagged {
@@ -45,7 +46,8 @@ impl Operation for DeleteUntagged {
             if !self.dry_run {
                 let keep = Duration::ZERO;
                 let (repository, events) = (repository.clone(), Vec::new());
-                let delete = manifests::Delete { repository, digest, keep, events };
+                let protected = ProtectedTags::default();
+                let delete = manifests::Delete { repository, digest, keep, events, protected };
                 delete.apply(context).await?;
             }
             manifests.push((repository, digest));
@@ -67,15 +69,7 @@ pub(super) const LOOK: &str = concat!(
     JOIN repositories r ON r.id = m.repository_id
     WHERE m.id = ANY($1) AND m.created_at <= ",
     now!(),
-    " - $2
-        AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
-        AND NOT EXISTS (
-            SELECT 1 FROM manifest_manifests p JOIN manifests i ON i.id = p.manifest_id
-            WHERE p.digest = m.digest AND i.repository_id = m.repository_id
-        )
-        AND NOT EXISTS (
-            SELECT 1 FROM manifests s
-            WHERE s.repository_id = m.repository_id AND s.digest = m.subject
-        )
-    ORDER BY m.id"
+    " - $2 AND ",
+    stands_alone!(),
+    " ORDER BY m.id"
 );

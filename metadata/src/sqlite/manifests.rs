@@ -13,7 +13,7 @@ use super::writer::{Context, Operation};
 use crate::encoding::{self, digest_array, digest_bytes, lease_end};
 use crate::events;
 use crate::fault::Fault;
-use crate::{ManifestRecord, NewEvent, NewManifest, PutManifest};
+use crate::{DeletedManifest, ManifestRecord, NewEvent, NewManifest, ProtectedTags, PutManifest};
 
 pub(super) async fn find(
     connection: &mut SqliteConnection,
@@ -108,6 +108,7 @@ pub(super) struct Put(pub(super) NewManifest);
 /// How a push of a manifest ended.
 pub(super) enum Outcome {
     Missing(Vec<Digest>),
+    Immutable(Tag),
     Stored {
         /// Tags that pointed to the manifest when it had another media type.
         retyped: Vec<Tag>,
@@ -118,6 +119,7 @@ impl From<Outcome> for PutManifest {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Missing(missing) => Self::Missing(missing),
+            Outcome::Immutable(tag) => Self::Immutable(tag),
             Outcome::Stored { .. } => Self::Stored,
         }
     }
@@ -132,8 +134,14 @@ impl Operation for Put {
         if !missing.is_empty() {
             return Ok(Outcome::Missing(missing));
         }
+        if let Some(tag) = self.moved_immutable_tag(context.connection).await? {
+            return Ok(Outcome::Immutable(tag));
+        }
         let (id, retyped) = self.store(context).await?;
         self.refer_and_tag(context, id).await?;
+        if self.0.tags.is_empty() {
+            self.note_push_again(context, id).await?;
+        }
         context.events.extend_from_slice(&self.0.events);
         Ok(Outcome::Stored { retyped })
     }
@@ -164,6 +172,35 @@ impl Put {
         let mut seen = HashSet::new();
         let missing = rows.iter().map(|(bytes,)| encoding::digest(bytes));
         missing.filter(|digest| digest.as_ref().map_or(true, |d| seen.insert(*d))).collect()
+    }
+
+    /// The first of the immutable tags that points to another manifest.
+    async fn moved_immutable_tag(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Option<Tag>, Fault> {
+        let Self(manifest) = self;
+        for tag in &manifest.immutable_tags {
+            let digest: Option<Vec<u8>> = sqlx::query_scalar(FIND_DIGEST)
+                .bind(manifest.repository.as_str())
+                .bind(tag.as_str())
+                .fetch_optional(&mut *connection)
+                .await?;
+            if digest.is_some_and(|digest| digest != digest_bytes(&manifest.digest)) {
+                return Ok(Some(tag.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A manifest that was there and is pushed without a tag counts as untagged from now on.
+    async fn note_push_again(&self, context: &mut Context<'_>, id: i64) -> Result<(), Fault> {
+        sqlx::query(NOTE_PUSH_AGAIN)
+            .bind(id)
+            .bind(context.now)
+            .execute(&mut *context.connection)
+            .await?;
+        Ok(())
     }
 
     /// Writes the manifest itself. Answers its id, and the tags whose answers change because the
@@ -271,8 +308,19 @@ pub(super) const REFER_AND_TAG: &str = "
     INSERT INTO tags (repository_id, name, manifest_id, updated_at)
     SELECT r.id, tag.value, $1, $7 FROM repositories r, json_each($4) AS tag WHERE r.name = $5
     ON CONFLICT (repository_id, name) DO UPDATE SET
-        manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
-    WHERE manifest_id <> excluded.manifest_id";
+        manifest_id = excluded.manifest_id, updated_at = excluded.updated_at";
+
+pub(super) const FIND_DIGEST: &str = "
+    SELECT m.digest
+    FROM repositories r
+    JOIN tags t ON t.repository_id = r.id AND t.name = $2
+    JOIN manifests m ON m.id = t.manifest_id
+    WHERE r.name = $1";
+
+pub(super) const NOTE_PUSH_AGAIN: &str = "
+    INSERT INTO manifest_times (manifest_id, untagged_at)
+    SELECT id, $2 FROM manifests WHERE id = $1 AND created_at < $2
+    ON CONFLICT (manifest_id) DO UPDATE SET untagged_at = excluded.untagged_at";
 
 /// See [`MetadataStore::delete_manifest`](crate::MetadataStore::delete_manifest).
 pub(super) struct Delete {
@@ -280,23 +328,43 @@ pub(super) struct Delete {
     pub(super) digest: Digest,
     pub(super) keep: Duration,
     pub(super) events: Vec<NewEvent>,
+    pub(super) protected: ProtectedTags,
 }
 
-/// The tags that went with a manifest; `None` when there was no manifest.
-pub(super) type DeletedTags = Option<Vec<Tag>>;
+/// How a deletion of a manifest ended.
+pub(super) enum Deletion {
+    Unknown,
+    Protected(Tag),
+    /// The tags that went with it.
+    Deleted(Vec<Tag>),
+}
+
+impl From<Deletion> for DeletedManifest {
+    fn from(deletion: Deletion) -> Self {
+        match deletion {
+            Deletion::Unknown => Self::Unknown,
+            Deletion::Protected(tag) => Self::Protected(tag),
+            Deletion::Deleted(_) => Self::Deleted,
+        }
+    }
+}
 
 #[async_trait]
 impl Operation for Delete {
-    type Output = DeletedTags;
+    type Output = Deletion;
 
-    async fn apply(&self, context: &mut Context<'_>) -> Result<DeletedTags, Fault> {
+    async fn apply(&self, context: &mut Context<'_>) -> Result<Deletion, Fault> {
         let digest = digest_bytes(&self.digest);
         let rows: Vec<(i64, Option<String>)> = sqlx::query_as(FIND_WITH_TAGS)
             .bind(self.repository.as_str())
             .bind(digest.as_slice())
             .fetch_all(&mut *context.connection)
             .await?;
-        let Some(&(id, _)) = rows.first() else { return Ok(None) };
+        let Some(&(id, _)) = rows.first() else { return Ok(Deletion::Unknown) };
+        let tags = parse_tags(rows.into_iter().filter_map(|(_, tag)| tag))?;
+        if let Some(tag) = self.protected.first(&tags) {
+            return Ok(Deletion::Protected(tag));
+        }
         sqlx::query(DELETE)
             .bind(id)
             .bind(self.repository.as_str())
@@ -305,13 +373,12 @@ impl Operation for Delete {
             .bind(lease_end(context.now, self.keep))
             .execute(&mut *context.connection)
             .await?;
-        let tags = parse_tags(rows.into_iter().filter_map(|(_, tag)| tag))?;
         context.events.extend(events::of_deletion(&self.events, &tags));
-        Ok(Some(tags))
+        Ok(Deletion::Deleted(tags))
     }
 
-    fn invalidate(&self, output: &DeletedTags, cache: &Cache) {
-        let Some(tags) = output else { return };
+    fn invalidate(&self, output: &Deletion, cache: &Cache) {
+        let Deletion::Deleted(tags) = output else { return };
         cache.manifest_changed(&self.repository, &Reference::Digest(self.digest));
         for tag in tags {
             cache.manifest_changed(&self.repository, &Reference::Tag(tag.clone()));

@@ -5,13 +5,14 @@
 //! - `connections` are the readers; each read is one statement, so one snapshot.
 //! - `cache` answers repeated reads of manifests and blobs without SQL.
 //! - `lookups` has manifests that are asked for at the same time looked up by one statement.
-//! - `blobs`, `collection`, `manifests`, `tags`, `repositories`, `untagged`, `uploads`, `outbox`, `events` and `settings` hold the SQL, by subject.
+//! - `blobs`, `collection`, `manifests`, `tags`, `repositories`, `untagged`, `expiry`, `uploads`, `outbox`, `events` and `settings` hold the SQL, by subject.
 
 mod blobs;
 mod cache;
 mod collection;
 mod connections;
 mod events;
+mod expiry;
 mod explain;
 mod lookups;
 mod manifests;

@@ -13,17 +13,18 @@ use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{
-    blobs, collection, events, manifests, outbox, referrers, repositories, settings, tags,
+    blobs, collection, events, expiry, manifests, outbox, referrers, repositories, settings, tags,
     untagged, uploads,
 };
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DueLink, EventCount, EventId, FinishedUpload,
-    GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord,
-    MetadataError, MetadataStore, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry,
-    OutboxId, Page, PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor,
-    ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DeletedManifest, DueLink, EventCount, EventId,
+    ExpiredManifests, FinishedUpload, GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob,
+    ManifestCursor, ManifestRecord, MetadataError, MetadataStore, MountSource, NewEvent,
+    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags, PutManifest, RecordedEvent,
+    RecordedUpload, Referrer, ReferrerCursor, ReviewedLinks, TagUse, TakenGarbage, UntaggedLook,
+    UntaggedManifests, Upload, UploadProgress,
 };
 
 /// The embedded [`MetadataStore`], in one SQLite file or in memory.
@@ -293,6 +294,42 @@ impl MetadataStore for SqliteStore {
         Ok(self.write(untagged).await?.page)
     }
 
+    async fn tag_uses(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<TagUse>, MetadataError> {
+        read!(self, expiry::tag_uses(repository, after, limit))
+    }
+
+    async fn expire_tags(
+        &self,
+        repository: &RepositoryName,
+        tags: Vec<TagUse>,
+        events: &[NewEvent],
+    ) -> Result<Vec<Tag>, MetadataError> {
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(expiry::ExpireTags { repository, tags, events }).await
+    }
+
+    async fn expire_untagged(
+        &self,
+        repository: &RepositoryName,
+        look: UntaggedLook,
+        events: &[NewEvent],
+    ) -> Result<ExpiredManifests, MetadataError> {
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(expiry::ExpireUntagged { repository, look, events }).await
+    }
+
+    async fn record_pulls(
+        &self,
+        pulled: Vec<(RepositoryName, Digest)>,
+    ) -> Result<(), MetadataError> {
+        self.write(expiry::RecordPulls(pulled)).await
+    }
+
     async fn create_upload(&self, upload: NewUpload) -> Result<(), MetadataError> {
         self.write(uploads::Create(upload)).await
     }
@@ -387,16 +424,18 @@ impl MetadataStore for SqliteStore {
         Ok(self.write(manifests::Put(manifest)).await?.into())
     }
 
-    async fn delete_manifest(
+    async fn delete_unprotected_manifest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
         keep: Duration,
         events: &[NewEvent],
-    ) -> Result<bool, MetadataError> {
-        let (repository, events) = (repository.clone(), events.to_vec());
-        let delete = manifests::Delete { repository, digest: *digest, keep, events };
-        Ok(self.write(delete).await?.is_some())
+        protected: &ProtectedTags,
+    ) -> Result<DeletedManifest, MetadataError> {
+        let (repository, events, protected) =
+            (repository.clone(), events.to_vec(), protected.clone());
+        let delete = manifests::Delete { repository, digest: *digest, keep, events, protected };
+        Ok(self.write(delete).await?.into())
     }
 
     async fn delete_tag(

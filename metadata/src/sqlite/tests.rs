@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 use super::writer::{Context, Operation};
 use super::{
-    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, events, manifests, outbox,
-    referrers, repositories, tags, uploads,
+    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, events, expiry, manifests,
+    outbox, referrers, repositories, tags, uploads,
 };
 use crate::fault::Fault;
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
@@ -79,6 +79,7 @@ fn manifest(payload: &'static str) -> NewManifest {
         artifact_type: None,
         annotations: None,
         tags: vec![payload.parse().unwrap()],
+        immutable_tags: Vec::new(),
         events: Vec::new(),
     }
 }
@@ -208,6 +209,8 @@ async fn no_statement_scans_or_sorts_a_table() {
         manifests::MISSING,
         manifests::STORE,
         manifests::REFER_AND_TAG,
+        manifests::FIND_DIGEST,
+        manifests::NOTE_PUSH_AGAIN,
         manifests::FIND_WITH_TAGS,
         manifests::DELETE,
         tags::LIST,
@@ -221,6 +224,10 @@ async fn no_statement_scans_or_sorts_a_table() {
         events::LIST,
         events::DONE,
         events::TRIM,
+        expiry::TAG_USES,
+        expiry::IS_AS_SEEN,
+        expiry::UNTAGGED,
+        expiry::RECORD_PULLS,
         uploads::FIND,
         uploads::EXISTS,
         uploads::STALE,

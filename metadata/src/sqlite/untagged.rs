@@ -1,15 +1,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_oci::Tag;
+use berth_oci::Reference;
 
 use super::cache::Cache;
 use super::manifests;
 use super::writer::{Context, Operation};
 use crate::encoding::{self, duration};
+use crate::expiry::stands_alone;
 use crate::fault::Fault;
 use crate::rows;
-use crate::{ManifestCursor, UntaggedManifests};
+use crate::{ManifestCursor, ProtectedTags, UntaggedManifests};
 
 /// See [`MetadataStore::untagged_manifests`](crate::MetadataStore::untagged_manifests).
 pub(super) struct DeleteUntagged {
@@ -46,7 +47,8 @@ impl Operation for DeleteUntagged {
             if !self.dry_run {
                 let keep = Duration::ZERO;
                 let (repository, events) = (repository.clone(), Vec::new());
-                let delete = manifests::Delete { repository, digest, keep, events };
+                let protected = ProtectedTags::default();
+                let delete = manifests::Delete { repository, digest, keep, events, protected };
                 delete.apply(context).await?;
             }
             manifests.push((repository, digest));
@@ -60,32 +62,17 @@ impl Operation for DeleteUntagged {
             return;
         }
         for (repository, digest) in &deleted.page.manifests {
-            let none: Option<Vec<Tag>> = Some(Vec::new());
-            let delete = manifests::Delete {
-                repository: repository.clone(),
-                digest: *digest,
-                keep: Duration::ZERO,
-                events: Vec::new(),
-            };
-            delete.invalidate(&none, cache);
+            cache.manifest_changed(repository, &Reference::Digest(*digest));
         }
     }
 }
 
-pub(super) const LOOK: &str = "
-    SELECT m.id, r.name, m.digest,
-        m.created_at <= $3
-        AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
-        AND NOT EXISTS (
-            SELECT 1 FROM manifest_manifests p JOIN manifests i ON i.id = p.manifest_id
-            WHERE p.digest = m.digest AND i.repository_id = m.repository_id
-        )
-        AND NOT EXISTS (
-            SELECT 1 FROM manifests s
-            WHERE s.repository_id = m.repository_id AND s.digest = m.subject
-        )
-    FROM manifests m
+pub(super) const LOOK: &str = concat!(
+    "SELECT m.id, r.name, m.digest, m.created_at <= $3 AND ",
+    stands_alone!(),
+    " FROM manifests m
     CROSS JOIN repositories r ON r.id = m.repository_id
     WHERE m.id > $1
     ORDER BY m.id
-    LIMIT $2";
+    LIMIT $2"
+);

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use berth_metadata::{ManifestRecord, NewManifest, PutManifest};
+use berth_config::{Config, Policy};
+use berth_metadata::{DeletedManifest, ManifestRecord, NewManifest, ProtectedTags, PutManifest};
 use berth_oci::{
     Algorithm, Child, Descriptor, Digest, Hasher, Manifest, ManifestKind, Reference,
     RepositoryName, Tag,
@@ -78,8 +79,11 @@ impl Registry {
             payload: &push.payload,
         };
         let events = self.notifications.pushed_manifest(&push.origin, told, &tags);
+        let config = self.config();
+        let immutable = |tag: &Tag| config.policy.immutable(push.repository.as_str(), tag.as_str());
+        let immutable_tags = tags.iter().filter(|tag| immutable(tag).is_some()).cloned().collect();
         let put = self.metadata.put_manifest(NewManifest {
-            repository: push.repository,
+            repository: push.repository.clone(),
             digest,
             media_type: manifest.media_type.clone(),
             payload: push.payload,
@@ -89,6 +93,7 @@ impl Registry {
             artifact_type: manifest.artifact_type,
             annotations: manifest.annotations,
             tags,
+            immutable_tags,
             events: events.clone(),
         });
         match put.await? {
@@ -97,6 +102,9 @@ impl Registry {
                 Ok(PushedManifest { digest, media_type: manifest.media_type, subject })
             }
             PutManifest::Missing(missing) => Err(RegistryError::ManifestBlobUnknown(missing)),
+            PutManifest::Immutable(tag) => {
+                Err(immutable_tag(&config.policy, &push.repository, tag))
+            }
         }
     }
 
@@ -108,16 +116,30 @@ impl Registry {
         origin: &Origin,
     ) -> Result<(), RegistryError> {
         self.refuse_when_delete_disabled()?;
+        let config = self.config();
         let events = match reference {
             Reference::Tag(tag) => self.notifications.deleted_tag(origin, repository, tag),
             Reference::Digest(digest) => self.notifications.deleted(origin, repository, *digest),
         };
         let deleted = match reference {
-            Reference::Tag(tag) => self.metadata.delete_tag(repository, tag, &events).await?,
+            Reference::Tag(tag) => {
+                self.refuse_when_immutable(&config.policy, repository, tag).await?;
+                self.metadata.delete_tag(repository, tag, &events).await?
+            }
             Reference::Digest(digest) => {
                 // Who has just read the manifest goes on to its blobs.
-                let keep = self.config().storage.maintenance.garbagecollection.graceperiod.get();
-                self.metadata.delete_manifest(repository, digest, keep, &events).await?
+                let keep = config.storage.maintenance.garbagecollection.graceperiod.get();
+                let protected = protected_tags(&config, repository);
+                let deletion = self
+                    .metadata
+                    .delete_unprotected_manifest(repository, digest, keep, &events, &protected);
+                match deletion.await? {
+                    DeletedManifest::Deleted => true,
+                    DeletedManifest::Unknown => false,
+                    DeletedManifest::Protected(tag) => {
+                        return Err(immutable_tag(&config.policy, repository, tag));
+                    }
+                }
             }
         };
         match deleted {
@@ -127,6 +149,20 @@ impl Registry {
             }
             false => Err(RegistryError::ManifestUnknown(reference.clone())),
         }
+    }
+
+    /// An immutable tag never goes, so there is no race in looking whether it is there.
+    async fn refuse_when_immutable(
+        &self,
+        policy: &Policy,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<(), RegistryError> {
+        let Some(rule) = policy.immutable(repository.as_str(), tag.as_str()) else {
+            return Ok(());
+        };
+        self.manifest(repository, &Reference::Tag(tag.clone())).await?;
+        Err(RegistryError::TagImmutable { tag: tag.clone(), rule })
     }
 
     fn check_urls(&self, manifest: &Manifest) -> Result<(), RegistryError> {
@@ -154,6 +190,25 @@ impl Registry {
             }
         }
         References { blobs, manifests }
+    }
+}
+
+/// The tags of a repository that are not to be deleted with their manifest.
+fn protected_tags(config: &Arc<Config>, repository: &RepositoryName) -> ProtectedTags {
+    if !config.policy.has_immutable_tags(repository.as_str()) {
+        return ProtectedTags::default();
+    }
+    let (config, repository) = (Arc::clone(config), repository.clone());
+    ProtectedTags::new(move |tag| {
+        config.policy.immutable(repository.as_str(), tag.as_str()).is_some()
+    })
+}
+
+/// Why a tag stays as it is, by the policy that told the store so.
+fn immutable_tag(policy: &Policy, repository: &RepositoryName, tag: Tag) -> RegistryError {
+    match policy.immutable(repository.as_str(), tag.as_str()) {
+        Some(rule) => RegistryError::TagImmutable { tag, rule },
+        None => RegistryError::Internal { cause: format!("no rule makes the tag {tag} immutable") },
     }
 }
 

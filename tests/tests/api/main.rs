@@ -8,6 +8,7 @@ mod blobs;
 mod face;
 mod faulty_store;
 mod h2c;
+mod immutable_tags;
 mod isolation;
 mod listings;
 mod manifests;
