@@ -2,7 +2,7 @@
 //! has the database.
 //!
 //! A request is a line of JSON, and so is each thing that is told; the last one is
-//! [`Told::Done`] or [`Told::Failed`].
+//! [`Told::Done`], [`Told::Retained`] or [`Told::Failed`].
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,10 +15,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-use crate::{Collected, Registry};
+use crate::{Collected, Registry, Retained, RetentionRun};
 
 /// The longest request, in bytes.
-const LONGEST: u64 = 64 * 1024;
+const LONGEST: u64 = 1024 * 1024;
 
 /// How much may be told that the other end has not read.
 const TOLD: usize = 64;
@@ -34,6 +34,8 @@ pub enum Ask {
         /// Delete manifests that no tag, index or subject stands for, first.
         delete_untagged: bool,
     },
+    /// Carry out a retention policy.
+    Retain(RetentionRun),
 }
 
 /// What is told while the work goes on, and at its end.
@@ -58,10 +60,28 @@ pub enum Told {
         /// Its bytes.
         size: u64,
     },
+    /// What a retention policy says of a tag or a manifest.
+    Verdict {
+        /// Whether it stays.
+        keep: bool,
+        /// What it is: `repository:tag`, or `repository@digest`.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// All is done.
     Done(Collected),
+    /// The retention policy is carried out.
+    Retained(Retained),
     /// It could not be done, and why.
     Failed(String),
+}
+
+impl Told {
+    /// Whether nothing follows.
+    fn is_last(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Retained(_) | Self::Failed(_))
+    }
 }
 
 /// The socket of a database.
@@ -73,15 +93,18 @@ pub fn socket_path(database: &Path) -> PathBuf {
 
 /// Carries out what is asked, and tells of it.
 pub async fn carry_out(registry: &Registry, ask: Ask, tell: mpsc::Sender<Told>) {
-    let Ask::Collect { dry_run, delete_untagged } = ask;
-    let outcome = registry.collect_as_asked(dry_run, delete_untagged, &tell).await;
-    let last = match outcome {
-        Ok(collected) => Told::Done(collected),
-        Err(error) => Told::Failed(match error.cause() {
+    let outcome = match ask {
+        Ask::Collect { dry_run, delete_untagged } => {
+            registry.collect_as_asked(dry_run, delete_untagged, &tell).await.map(Told::Done)
+        }
+        Ask::Retain(run) => registry.retain_as_asked(run, &tell).await.map(Told::Retained),
+    };
+    let last = outcome.unwrap_or_else(|error| {
+        Told::Failed(match error.cause() {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
-        }),
-    };
+        })
+    });
     // Whoever asked may have gone.
     let _ = tell.send(last).await;
 }
@@ -180,7 +203,7 @@ pub async fn ask(path: &Path, ask: &Ask, tell: mpsc::Sender<Told>) -> io::Result
     let mut lines = BufReader::new(read).lines();
     while let Some(line) = lines.next_line().await? {
         let told: Told = serde_json::from_str(&line)?;
-        let is_last = matches!(told, Told::Done(_) | Told::Failed(_));
+        let is_last = told.is_last();
         if tell.send(told).await.is_err() || is_last {
             return Ok(());
         }

@@ -10,10 +10,11 @@ pub mod http;
 mod notifications;
 mod observe;
 mod registry;
+mod retention;
 pub mod server;
 mod services;
 
 pub use error::{DigestMismatch, RegistryError};
 pub use observe::AccessLog;
 pub use registry::Registry;
-pub use services::{BackgroundTasks, Collected, Pace};
+pub use services::{BackgroundTasks, Collected, Pace, Retained, RetentionRun};

@@ -26,7 +26,7 @@ pub(crate) fn run(ask: Ask, quiet: bool, file: Option<&Path>) -> Result<ExitCode
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let (tell, mut told) = mpsc::channel(TOLD);
-        let Ask::Collect { dry_run, .. } = ask;
+        let dry_run = matches!(ask, Ask::Collect { dry_run: true, .. });
         let work = tokio::spawn(carry_out(config, ask, tell));
         let mut screen = Screen { quiet, dry_run, has_progress: false };
         let mut outcome = None;
@@ -42,7 +42,12 @@ pub(crate) fn run(ask: Ask, quiet: bool, file: Option<&Path>) -> Result<ExitCode
     })
 }
 
-async fn carry_out(config: Arc<Config>, ask: Ask, tell: mpsc::Sender<Told>) -> Result<()> {
+/// Does what is asked in the process that has the database, or in this one.
+pub(super) async fn carry_out(
+    config: Arc<Config>,
+    ask: Ask,
+    tell: mpsc::Sender<Told>,
+) -> Result<()> {
     let stores = match stores::open(&config).await {
         Ok(stores) => stores,
         Err(error) => {
@@ -89,6 +94,8 @@ impl Screen {
                 self.report(&collected)?;
                 return Ok(Some(Ok(())));
             }
+            // Told to those who ask for something else.
+            Told::Verdict { .. } | Told::Retained(_) => {}
             Told::Failed(reason) => {
                 self.end_progress()?;
                 return Ok(Some(Err(reason)));

@@ -6,5 +6,6 @@
 
 mod command;
 mod leftovers;
+mod retention;
 mod soak;
 mod worker;
