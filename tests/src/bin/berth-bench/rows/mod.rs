@@ -1,11 +1,13 @@
 //! The rows of the table, one file each: the same work for each server, in turn.
 
 mod blobs;
+mod command;
 pub(crate) mod database;
 pub(crate) mod growth;
 pub(crate) mod manifests;
 pub(crate) mod memory;
 pub(crate) mod push;
+pub(crate) mod retention;
 pub(crate) mod small_blobs;
 pub(crate) mod start;
 pub(crate) mod stores;
@@ -35,10 +37,11 @@ pub(crate) enum Row {
     DatabaseReads,
     DatabaseWrites,
     DatabaseMillion,
+    Retention,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Manifests,
         Self::Blobs,
         Self::Push,
@@ -53,6 +56,7 @@ impl Row {
         Self::DatabaseReads,
         Self::DatabaseWrites,
         Self::DatabaseMillion,
+        Self::Retention,
     ];
 
     /// As `--only` and the numbers have it.
@@ -72,6 +76,7 @@ impl Row {
             Self::DatabaseReads => "database-reads",
             Self::DatabaseWrites => "database-writes",
             Self::DatabaseMillion => "database-million",
+            Self::Retention => "retention",
         }
     }
 
@@ -92,6 +97,7 @@ impl Row {
             Self::DatabaseReads => "SQLite and PostgreSQL: manifest GET",
             Self::DatabaseWrites => "SQLite and PostgreSQL: manifest PUT",
             Self::DatabaseMillion => "SQLite and PostgreSQL: a million tags",
+            Self::Retention => "Retention policies",
         }
     }
 
@@ -111,6 +117,7 @@ impl Row {
             Self::DatabaseReads => database::reads::run(bench, run),
             Self::DatabaseWrites => database::writes::run(bench, run),
             Self::DatabaseMillion => database::million::run(bench, run),
+            Self::Retention => retention::run(bench, run),
         }
     }
 
