@@ -270,9 +270,7 @@ impl Put {
         }
         Ok(())
     }
-}
 
-impl Put {
     /// A tag that points to the manifest already was pushed all the same.
     async fn note_tag_again(
         &self,

@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
 use serde_json::json;
@@ -6,7 +8,7 @@ use sqlx::SqliteConnection;
 use super::cache::Cache;
 use super::writer::{Context, Operation};
 use super::{manifests, tags};
-use crate::encoding::{digest_bytes, digest_hex, duration, page};
+use crate::encoding::{digest_bytes, digest_hex, duration, micros, page};
 use crate::events;
 use crate::expiry::{self, TagUseRow, stands_alone, untagged_since};
 use crate::fault::Fault;
@@ -90,6 +92,31 @@ pub(super) const IS_AS_SEEN: &str = "
         )
     )";
 
+/// What [`ExpireUntagged`] would delete.
+pub(super) async fn untagged(
+    connection: &mut SqliteConnection,
+    repository: &RepositoryName,
+    wanted: &UntaggedLook,
+) -> Result<ExpiredManifests, Fault> {
+    look(connection, repository, wanted, micros(SystemTime::now())).await
+}
+
+async fn look(
+    connection: &mut SqliteConnection,
+    repository: &RepositoryName,
+    wanted: &UntaggedLook,
+    now: i64,
+) -> Result<ExpiredManifests, Fault> {
+    let rows: Vec<(Vec<u8>, bool)> = sqlx::query_as(UNTAGGED)
+        .bind(repository.as_str())
+        .bind(wanted.after.as_ref().map(digest_bytes).unwrap_or_default())
+        .bind(i64::from(wanted.limit))
+        .bind(now.saturating_sub(duration(wanted.age)))
+        .fetch_all(connection)
+        .await?;
+    expiry::expired(rows, wanted.limit)
+}
+
 /// See [`MetadataStore::expire_untagged`](crate::MetadataStore::expire_untagged).
 pub(super) struct ExpireUntagged {
     pub(super) repository: RepositoryName,
@@ -102,20 +129,12 @@ impl Operation for ExpireUntagged {
     type Output = ExpiredManifests;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<ExpiredManifests, Fault> {
-        let UntaggedLook { after, limit, age, keep, dry_run } = self.look.clone();
-        let rows: Vec<(Vec<u8>, bool)> = sqlx::query_as(UNTAGGED)
-            .bind(self.repository.as_str())
-            .bind(after.as_ref().map(digest_bytes).unwrap_or_default())
-            .bind(i64::from(limit))
-            .bind(context.now.saturating_sub(duration(age)))
-            .fetch_all(&mut *context.connection)
-            .await?;
-        let page = expiry::expired(rows, limit)?;
-        for digest in page.manifests.iter().filter(|_| !dry_run) {
+        let page = look(context.connection, &self.repository, &self.look, context.now).await?;
+        for digest in &page.manifests {
             let delete = manifests::Delete {
                 repository: self.repository.clone(),
                 digest: *digest,
-                keep,
+                keep: self.look.keep,
                 events: events::of_deleted_manifest(&self.events, *digest),
                 protected: ProtectedTags::default(),
             };
@@ -125,7 +144,7 @@ impl Operation for ExpireUntagged {
     }
 
     fn invalidate(&self, page: &ExpiredManifests, cache: &Cache) {
-        for digest in page.manifests.iter().filter(|_| !self.look.dry_run) {
+        for digest in &page.manifests {
             cache.manifest_changed(&self.repository, &Reference::Digest(*digest));
         }
     }

@@ -319,6 +319,11 @@ impl MetadataStore for SqliteStore {
         look: UntaggedLook,
         events: &[NewEvent],
     ) -> Result<ExpiredManifests, MetadataError> {
+        // Most pages hold none, and the one that writes is not troubled for these.
+        let page = read!(self, expiry::untagged(repository, &look))?;
+        if look.dry_run || page.manifests.is_empty() {
+            return Ok(page);
+        }
         let (repository, events) = (repository.clone(), events.to_vec());
         self.write(expiry::ExpireUntagged { repository, look, events }).await
     }

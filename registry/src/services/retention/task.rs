@@ -1,17 +1,16 @@
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use berth_config::{Config, Policy, RetentionRule};
-use berth_metadata::{Job, NewEvent, TagUse, UntaggedLook};
+use berth_config::{GoDuration, Policy, RetentionRule};
+use berth_metadata::{NewEvent, TagUse, UntaggedLook};
 use berth_oci::{Digest, RepositoryName, Tag};
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
-use super::collection::{Pace, rest};
+use super::Retained;
 use crate::control::Told;
 use crate::retention::{Judge, Survey, Verdict};
+use crate::services::collection::{Pace, rest};
 use crate::{Registry, RegistryError};
 
 /// How many names are read at a time.
@@ -24,145 +23,25 @@ const DELETIONS: usize = 100;
 /// How many manifests are looked at in one transaction.
 const MANIFESTS: u32 = 500;
 
-/// How often the configuration is looked at: whether a run is due.
-const LOOK: Duration = Duration::from_secs(60);
-
-/// What a run of the retention policies did, or would do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retained {
-    /// Repositories that a rule names.
-    pub repositories: u64,
-    /// Tags that stay.
-    pub kept_tags: u64,
-    /// Tags that were deleted.
-    pub deleted_tags: u64,
-    /// Untagged manifests that were deleted.
-    pub deleted_manifests: u64,
-    /// Whether nothing was changed.
-    pub dry_run: bool,
-}
-
-/// A run that somebody asks for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RetentionRun {
-    /// The policy, by the configuration of whoever asks.
-    pub policy: Box<Policy>,
-    /// Whether nothing is to be changed.
-    pub dry_run: bool,
-    /// The only repository to look at.
-    pub repository: Option<RepositoryName>,
-}
-
-impl Registry {
-    /// Deletes what no retention policy keeps, at the configured interval, until `stop`.
-    pub(super) async fn keep_retaining(&self, stop: CancellationToken) {
-        let mut last: Option<Instant> = None;
-        loop {
-            let config = self.config();
-            let retention = &config.policy.retention;
-            let interval = retention.interval.get();
-            let is_due = last.is_none_or(|last| last.elapsed() >= interval);
-            if is_due && !retention.rules.is_empty() && !self.is_read_only() {
-                self.retain_in_turn(&config, &stop).await;
-                last = Some(Instant::now());
-            }
-            tokio::select! {
-                () = tokio::time::sleep(interval.min(LOOK)) => {}
-                () = stop.cancelled() => return,
-            }
-        }
-    }
-
-    /// One run, unless another process made one lately.
-    async fn retain_in_turn(&self, config: &Config, stop: &CancellationToken) {
-        let run = async {
-            let task = Task {
-                registry: self,
-                policy: &config.policy,
-                in_force: &config.policy,
-                dry_run: config.policy.retention.dryrun,
-                pace: Pace::Gentle,
-                stop,
-                tell: None,
-                now: self.metadata.now().await?,
-                done: Retained::default(),
-            };
-            let Retained { kept_tags, deleted_tags, deleted_manifests, dry_run, .. } =
-                task.over_all().await?;
-            match (deleted_tags, deleted_manifests) {
-                (0, 0) => debug!(kept_tags, "the retention policy keeps everything"),
-                _ => info!(
-                    kept_tags,
-                    deleted_tags,
-                    deleted_manifests,
-                    dry_run,
-                    "the retention policy was carried out"
-                ),
-            }
-            Ok(())
-        };
-        let interval = config.policy.retention.interval.get();
-        if let Err(error) = self.as_job(Job::Retain, interval, run).await {
-            self.metrics.retention.errors.inc();
-            warn!(%error, cause = error.cause(), "the retention policy could not be carried out; the next run goes on");
-        }
-    }
-
-    /// One run for somebody who waits for it.
-    pub(crate) async fn retain_as_asked(
-        &self,
-        run: RetentionRun,
-        tell: &mpsc::Sender<Told>,
-    ) -> Result<Retained, RegistryError> {
-        let RetentionRun { policy, dry_run, repository } = run;
-        let dry_run = dry_run || policy.retention.dryrun;
-        if !dry_run {
-            self.refuse_when_read_only()?;
-        }
-        let stop = CancellationToken::new();
-        self.write_noted_pull_times(&stop).await;
-        let in_force: Arc<Config> = self.config();
-        let task = Task {
-            registry: self,
-            policy: &policy,
-            in_force: &in_force.policy,
-            dry_run,
-            pace: Pace::Brisk,
-            stop: &stop,
-            tell: Some(tell),
-            now: self.metadata.now().await?,
-            done: Retained::default(),
-        };
-        let done = match &repository {
-            Some(name) => task.over_one(name).await?,
-            None => task.over_all().await?,
-        };
-        if !dry_run {
-            self.settle_links().await?;
-        }
-        Ok(done)
-    }
-}
-
 /// A run that goes on.
-struct Task<'t> {
-    registry: &'t Registry,
+pub(super) struct Task<'t> {
+    pub(super) registry: &'t Registry,
     /// The policy that is carried out.
-    policy: &'t Policy,
+    pub(super) policy: &'t Policy,
     /// The one that this process serves by: what is immutable there stays as well.
-    in_force: &'t Policy,
-    dry_run: bool,
-    pace: Pace,
-    stop: &'t CancellationToken,
+    pub(super) in_force: &'t Policy,
+    pub(super) dry_run: bool,
+    pub(super) pace: Pace,
+    pub(super) stop: &'t CancellationToken,
     /// Who waits for it, and is told of each verdict.
-    tell: Option<&'t mpsc::Sender<Told>>,
+    pub(super) tell: Option<&'t mpsc::Sender<Told>>,
     /// The beginning, by the database's clock.
-    now: SystemTime,
-    done: Retained,
+    pub(super) now: SystemTime,
+    pub(super) done: Retained,
 }
 
 impl Task<'_> {
-    async fn over_all(mut self) -> Result<Retained, RegistryError> {
+    pub(super) async fn over_all(mut self) -> Result<Retained, RegistryError> {
         let mut after: Option<RepositoryName> = None;
         loop {
             let after_name = after.as_ref().map(RepositoryName::as_str);
@@ -180,7 +59,10 @@ impl Task<'_> {
         }
     }
 
-    async fn over_one(mut self, name: &RepositoryName) -> Result<Retained, RegistryError> {
+    pub(super) async fn over_one(
+        mut self,
+        name: &RepositoryName,
+    ) -> Result<Retained, RegistryError> {
         if !self.registry.metadata.repository_exists(name).await? {
             return Err(RegistryError::NameUnknown(name.clone()));
         }
@@ -348,7 +230,7 @@ impl Task<'_> {
         }
         match self.tell {
             Some(tell) => {
-                let age = berth_config::GoDuration::from(age);
+                let age = GoDuration::from(age);
                 let told = Told::Verdict {
                     keep: false,
                     name: format!("{name}@{digest}"),
