@@ -72,7 +72,7 @@ impl fmt::Debug for ProtectedTags {
 
 /// How the deletion of a manifest ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeletedManifest {
+pub enum GuardedDeletion {
     /// It is deleted, with its tags.
     Deleted,
     /// It is not there.

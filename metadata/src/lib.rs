@@ -20,7 +20,7 @@ mod transfer;
 
 pub use error::MetadataError;
 pub use events::{Event, EventAction, EventCount, EventId, NewEvent, RecordedEvent};
-pub use expiry::{DeletedManifest, ExpiredManifests, ProtectedTags, TagUse, UntaggedLook};
+pub use expiry::{ExpiredManifests, GuardedDeletion, ProtectedTags, TagUse, UntaggedLook};
 pub use postgres::{Pooling, PostgresOptions, PostgresStore};
 pub use records::{
     BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,

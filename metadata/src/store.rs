@@ -7,8 +7,8 @@ use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
 
 use crate::lifecycle::Removal;
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DeletedManifest, DueLink, EventCount, EventId,
-    ExpiredManifests, FinishedUpload, GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob,
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, EventCount, EventId, ExpiredManifests,
+    FinishedUpload, GarbageId, GuardedDeletion, HeldUpload, Job, LinkCursor, LinkedBlob,
     ManifestCursor, ManifestRecord, MetadataError, MountSource, NewEvent, NewManifest, NewUpload,
     OutboxEntry, OutboxId, Page, ProtectedTags, PutManifest, RecordedEvent, RecordedUpload,
     Referrer, ReferrerCursor, ReviewedLinks, TagUse, TakenGarbage, UntaggedLook, UntaggedManifests,
@@ -268,7 +268,7 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         let protected = ProtectedTags::default();
         let deletion =
             self.delete_unprotected_manifest(repository, digest, keep, events, &protected);
-        Ok(deletion.await? == DeletedManifest::Deleted)
+        Ok(deletion.await? == GuardedDeletion::Deleted)
     }
 
     /// Does what [`delete_manifest`](Self::delete_manifest) does, unless a tag points to the manifest
@@ -280,7 +280,7 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         keep: Duration,
         events: &[NewEvent],
         protected: &ProtectedTags,
-    ) -> Result<DeletedManifest, MetadataError>;
+    ) -> Result<GuardedDeletion, MetadataError>;
 
     /// Deletes the tag alone and records the events; false when the tag is not there.
     async fn delete_tag(

@@ -12,7 +12,7 @@ use super::{now, outbox, repositories};
 use crate::encoding::{self, digest_bytes, duration};
 use crate::events;
 use crate::fault::Fault;
-use crate::{DeletedManifest, ManifestRecord, NewEvent, NewManifest, ProtectedTags, PutManifest};
+use crate::{GuardedDeletion, ManifestRecord, NewEvent, NewManifest, ProtectedTags, PutManifest};
 
 /// A manifest to look up.
 #[derive(Clone, Debug)]
@@ -369,9 +369,9 @@ pub(super) struct Delete {
 
 #[async_trait]
 impl Operation for Delete {
-    type Output = DeletedManifest;
+    type Output = GuardedDeletion;
 
-    async fn apply(&self, context: &mut Context<'_>) -> Result<DeletedManifest, Fault> {
+    async fn apply(&self, context: &mut Context<'_>) -> Result<GuardedDeletion, Fault> {
         let found: Option<i64> = context
             .session
             .query_scalar(LOCK)
@@ -379,7 +379,7 @@ impl Operation for Delete {
             .bind(digest_bytes(&self.digest))
             .fetch_optional(context.session.connection())
             .await?;
-        let Some(id) = found else { return Ok(DeletedManifest::Unknown) };
+        let Some(id) = found else { return Ok(GuardedDeletion::Unknown) };
         let tags: Vec<String> = context
             .session
             .query_scalar("DELETE FROM tags WHERE manifest_id = $1 RETURNING name")
@@ -421,7 +421,7 @@ impl Operation for Delete {
             .await?;
         let digest = Some(&self.digest);
         outbox::record(context, "delete_manifest", &self.repository, digest, None).await?;
-        Ok(DeletedManifest::Deleted)
+        Ok(GuardedDeletion::Deleted)
     }
 }
 

@@ -25,8 +25,8 @@ use crate::events::POLL;
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DeletedManifest, DueLink, EventCount, EventId,
-    ExpiredManifests, FinishedUpload, GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob,
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, EventCount, EventId, ExpiredManifests,
+    FinishedUpload, GarbageId, GuardedDeletion, HeldUpload, Job, LinkCursor, LinkedBlob,
     ManifestCursor, ManifestRecord, MetadataError, MetadataStore, MountSource, NewEvent,
     NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags, PutManifest, RecordedEvent,
     RecordedUpload, Referrer, ReferrerCursor, ReviewedLinks, TagUse, TakenGarbage, UntaggedLook,
@@ -458,12 +458,12 @@ impl MetadataStore for PostgresStore {
         keep: Duration,
         events: &[NewEvent],
         protected: &ProtectedTags,
-    ) -> Result<DeletedManifest, MetadataError> {
+    ) -> Result<GuardedDeletion, MetadataError> {
         let (repository, events, protected) =
             (repository.clone(), events.to_vec(), protected.clone());
         let delete = manifests::Delete { repository, digest: *digest, keep, events, protected };
         match self.try_to_write(delete).await {
-            Err(Fault::TagStays(tag)) => Ok(DeletedManifest::Protected(tag)),
+            Err(Fault::TagStays(tag)) => Ok(GuardedDeletion::Protected(tag)),
             outcome => outcome.map_err(explain),
         }
     }

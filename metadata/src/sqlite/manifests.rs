@@ -13,7 +13,7 @@ use super::writer::{Context, Operation};
 use crate::encoding::{self, digest_array, digest_bytes, lease_end};
 use crate::events;
 use crate::fault::Fault;
-use crate::{DeletedManifest, ManifestRecord, NewEvent, NewManifest, ProtectedTags, PutManifest};
+use crate::{GuardedDeletion, ManifestRecord, NewEvent, NewManifest, ProtectedTags, PutManifest};
 
 pub(super) async fn find(
     connection: &mut SqliteConnection,
@@ -339,7 +339,7 @@ pub(super) enum Deletion {
     Deleted(Vec<Tag>),
 }
 
-impl From<Deletion> for DeletedManifest {
+impl From<Deletion> for GuardedDeletion {
     fn from(deletion: Deletion) -> Self {
         match deletion {
             Deletion::Unknown => Self::Unknown,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use berth_metadata::{
-    DeletedManifest, Event, EventAction, ExpiredManifests, NewEvent, NewManifest, ProtectedTags,
+    Event, EventAction, ExpiredManifests, GuardedDeletion, NewEvent, NewManifest, ProtectedTags,
     PutManifest, TagUse, UntaggedLook,
 };
 use berth_oci::{Digest, Reference, Tag};
@@ -142,13 +142,13 @@ pub async fn a_manifest_with_a_protected_tag_stays(store: Store) {
     };
     let versions = ProtectedTags::new(|tag: &Tag| tag.as_str().starts_with('v'));
 
-    assert_eq!(delete(&versions).await, DeletedManifest::Protected(tag("v1")));
+    assert_eq!(delete(&versions).await, GuardedDeletion::Protected(tag("v1")));
     assert_eq!(all_tags(&store, "app").await, ["latest", "v1"]);
     assert_eq!(payload(&store, "app", &by_tag("latest")).await.unwrap(), "one");
 
     assert!(store.delete_tag(&app, &tag("v1"), &[]).await.unwrap());
-    assert_eq!(delete(&versions).await, DeletedManifest::Deleted);
-    assert_eq!(delete(&versions).await, DeletedManifest::Unknown);
+    assert_eq!(delete(&versions).await, GuardedDeletion::Deleted);
+    assert_eq!(delete(&versions).await, GuardedDeletion::Unknown);
     assert!(all_tags(&store, "app").await.is_empty());
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use berth_config::{Config, Policy};
-use berth_metadata::{DeletedManifest, ManifestRecord, NewManifest, ProtectedTags, PutManifest};
+use berth_metadata::{GuardedDeletion, ManifestRecord, NewManifest, ProtectedTags, PutManifest};
 use berth_oci::{
     Algorithm, Child, Descriptor, Digest, Hasher, Manifest, ManifestKind, Reference,
     RepositoryName, Tag,
@@ -134,9 +134,9 @@ impl Registry {
                     .metadata
                     .delete_unprotected_manifest(repository, digest, keep, &events, &protected);
                 match deletion.await? {
-                    DeletedManifest::Deleted => true,
-                    DeletedManifest::Unknown => false,
-                    DeletedManifest::Protected(tag) => {
+                    GuardedDeletion::Deleted => true,
+                    GuardedDeletion::Unknown => false,
+                    GuardedDeletion::Protected(tag) => {
                         return Err(immutable_tag(&config.policy, repository, tag));
                     }
                 }
