@@ -73,6 +73,27 @@ pub(crate) enum Command {
         #[arg(long, short = 'c', value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Delete the tags and the manifests that no retention policy keeps, now.
+    ///
+    /// A running berth does this by itself, at the interval policy.retention.interval. The policy is
+    /// that of the configuration file that is named here, so that rules can be tried with --dry-run
+    /// before they are in force.
+    Retention {
+        /// Only tell of every tag what would become of it, and why.
+        #[arg(long, short = 'd')]
+        dry_run: bool,
+        /// Look at this repository alone.
+        #[arg(long, value_name = "NAME")]
+        repository: Option<String>,
+        /// Tell everything in JSON, an object a line.
+        #[arg(long)]
+        json: bool,
+        /// Tell the summary alone.
+        #[arg(long, short = 'q')]
+        quiet: bool,
+        /// The configuration file.
+        config: Option<PathBuf>,
+    },
     /// Look at the configuration.
     Config {
         #[command(subcommand)]

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use berth_registry::control::Ask;
 use clap::Parser;
 
+use commands::retention::RetentionOptions;
+
 use args::{Args, Command, ConfigCommand, MetadataCommand};
 
 /// musl and glibc both keep more memory, and lock more, than this allocator does under many
@@ -48,6 +50,10 @@ fn main() -> ExitCode {
         // The arguments say that one of them is there.
         Command::Restore { name: None, list: false, config } => {
             commands::deletion::list(None, config.as_deref())
+        }
+        Command::Retention { dry_run, repository, json, quiet, config } => {
+            let options = RetentionOptions { dry_run, repository, json, quiet };
+            commands::retention::run(options, config.as_deref())
         }
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),

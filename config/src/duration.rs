@@ -1,4 +1,4 @@
-//! Durations written as Go writes them: `30s`, `1m`, `1h30m`, `168h`.
+//! Durations written as Go writes them: `30s`, `1m`, `1h30m`, `168h`; and, beyond Go, in days: `7d`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A length of time, parsed as Go's `time.ParseDuration` does, but never negative.
+/// A length of time, parsed as Go's `time.ParseDuration` does, but never negative, and with `d` for days of 24 hours.
 ///
 /// A number without a unit is refused (but for `0`): in `registry:2` it would mean nanoseconds, which nobody wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,13 +53,17 @@ impl FromStr for GoDuration {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse(text).map(Self).ok_or_else(|| {
-            format!("`{text}` is not a duration: write for example `30s`, `1m` or `1h30m`")
+            format!("`{text}` is not a duration: write for example `30s`, `1h30m` or `7d`")
         })
     }
 }
 
+/// The unit that Go does not have. It is read and never printed, so that `registry:2` reads what is.
+const DAY: &str = "d";
+
 /// Units from the longest to the shortest, in nanoseconds.
-const UNITS: [(&str, u64); 8] = [
+const UNITS: [(&str, u64); 9] = [
+    (DAY, 24 * 3_600_000_000_000),
     ("h", 3_600_000_000_000),
     ("m", 60_000_000_000),
     ("s", 1_000_000_000),
@@ -117,7 +121,8 @@ impl fmt::Display for GoDuration {
         if left == 0 {
             return f.write_str("0s");
         }
-        for (unit, nanoseconds) in UNITS.iter().filter(|(unit, _)| unit.is_ascii()) {
+        for (unit, nanoseconds) in UNITS.iter().filter(|(unit, _)| unit.is_ascii() && *unit != DAY)
+        {
             if left >= *nanoseconds {
                 write!(f, "{}{unit}", left / nanoseconds)?;
                 left %= nanoseconds;
@@ -148,7 +153,7 @@ impl JsonSchema for GoDuration {
         json_schema!({
             "type": "string",
             "x-berth-type": "duration",
-            "pattern": "^\\+?(0|(([0-9]+\\.?[0-9]*|\\.[0-9]+)(h|m|s|ms|us|\u{b5}s|\u{3bc}s|ns))+)$",
+            "pattern": "^\\+?(0|(([0-9]+\\.?[0-9]*|\\.[0-9]+)(d|h|m|s|ms|us|\u{b5}s|\u{3bc}s|ns))+)$",
         })
     }
 }
@@ -166,6 +171,8 @@ mod tests {
             ("+5s", Duration::from_secs(5)),
             ("1h30m", Duration::from_secs(5400)),
             ("168h", Duration::from_secs(604_800)),
+            ("7d", Duration::from_secs(604_800)),
+            ("1d12h", Duration::from_secs(129_600)),
             ("1.5h", Duration::from_secs(5400)),
             (".5s", Duration::from_millis(500)),
             ("1.s", Duration::from_secs(1)),
@@ -190,7 +197,7 @@ mod tests {
             "s",
             ".s",
             "1.2.3s",
-            "1d",
+            "1w",
             "1 s",
             "1h ",
             "99999999999h",

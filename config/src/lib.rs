@@ -9,7 +9,7 @@
 //!
 //! | extension | meaning |
 //! |---|---|
-//! | `x-berth-type` | what the text is, for people: `duration`, `size`, `path`, `pattern`, `network` |
+//! | `x-berth-type` | what the text is, for people: `duration`, `size`, `path`, `pattern`, `glob`, `network` |
 //! | `x-berth-default` | the default in words, where it depends on other keys |
 //! | `x-berth-reload` | a reload applies a change of this key (or section); without it a restart is needed |
 //! | `x-berth-secret` | never shown |
@@ -27,6 +27,7 @@ mod driver;
 mod duration;
 mod environment;
 mod error;
+mod glob;
 mod health;
 mod http;
 mod load;
@@ -37,6 +38,7 @@ mod notifications;
 mod opaque;
 mod path;
 mod pattern;
+mod policy;
 mod reference;
 mod reload;
 mod root;
@@ -51,6 +53,7 @@ pub use cidr::Cidr;
 pub use duration::GoDuration;
 pub use environment::variables;
 pub use error::ConfigError;
+pub use glob::Glob;
 pub use health::{Health, StorageDriverHealth};
 pub use http::{DebugListener, H2c, Http, Http2, Limits, Listen, Network, Prometheus};
 pub use load::{Loaded, Origin};
@@ -59,6 +62,9 @@ pub use metadata::{Metadata, Pooling, Postgres, Sqlite};
 pub use notifications::{Events, Ignore, NotificationEndpoint, Notifications, NotifiedAction};
 pub use opaque::Opaque;
 pub use pattern::Pattern;
+pub use policy::{
+    ImmutableTags, Keep, NamedRule, Policy, Retention, RetentionRule, VersionRequirement,
+};
 pub use reference::reference_markdown;
 pub use root::Config;
 pub use secret::Secret;

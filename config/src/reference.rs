@@ -34,7 +34,7 @@ const RULES: &str = "\
 
 - Unknown keys are refused, and so is a key that is there twice. Names are lower case.
 - A key without a value (`inmemory:`) counts as not set; a driver that is named so is chosen.
-- A duration is written as in Go: `30s`, `1m`, `1h30m`, `168h`. A number without a unit is refused.
+- A duration is written as in Go: `30s`, `1m`, `1h30m`, `168h`; days of 24 hours are understood too: `7d`. A number without a unit is refused.
 - A size is a number of bytes, or one with a unit: `4MiB` and `32KiB` count in powers of 1024, `10MB` and `32kB` in
   powers of 1000.
 - Where a text is wanted it is taken as it stands: `0123` and `yes` stay texts. Where a boolean is wanted, `true`,

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::storage::Driver;
-use crate::{Catalog, Health, Http, Log, Metadata, Notifications, Opaque, Storage, Validation};
+use crate::{
+    Catalog, Health, Http, Log, Metadata, Notifications, Opaque, Policy, Storage, Validation,
+};
 
 /// The only version of the file format there is.
 pub(crate) const VERSION: &str = "0.1";
@@ -73,10 +75,9 @@ pub struct Config {
     #[serde(skip_serializing)]
     #[schemars(extend("x-berth-ignored" = "Docker schema 1 manifests are always refused"))]
     pub compatibility: Opaque,
-    /// Allowed classes of repository.
-    #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-ignored" = "repositories have no classes here: every media type is accepted"))]
-    pub policy: Opaque,
+    /// Which tags stay as they are, and which go by themselves.
+    #[schemars(extend("x-berth-reload" = true))]
+    pub policy: Policy,
 }
 
 impl Default for Config {
@@ -98,7 +99,7 @@ impl Default for Config {
             redis: Opaque,
             reporting: Opaque,
             compatibility: Opaque,
-            policy: Opaque,
+            policy: Policy::default(),
         }
     }
 }

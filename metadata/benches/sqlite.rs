@@ -66,6 +66,7 @@ fn manifest(repository: RepositoryName, number: usize) -> NewManifest {
         artifact_type: None,
         annotations: None,
         tags: vec![format!("tag-{number:07}").parse().unwrap()],
+        immutable_tags: Vec::new(),
         events: Vec::new(),
     }
 }

@@ -29,7 +29,7 @@ impl Keep {
 pub struct DeletionId(pub(crate) i64);
 
 /// How the deletion of a manifest ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteManifest {
     /// It is gone, with its tags.
     Deleted {
@@ -39,6 +39,8 @@ pub enum DeleteManifest {
     },
     /// The repository does not have it.
     Unknown,
+    /// Nothing changed: this tag points to it, which is protected.
+    Protected(Tag),
     /// Nothing changed: an index of the repository names it.
     NamedBy(Digest),
 }

@@ -1,3 +1,5 @@
+use berth_oci::Tag;
+
 /// What went wrong inside, before an engine explains it to the caller.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -10,6 +12,8 @@ pub(crate) enum Fault {
     /// Bytes at the place of a push are being removed, or were: the push has to look. What it did is
     /// undone.
     PlaceUnsure,
+    /// The tag is immutable, or protected, and stands in the way. What was done is undone.
+    TagStays(Tag),
     /// The store is shutting down.
     Closed,
 }

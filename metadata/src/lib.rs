@@ -9,6 +9,7 @@ mod deletion;
 mod encoding;
 mod error;
 mod events;
+mod expiry;
 mod fault;
 pub mod lifecycle;
 mod postgres;
@@ -23,6 +24,7 @@ pub use deletion::{
 };
 pub use error::MetadataError;
 pub use events::{Event, EventAction, EventCount, EventId, NewEvent, RecordedEvent};
+pub use expiry::{ExpiredManifests, ProtectedTags, TagUse, UntaggedLook};
 pub use postgres::{Pooling, PostgresOptions, PostgresStore};
 pub use records::{
     BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,

@@ -76,6 +76,8 @@ pub struct NewManifest {
     pub annotations: Option<BTreeMap<String, String>>,
     /// Tags to point to it, in the same transaction.
     pub tags: Vec<Tag>,
+    /// Those of the tags that must not point elsewhere already.
+    pub immutable_tags: Vec<Tag>,
     /// What is told of it, recorded in the same transaction.
     pub events: Vec<NewEvent>,
 }
@@ -88,6 +90,8 @@ pub enum PutManifest {
     /// Nothing was written: these required blobs and manifests are not in the repository. Each is
     /// named once, blobs first, in the order of the manifest.
     Missing(Vec<Digest>),
+    /// Nothing was written: this tag is immutable, and points to another manifest.
+    Immutable(Tag),
 }
 
 /// A manifest that is attached to a subject.
@@ -177,6 +181,8 @@ pub enum Job {
     Deliver(Arc<str>),
     /// Dropping events that have waited too long.
     EventLimits,
+    /// Deleting what no retention policy keeps.
+    Retain,
 }
 
 /// How far a session has come.

@@ -8,11 +8,11 @@ use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
 use crate::lifecycle::Removal;
 use crate::{
     BlobLocation, BlobRecord, CollectionBacklog, DeleteManifest, DeletedManifest, Deletion,
-    DeletionId, DueLink, EventCount, EventId, FinishedUpload, GarbageId, HeldUpload, Job, Keep,
-    LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MountSource, NewEvent, NewManifest,
-    NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedEvent, RecordedUpload, Referrer,
-    ReferrerCursor, Restore, ReviewedLinks, TakenGarbage, UntaggedManifests, UntaggedSearch,
-    Upload, UploadProgress,
+    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FinishedUpload, GarbageId,
+    HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MountSource,
+    NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags, PutManifest,
+    RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks, TagUse,
+    TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
 };
 
 /// The truth about names and the graph.
@@ -146,6 +146,44 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         events: &[NewEvent],
     ) -> Result<UntaggedManifests, MetadataError>;
 
+    /// The tags after `after`, at most `limit`, with the times that a retention policy judges them
+    /// by; none when the repository does not exist.
+    async fn tag_uses(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<TagUse>, MetadataError>;
+
+    /// Deletes tags as [`delete_tag`](Self::delete_tag) does, but for those that were pushed or
+    /// pulled since they were seen so, and gives those that it deleted. Events like these are recorded
+    /// for each.
+    async fn expire_tags(
+        &self,
+        repository: &RepositoryName,
+        tags: Vec<TagUse>,
+        undelete: Duration,
+        events: &[NewEvent],
+    ) -> Result<Vec<Tag>, MetadataError>;
+
+    /// Deletes manifests of the repository that no tag has pointed to for `age`, nor were they pushed
+    /// in that time, that no index of the repository names, and whose subject, if they have one, is not
+    /// there. Looks at so many manifests behind `after` and gives those that it deleted; with
+    /// `dry_run` it deletes nothing. They go as by [`delete_manifest`](Self::delete_manifest), each in
+    /// a deletion of its own, with events like these.
+    async fn expire_untagged(
+        &self,
+        repository: &RepositoryName,
+        look: UntaggedLook,
+        events: &[NewEvent],
+    ) -> Result<ExpiredManifests, MetadataError>;
+
+    /// Notes that manifests are being read, for those that are there. Relaxed.
+    async fn record_pulls(
+        &self,
+        pulled: Vec<(RepositoryName, Digest)>,
+    ) -> Result<(), MetadataError>;
+
     /// Whether the removal of any bytes is running.
     async fn is_removing(&self) -> Result<bool, MetadataError>;
 
@@ -237,6 +275,20 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         digest: &Digest,
         keep: Keep,
         events: &[NewEvent],
+    ) -> Result<DeleteManifest, MetadataError> {
+        let protected = ProtectedTags::default();
+        self.delete_unprotected_manifest(repository, digest, keep, events, &protected).await
+    }
+
+    /// Does what [`delete_manifest`](Self::delete_manifest) does, unless a tag points to the manifest
+    /// that is protected.
+    async fn delete_unprotected_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        keep: Keep,
+        events: &[NewEvent],
+        protected: &ProtectedTags,
     ) -> Result<DeleteManifest, MetadataError>;
 
     /// Deletes the tag alone and records the events; false when the tag is not there. It can be had

@@ -1,6 +1,8 @@
 //! The suite over PostgreSQL, and what several processes on one database promise each other.
 #![allow(clippy::expect_used, clippy::unwrap_used, unreachable_pub)]
 
+#[path = "suite/long_ago.rs"]
+mod long_ago;
 mod suite;
 
 use std::sync::{Arc, LazyLock};
@@ -10,7 +12,7 @@ use berth_metadata::{
     HeldUpload, Job, MetadataError, Pooling, PostgresOptions, PostgresStore, UploadProgress,
 };
 use berth_test_stores::{PgBouncer, Postgres};
-use suite::fixtures::*;
+use suite::fixtures::{self, *};
 
 /// One server for all tests, each of which has a database of its own.
 static SERVER: LazyLock<Postgres> =
@@ -258,6 +260,16 @@ async fn a_schema_is_used_as_long_as_it_has_what_this_version_needs() {
     SERVER.sql(name, "UPDATE berth_schema SET version = 99, needs = 99").unwrap();
     let error = PostgresStore::open(options(url.clone())).await.unwrap_err();
     assert!(matches!(error, MetadataError::TooNew { found: 99, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn untagged_manifests_stay_for_as_long_as_is_said() {
+    let url = SERVER.database().unwrap();
+    let store = open_url(&url).await;
+    long_ago::push(&store).await;
+    SERVER.sql(database_of(&url), long_ago::LONG_AGO).unwrap();
+
+    long_ago::only_what_was_untagged_long_ago_expires(&store).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 
 #[path = "suite/fixtures.rs"]
 mod fixtures;
+#[path = "suite/long_ago.rs"]
+mod long_ago;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -196,7 +198,7 @@ async fn a_schema_is_used_as_long_as_it_has_what_this_version_needs() {
     let path = database(directory.path());
     open(&path).await.unwrap().close().await;
     // The next version adds something, and what this one needs is still there.
-    let add = "ALTER TABLE repositories ADD COLUMN quota INTEGER; PRAGMA user_version = 7";
+    let add = "ALTER TABLE repositories ADD COLUMN quota INTEGER; PRAGMA user_version = 99";
     alter(&path, add).await;
     let store = open(&path).await.unwrap();
     push_some(&store).await;
@@ -221,7 +223,11 @@ async fn the_schema_of_the_version_before_is_brought_to_the_present() {
     store.close().await;
     alter(
         &path,
-        "DROP TABLE settings;
+        "DROP TRIGGER tag_moved;
+        DROP TRIGGER tag_deleted;
+        DROP TRIGGER manifest_deleted;
+        DROP TABLE manifest_times;
+        DROP TABLE settings;
         DROP TABLE garbage;
         DROP TABLE events;
         DROP TABLE deletions;
@@ -244,6 +250,20 @@ async fn the_schema_of_the_version_before_is_brought_to_the_present() {
 
     assert_some(&store).await;
     store.bind_storage("the bucket a").await.unwrap();
+}
+
+#[tokio::test]
+async fn untagged_manifests_stay_for_as_long_as_is_said() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let store = open(&path).await.unwrap();
+    long_ago::push(&store).await;
+    store.close().await;
+    alter(&path, long_ago::LONG_AGO).await;
+
+    let store = open(&path).await.unwrap();
+
+    long_ago::only_what_was_untagged_long_ago_expires(&store).await;
 }
 
 /// Neither of these lets even root make a file.

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use berth_metadata::{
     Changes, Endpoint, Event, EventAction, Keep, MetadataError, NewEvent, NewManifest,
-    PostgresOptions, PostgresStore, SqliteLocation, SqliteOptions, SqliteStore, Transfer,
+    PostgresOptions, PostgresStore, SqliteLocation, SqliteOptions, SqliteStore, TagUse, Transfer,
 };
 use berth_oci::Reference;
 use berth_test_stores::Postgres;
@@ -102,8 +102,14 @@ async fn change(store: &Store) {
     upload.handle = "somewhere".to_owned();
     store.create_upload(upload).await.unwrap();
     store.record_events(vec![pull("one"), pull("two"), pull("three")]).await.unwrap();
+    store.record_pulls(vec![(repository("app"), digest("image 3"))]).await.unwrap();
     let told = store.events("hook", 1).await.unwrap();
     store.events_done(&[told[0].id]).await.unwrap();
+}
+
+/// What retention policies see of the tags.
+async fn uses(store: &Store) -> Vec<TagUse> {
+    store.tag_uses(&repository("app"), None, 100).await.unwrap().entries
 }
 
 fn pull(content: &str) -> NewEvent {
@@ -181,6 +187,8 @@ async fn a_database_goes_to_postgres_and_back() {
     let outbox = changes(&store).await;
     let events = store.events("hook", 10).await.unwrap();
     assert_eq!(events.len(), 2);
+    let uses = uses(&store).await;
+    assert!(uses.iter().any(|one| one.pulled_at.is_some()));
     store.close().await;
 
     // The last one does what is left, and one more nothing.
@@ -199,6 +207,7 @@ async fn a_database_goes_to_postgres_and_back() {
     assert_changed(&store).await;
     assert_eq!(changes(&store).await, outbox);
     assert_eq!(store.events("hook", 10).await.unwrap(), events);
+    assert_eq!(self::uses(&store).await, uses);
     // New rows get new numbers.
     push_manifest(&store, tagged("third", "another", &["z"])).await;
     push_blob(&store, "third", "another layer").await;
@@ -216,6 +225,7 @@ async fn a_database_goes_to_postgres_and_back() {
     let store = open_file(&path).await.unwrap();
     assert_eq!(all_tags(&store, "third").await, ["z"]);
     assert_eq!(store.events("hook", 10).await.unwrap().len(), 3);
+    assert_eq!(self::uses(&store).await, uses);
     push_manifest(&store, tagged("fourth", "one more", &["z"])).await;
     assert!(open_url(&url).await.is_err());
 }

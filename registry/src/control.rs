@@ -2,7 +2,7 @@
 //! has the database.
 //!
 //! A request is a line of JSON, and so is each thing that is told; the last one is
-//! [`Told::Done`], [`Told::Finished`] or [`Told::Failed`].
+//! [`Told::Done`], [`Told::Retained`], [`Told::Finished`] or [`Told::Failed`].
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,10 +16,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-use crate::{Collected, ContentName, Registry};
+use crate::{Collected, ContentName, Registry, Retained, RetentionRun};
 
 /// The longest request, in bytes.
-const LONGEST: u64 = 64 * 1024;
+const LONGEST: u64 = 1024 * 1024;
 
 /// How much may be told that the other end has not read.
 const TOLD: usize = 64;
@@ -41,6 +41,8 @@ pub enum Ask {
     Restore(ContentName),
     /// Tell what can be had back, of one repository or of all.
     Deletions(Option<RepositoryName>),
+    /// Carry out a retention policy.
+    Retain(RetentionRun),
 }
 
 /// What is told while the work goes on, and at its end.
@@ -65,14 +67,32 @@ pub enum Told {
         /// Its bytes.
         size: u64,
     },
+    /// What a retention policy says of a tag or a manifest.
+    Verdict {
+        /// Whether it stays.
+        keep: bool,
+        /// What it is: `repository:tag`, or `repository@digest`.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// Something to be read by a person.
     Line(String),
     /// The collection is done.
     Done(Collected),
+    /// The retention policy is carried out.
+    Retained(Retained),
     /// Anything else is done.
     Finished,
     /// It could not be done, and why.
     Failed(String),
+}
+
+impl Told {
+    /// Whether nothing follows.
+    fn is_last(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Retained(_) | Self::Finished | Self::Failed(_))
+    }
 }
 
 /// The socket of a database.
@@ -95,6 +115,7 @@ pub async fn carry_out(registry: &Registry, ask: Ask, tell: mpsc::Sender<Told>) 
         Ask::Deletions(repository) => {
             registry.tell_deletions(repository.as_ref(), &tell).await.map(|()| Told::Finished)
         }
+        Ask::Retain(run) => registry.retain_as_asked(run, &tell).await.map(Told::Retained),
     };
     let last = outcome.unwrap_or_else(|error| {
         Told::Failed(match error.cause() {
@@ -200,7 +221,7 @@ pub async fn ask(path: &Path, ask: &Ask, tell: mpsc::Sender<Told>) -> io::Result
     let mut lines = BufReader::new(read).lines();
     while let Some(line) = lines.next_line().await? {
         let told: Told = serde_json::from_str(&line)?;
-        let is_last = matches!(told, Told::Done(_) | Told::Finished | Told::Failed(_));
+        let is_last = told.is_last();
         if tell.send(told).await.is_err() || is_last {
             return Ok(());
         }

@@ -1,5 +1,6 @@
+use berth_config::NamedRule;
 use berth_metadata::MetadataError;
-use berth_oci::{Digest, ManifestError, Reference, RepositoryName};
+use berth_oci::{Digest, ManifestError, Reference, RepositoryName, Tag};
 use berth_storage_backends::StoreError;
 use thiserror::Error;
 
@@ -77,6 +78,16 @@ pub enum RegistryError {
     /// The connection broke within the body.
     #[error("the body ended early: {0}")]
     BodyBroken(String),
+    /// The configuration makes the tag immutable, and it points to another manifest or would go.
+    #[error(
+        "the tag {tag} is immutable ({rule}) and points to a manifest already; use another tag, or have the rule changed"
+    )]
+    TagImmutable {
+        /// The tag.
+        tag: Tag,
+        /// What makes it immutable.
+        rule: NamedRule,
+    },
     /// Deletion is switched off.
     #[error(
         "deletion is disabled; set storage.delete.enabled (REGISTRY_STORAGE_DELETE_ENABLED=true) to allow it"

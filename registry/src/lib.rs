@@ -11,6 +11,7 @@ pub mod http;
 mod notifications;
 mod observe;
 mod registry;
+mod retention;
 pub mod server;
 mod services;
 
@@ -18,4 +19,4 @@ pub use content_name::{ContentName, ContentNameError};
 pub use error::{DigestMismatch, NamedManifest, RegistryError};
 pub use observe::AccessLog;
 pub use registry::Registry;
-pub use services::{BackgroundTasks, Collected, Pace};
+pub use services::{BackgroundTasks, Collected, Pace, Retained, RetentionRun};

@@ -4,6 +4,7 @@ mod access_log;
 mod collection;
 mod event_metrics;
 mod metrics;
+mod retention;
 
 pub use access_log::AccessLog;
 pub(crate) use access_log::AccessRecord;

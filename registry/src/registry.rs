@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::RegistryError;
 use crate::notifications::Notifications;
 use crate::observe::Metrics;
+use crate::retention::PullLog;
 use crate::services::StorageHealth;
 
 /// The registry: two stores, the configuration, and the services over them.
@@ -24,6 +25,7 @@ pub struct Registry {
     pub(crate) upload_memory: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
     pub(crate) notifications: Notifications,
+    pub(crate) pull_log: PullLog,
     pub(crate) health: StorageHealth,
     /// Requests that change something, each a task that outlives its connection.
     pub(crate) writes: TaskTracker,
@@ -40,6 +42,8 @@ impl Registry {
         // Never less than two batches, or no upload could overlap reading and writing.
         let upload_memory = usize::try_from(upload_memory).unwrap_or(usize::MAX).max(1024);
         let metrics = Metrics::new();
+        let pull_log = PullLog::default();
+        pull_log.follow(&config.policy);
         Self {
             notifications: Notifications::new(&config, metrics.events.clone()),
             config: ArcSwap::new(config),
@@ -47,6 +51,7 @@ impl Registry {
             metadata,
             upload_memory: Arc::new(Semaphore::new(upload_memory.min(Semaphore::MAX_PERMITS))),
             metrics,
+            pull_log,
             health: StorageHealth::default(),
             writes: TaskTracker::new(),
         }
@@ -60,6 +65,7 @@ impl Registry {
     /// Puts another configuration in force for the requests that begin from now on. What needs a
     /// restart keeps its old value.
     pub fn reload(&self, config: Arc<Config>) {
+        self.pull_log.follow(&config.policy);
         self.config.store(config);
     }
 

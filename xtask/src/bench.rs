@@ -24,7 +24,7 @@ const DISTRIBUTION: &str = "github.com/distribution/distribution/v3/cmd/registry
 const DISTRIBUTION_VERSION: &str = "v3.1.2";
 
 /// What berth-bench calls its rows.
-const ROWS: [&str; 14] = [
+const ROWS: [&str; 15] = [
     "manifests",
     "blobs",
     "push",
@@ -39,6 +39,7 @@ const ROWS: [&str; 14] = [
     "database-reads",
     "database-writes",
     "database-million",
+    "retention",
 ];
 
 #[derive(Args, Debug)]

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::stores;
 
 /// How much may be told before it is shown.
-const TOLD: usize = 64;
+const TOLD: usize = 1024;
 
 /// The configuration of a registry that a command can work on.
 pub(super) fn config(file: Option<&Path>) -> Result<Arc<Config>> {
@@ -40,7 +40,7 @@ pub(super) fn run(
         let mut outcome = None;
         while let Some(told) = told.recv().await {
             outcome = match &told {
-                Told::Done(_) | Told::Finished => Some(Ok(())),
+                Told::Done(_) | Told::Retained(_) | Told::Finished => Some(Ok(())),
                 Told::Failed(reason) => Some(Err(reason.clone())),
                 _ => outcome,
             };

@@ -1,6 +1,7 @@
 //! Checks beyond types: unknown keys, sections that cannot be honoured, values that do not go together.
 
 mod notifications;
+mod policy;
 mod section;
 mod storage;
 
@@ -157,6 +158,7 @@ pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigE
     }
     storage::storage(config, &invalid)?;
     notifications::notifications(&config.notifications.endpoints, &invalid)?;
+    policy::policy(&config.policy, &invalid)?;
     http(config, &invalid)
 }
 

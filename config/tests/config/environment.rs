@@ -248,7 +248,7 @@ fn what_is_wrong_with_a_variable_is_said_with_its_name() {
         ),
         (
             &[("REGISTRY_HTTP_DRAINTIMEOUT", "60")],
-            "REGISTRY_HTTP_DRAINTIMEOUT: `http.draintimeout`: `60` is not a duration: write for example `30s`, `1m` or `1h30m`",
+            "REGISTRY_HTTP_DRAINTIMEOUT: `http.draintimeout`: `60` is not a duration: write for example `30s`, `1h30m` or `7d`",
         ),
     ];
     for (variables, expected) in cases {

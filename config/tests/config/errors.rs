@@ -59,7 +59,7 @@ fn a_mistake_is_told_with_its_place_and_key() {
         ),
         (
             "http: {draintimeout: 60}",
-            "config.yml:1:8: `http.draintimeout`: `60` is not a duration: write for example `30s`, `1m` or `1h30m`",
+            "config.yml:1:8: `http.draintimeout`: `60` is not a duration: write for example `30s`, `1h30m` or `7d`",
         ),
         (
             "validation: {manifests: {urls: {allow: [a, '(']}}}",

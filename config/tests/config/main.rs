@@ -5,6 +5,7 @@ mod errors;
 mod keys;
 mod metadata;
 mod notifications;
+mod policy;
 mod properties;
 mod reference;
 mod registry2;

@@ -146,7 +146,7 @@ fn keys_without_meaning_are_accepted_with_one_line_each() {
         ("redis: {addr: 'localhost:6379', pool: {maxidle: 16}}", "`redis` has no effect: "),
         ("reporting: {bugsnag: {apikey: k}}", "`reporting` has no effect: "),
         ("compatibility: {schema1: {enabled: true}}", "`compatibility` has no effect: "),
-        ("policy: {repository: {classes: [image]}}", "`policy` has no effect: "),
+        ("policy: {repository: {classes: [image]}}", "`policy.repository` has no effect: "),
         ("loglevel: debug", "`loglevel` has no effect: "),
         ("log: {hooks: [{type: mail}]}", "`log.hooks` has no effect: "),
         ("log: {formatter: logstash}", "`log.formatter: logstash` means `json`"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_oci::{Digest, Reference, RepositoryName, attached_tags};
+use berth_oci::{Digest, Reference, RepositoryName, Tag, attached_tags};
 
 use super::engine::{Context, Operation};
 use super::removal::{self, Doomed, TakenTag, Terms, parse_tag};
@@ -12,7 +12,7 @@ use super::{now, repositories};
 use crate::encoding::{self, digest_bytes, duration};
 use crate::fault::Fault;
 use crate::rows;
-use crate::{DeleteManifest, DeletionId, Keep, NewEvent};
+use crate::{DeleteManifest, DeletionId, Keep, NewEvent, ProtectedTags};
 
 /// Records the beginning of a deletion. Answers its id, and until when it can be had back.
 pub(super) async fn begin(
@@ -76,6 +76,7 @@ pub(super) struct Delete {
     pub(super) digest: Digest,
     pub(super) keep: Keep,
     pub(super) events: Vec<NewEvent>,
+    pub(super) protected: ProtectedTags,
 }
 
 #[async_trait]
@@ -102,6 +103,9 @@ impl Operation for Delete {
         if let Some(index) = index {
             return Ok(DeleteManifest::NamedBy(encoding::digest(&index)?));
         }
+        if let Some(tag) = self.protected_tag(context.session, id).await? {
+            return Ok(DeleteManifest::Protected(tag));
+        }
         let named = Reference::Digest(self.digest);
         let (deletion, until) =
             begin(context.session, &self.repository, Some(&named), undelete).await?;
@@ -114,6 +118,25 @@ impl Operation for Delete {
         Ok(DeleteManifest::Deleted { unfinished: open.first().copied().map(DeletionId) })
     }
 }
+
+impl Delete {
+    /// A tag of the manifest that is not to be deleted. Whoever tags a manifest has to lock its row.
+    async fn protected_tag(
+        &self,
+        session: &mut Session,
+        manifest: i64,
+    ) -> Result<Option<Tag>, Fault> {
+        if self.protected.is_none() {
+            return Ok(None);
+        }
+        let names: Vec<String> =
+            session.query_scalar(TAGS_OF).bind(manifest).fetch_all(session.connection()).await?;
+        let tags = names.iter().map(|name| parse_tag(name)).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.protected.first(&tags))
+    }
+}
+
+pub(super) const TAGS_OF: &str = "SELECT name FROM tags WHERE manifest_id = $1";
 
 /// An index of the repository `m.repository_id` that names the manifest `m.digest`.
 macro_rules! naming_index {

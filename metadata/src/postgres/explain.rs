@@ -38,6 +38,7 @@ pub(super) fn shared(fault: &Fault) -> Fault {
         Fault::Malformed(what) => Fault::Malformed(what),
         Fault::Unavailable(reason) => Fault::Unavailable(reason.clone()),
         Fault::PlaceUnsure => Fault::PlaceUnsure,
+        Fault::TagStays(tag) => Fault::TagStays(tag.clone()),
         Fault::Closed => Fault::Closed,
     }
 }
@@ -52,6 +53,8 @@ pub(crate) fn explain(fault: Fault) -> MetadataError {
             let reason = "bytes at this place are being removed".to_owned();
             return MetadataError::Unavailable { reason };
         }
+        // Told as an answer where it is met.
+        Fault::TagStays(_) => return MetadataError::Malformed { what: "tag" },
         Fault::Sql(error) => error,
     };
     let reason = reason(&error);

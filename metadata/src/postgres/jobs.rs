@@ -16,6 +16,7 @@ fn name(job: &Job) -> Cow<'static, str> {
         Job::Deliver(endpoint) => format!("deliver {endpoint}").into(),
         Job::EventLimits => "event limits".into(),
         Job::Collect => "collect".into(),
+        Job::Retain => "retain".into(),
     }
 }
 

@@ -139,6 +139,9 @@ impl Operation for Put {
             self.refer(context.session, repository, stored.id).await?;
         }
         self.tag(context, repository, stored.id).await?;
+        if manifest.tags.is_empty() && !stored.is_new {
+            self.note_push_again(context.session, stored.id).await?;
+        }
         context.events.extend_from_slice(&manifest.events);
         Ok(PutManifest::Stored)
     }
@@ -229,30 +232,58 @@ impl Put {
         Ok(())
     }
 
+    /// A manifest that was there and is pushed without a tag counts as untagged from now on.
+    async fn note_push_again(&self, session: &mut Session, id: i64) -> Result<(), Fault> {
+        session.query(NOTE_PUSH_AGAIN).bind(id).execute(session.connection()).await?;
+        Ok(())
+    }
+
     /// Points the tags to the manifest, in one order for everybody, so that no two pushes wait for
-    /// each other.
+    /// each other. An immutable tag that it has moved by that is put back, with all else.
     async fn tag(&self, context: &mut Context<'_>, repository: i64, id: i64) -> Result<(), Fault> {
         let Self(manifest) = self;
         let mut tags: Vec<&Tag> = manifest.tags.iter().collect();
         tags.sort_unstable_by_key(|tag| tag.as_str());
         let mut moved = HashSet::new();
         for tag in tags {
-            let pointed = context
+            let pointed: Option<bool> = context
                 .session
-                .query(POINT)
+                .query_scalar(POINT)
                 .bind(repository)
                 .bind(tag.as_str())
                 .bind(id)
-                .execute(context.session.connection())
+                .fetch_optional(context.session.connection())
                 .await?;
-            if pointed.rows_affected() > 0 {
-                moved.insert(tag);
+            match pointed {
+                Some(false) if manifest.immutable_tags.contains(tag) => {
+                    return Err(Fault::TagStays(tag.clone()));
+                }
+                Some(_) => drop(moved.insert(tag)),
+                None => self.note_tag_again(context.session, repository, tag, id).await?,
             }
         }
         for tag in manifest.tags.iter().filter(|tag| moved.remove(*tag)) {
             let digest = Some(&manifest.digest);
             outbox::record(context, "set_tag", &manifest.repository, digest, Some(tag)).await?;
         }
+        Ok(())
+    }
+
+    /// A tag that points to the manifest already was pushed all the same.
+    async fn note_tag_again(
+        &self,
+        session: &mut Session,
+        repository: i64,
+        tag: &Tag,
+        id: i64,
+    ) -> Result<(), Fault> {
+        session
+            .query(POINT_AGAIN)
+            .bind(repository)
+            .bind(tag.as_str())
+            .bind(id)
+            .execute(session.connection())
+            .await?;
         Ok(())
     }
 }
@@ -328,13 +359,27 @@ pub(super) const REFER_TO_MANIFESTS: &str = "
     SELECT $1, unnest($2::bytea[]) WHERE $3::bigint IS NOT NULL
     ON CONFLICT (manifest_id, digest) DO NOTHING";
 
+/// Tells whether it is a new tag; nothing, where it points there already.
 pub(super) const POINT: &str = concat!(
     "INSERT INTO tags AS t (repository_id, name, manifest_id, updated_at) VALUES ($1, $2, $3, ",
     time_of_push!(),
     ") ON CONFLICT (repository_id, name) DO UPDATE SET
         manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
     WHERE t.manifest_id <> excluded.manifest_id OR ",
-    is_being_deleted!()
+    is_being_deleted!(),
+    " RETURNING xmax = 0"
+);
+
+pub(super) const POINT_AGAIN: &str = concat!(
+    "UPDATE tags SET updated_at = ",
+    now!(),
+    " WHERE repository_id = $1 AND name = $2 AND manifest_id = $3"
+);
+
+const NOTE_PUSH_AGAIN: &str = concat!(
+    "INSERT INTO manifest_times (manifest_id, untagged_at) VALUES ($1, ",
+    now!(),
+    ") ON CONFLICT (manifest_id) DO UPDATE SET untagged_at = excluded.untagged_at"
 );
 
 /// The file of a manifest is none of the garbage any longer.

@@ -7,7 +7,8 @@
 //!   statement; `known` has what was read before, so that the statement need not bring it again.
 //! - `standbys` are read replicas, for listings.
 //! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `restore`, `tags`, `referrers`,
-//!   `repositories`, `untagged`, `uploads`, `outbox`, `events`, `jobs` and `settings` hold the SQL, by subject.
+//!   `repositories`, `untagged`, `expiry`, `uploads`, `outbox`, `events`, `jobs` and `settings` hold the SQL,
+//!   by subject.
 //!
 //! Nothing here believes the clock of this machine: every time that is stored or compared is the
 //! server's.
@@ -18,6 +19,7 @@ mod connections;
 mod deletion;
 mod engine;
 mod events;
+mod expiry;
 mod explain;
 mod jobs;
 mod known;

@@ -18,19 +18,19 @@ use super::servers::{Role, Servers};
 use super::session::Session;
 use super::standbys::Standbys;
 use super::{
-    blobs, collection, deletion, events, jobs, links, manifests, outbox, referrers, repositories,
-    restore, settings, tags, untagged, uploads,
+    blobs, collection, deletion, events, expiry, jobs, links, manifests, outbox, referrers,
+    repositories, restore, settings, tags, untagged, uploads,
 };
 use crate::events::POLL;
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
 use crate::{
     BlobLocation, BlobRecord, CollectionBacklog, DeleteManifest, DeletedManifest, Deletion,
-    DeletionId, DueLink, EventCount, EventId, FinishedUpload, GarbageId, HeldUpload, Job, Keep,
-    LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MetadataStore, MountSource, NewEvent,
-    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedEvent,
-    RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks, TakenGarbage,
-    UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
+    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FinishedUpload, GarbageId,
+    HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MetadataStore,
+    MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags,
+    PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks,
+    TagUse, TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
 };
 
 /// The oldest server that the tests have seen everything work on.
@@ -325,6 +325,44 @@ impl MetadataStore for PostgresStore {
         self.write(untagged::Untagged { search, delete }).await
     }
 
+    async fn tag_uses(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<TagUse>, MetadataError> {
+        primary!(self, expiry::tag_uses(repository, after, limit))
+    }
+
+    async fn expire_tags(
+        &self,
+        repository: &RepositoryName,
+        mut tags: Vec<TagUse>,
+        undelete: Duration,
+        events: &[NewEvent],
+    ) -> Result<Vec<Tag>, MetadataError> {
+        tags.sort_unstable_by(|one, other| one.tag.cmp(&other.tag));
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(expiry::ExpireTags { repository, tags, undelete, events }).await
+    }
+
+    async fn expire_untagged(
+        &self,
+        repository: &RepositoryName,
+        look: UntaggedLook,
+        events: &[NewEvent],
+    ) -> Result<ExpiredManifests, MetadataError> {
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(expiry::ExpireUntagged { repository, look, events }).await
+    }
+
+    async fn record_pulls(
+        &self,
+        pulled: Vec<(RepositoryName, Digest)>,
+    ) -> Result<(), MetadataError> {
+        self.write(expiry::RecordPulls(pulled)).await
+    }
+
     async fn create_upload(&self, upload: NewUpload) -> Result<(), MetadataError> {
         self.write(uploads::Create(upload)).await
     }
@@ -414,18 +452,23 @@ impl MetadataStore for PostgresStore {
     }
 
     async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError> {
-        self.write(manifests::Put(manifest)).await
+        match self.try_to_write(manifests::Put(manifest)).await {
+            Err(Fault::TagStays(tag)) => Ok(PutManifest::Immutable(tag)),
+            outcome => outcome.map_err(explain),
+        }
     }
 
-    async fn delete_manifest(
+    async fn delete_unprotected_manifest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
         keep: Keep,
         events: &[NewEvent],
+        protected: &ProtectedTags,
     ) -> Result<DeleteManifest, MetadataError> {
-        let (repository, events) = (repository.clone(), events.to_vec());
-        let delete = deletion::Delete { repository, digest: *digest, keep, events };
+        let (repository, events, protected) =
+            (repository.clone(), events.to_vec(), protected.clone());
+        let delete = deletion::Delete { repository, digest: *digest, keep, events, protected };
         self.write(delete).await
     }
 

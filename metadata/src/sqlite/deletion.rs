@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_oci::{Digest, Reference, RepositoryName, attached_tags};
+use berth_oci::{Digest, Reference, RepositoryName, Tag, attached_tags};
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
@@ -13,7 +13,7 @@ use super::writer::{Context, Operation};
 use crate::encoding::{self, digest_bytes, json, lease_end};
 use crate::fault::Fault;
 use crate::rows;
-use crate::{DeleteManifest, DeletionId, Keep, NewEvent};
+use crate::{DeleteManifest, DeletionId, Keep, NewEvent, ProtectedTags};
 
 /// Records the beginning of a deletion. Answers its id, and until when it can be had back.
 pub(super) async fn begin(
@@ -73,6 +73,7 @@ pub(super) struct Delete {
     pub(super) digest: Digest,
     pub(super) keep: Keep,
     pub(super) events: Vec<NewEvent>,
+    pub(super) protected: ProtectedTags,
 }
 
 /// How it ended, and what the cache must forget.
@@ -104,6 +105,9 @@ impl Operation for Delete {
             let index = encoding::digest(&index)?;
             return Ok(Outcome::unchanged(DeleteManifest::NamedBy(index)));
         }
+        if let Some(tag) = self.protected_tag(context.connection, id).await? {
+            return Ok(Outcome::unchanged(DeleteManifest::Protected(tag)));
+        }
         let named = Reference::Digest(self.digest);
         let (deletion, until) =
             begin(context, &self.repository, Some(&named), self.keep.undelete).await?;
@@ -122,6 +126,25 @@ impl Operation for Delete {
         output.stale.invalidate(cache);
     }
 }
+
+impl Delete {
+    /// A tag of the manifest that is not to be deleted.
+    async fn protected_tag(
+        &self,
+        connection: &mut SqliteConnection,
+        manifest: i64,
+    ) -> Result<Option<Tag>, Fault> {
+        if self.protected.is_none() {
+            return Ok(None);
+        }
+        let names: Vec<String> =
+            sqlx::query_scalar(TAGS_OF).bind(manifest).fetch_all(connection).await?;
+        let tags = names.iter().map(|name| parse_tag(name)).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.protected.first(&tags))
+    }
+}
+
+pub(super) const TAGS_OF: &str = "SELECT name FROM tags WHERE manifest_id = $1";
 
 /// An index of the repository `m.repository_id` that names the manifest `m.digest`.
 macro_rules! naming_index {

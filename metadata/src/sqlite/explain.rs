@@ -11,6 +11,7 @@ impl Fault {
             Self::Closed => return MetadataError::Closed,
             // The other engine's, and told where it is met.
             Self::PlaceUnsure => return MetadataError::Malformed { what: "place" },
+            Self::TagStays(_) => return MetadataError::Malformed { what: "tag" },
             Self::Unavailable(reason) => return MetadataError::Unavailable { reason },
             Self::Sql(error) => error,
         };

@@ -106,6 +106,7 @@ pub(super) struct Put(pub(super) NewManifest);
 /// How a push of a manifest ended.
 pub(super) enum Outcome {
     Missing(Vec<Digest>),
+    Immutable(Tag),
     Stored {
         /// Tags that pointed to the manifest when it had another media type.
         retyped: Vec<Tag>,
@@ -116,6 +117,7 @@ impl From<Outcome> for PutManifest {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Missing(missing) => Self::Missing(missing),
+            Outcome::Immutable(tag) => Self::Immutable(tag),
             Outcome::Stored { .. } => Self::Stored,
         }
     }
@@ -130,8 +132,14 @@ impl Operation for Put {
         if !missing.is_empty() {
             return Ok(Outcome::Missing(missing));
         }
+        if let Some(tag) = self.moved_immutable_tag(context.connection).await? {
+            return Ok(Outcome::Immutable(tag));
+        }
         let (id, retyped) = self.store(context).await?;
         self.refer_and_tag(context, id).await?;
+        if self.0.tags.is_empty() {
+            self.note_push_again(context, id).await?;
+        }
         context.events.extend_from_slice(&self.0.events);
         Ok(Outcome::Stored { retyped })
     }
@@ -162,6 +170,35 @@ impl Put {
         let mut seen = HashSet::new();
         let missing = rows.iter().map(|(bytes,)| encoding::digest(bytes));
         missing.filter(|digest| digest.as_ref().map_or(true, |d| seen.insert(*d))).collect()
+    }
+
+    /// The first of the immutable tags that points to another manifest.
+    async fn moved_immutable_tag(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Option<Tag>, Fault> {
+        let Self(manifest) = self;
+        for tag in &manifest.immutable_tags {
+            let digest: Option<Vec<u8>> = sqlx::query_scalar(FIND_DIGEST)
+                .bind(manifest.repository.as_str())
+                .bind(tag.as_str())
+                .fetch_optional(&mut *connection)
+                .await?;
+            if digest.is_some_and(|digest| digest != digest_bytes(&manifest.digest)) {
+                return Ok(Some(tag.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A manifest that was there and is pushed without a tag counts as untagged from now on.
+    async fn note_push_again(&self, context: &mut Context<'_>, id: i64) -> Result<(), Fault> {
+        sqlx::query(NOTE_PUSH_AGAIN)
+            .bind(id)
+            .bind(context.now)
+            .execute(&mut *context.connection)
+            .await?;
+        Ok(())
     }
 
     /// Writes the manifest itself. Answers its id, and the tags whose answers change because the
@@ -305,10 +342,20 @@ pub(super) const REFER_AND_TAG: &str = concat!(
     after_deletion!("$7"),
     " FROM repositories r, json_each($4) AS tag WHERE r.name = $5
     ON CONFLICT (repository_id, name) DO UPDATE SET
-        manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
-    WHERE manifest_id <> excluded.manifest_id OR ",
-    is_being_deleted!()
+        manifest_id = excluded.manifest_id, updated_at = excluded.updated_at"
 );
+
+pub(super) const FIND_DIGEST: &str = "
+    SELECT m.digest
+    FROM repositories r
+    JOIN tags t ON t.repository_id = r.id AND t.name = $2
+    JOIN manifests m ON m.id = t.manifest_id
+    WHERE r.name = $1";
+
+pub(super) const NOTE_PUSH_AGAIN: &str = "
+    INSERT INTO manifest_times (manifest_id, untagged_at)
+    SELECT id, $2 FROM manifests WHERE id = $1 AND created_at < $2
+    ON CONFLICT (manifest_id) DO UPDATE SET untagged_at = excluded.untagged_at";
 
 fn parse_tags(names: impl Iterator<Item = String>) -> Result<Vec<Tag>, Fault> {
     names.map(|name| name.parse().map_err(|_| Fault::Malformed("tag"))).collect()

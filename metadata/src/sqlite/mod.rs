@@ -5,8 +5,8 @@
 //! - `connections` are the readers; each read is one statement, so one snapshot.
 //! - `cache` answers repeated reads of manifests and blobs without SQL.
 //! - `lookups` has manifests that are asked for at the same time looked up by one statement.
-//! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `repositories`, `restore`, `tags`, `untagged`,
-//!   `uploads`, `outbox`, `events` and `settings` hold the SQL, by subject.
+//! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `repositories`, `restore`, `tags`,
+//!   `untagged`, `expiry`, `uploads`, `outbox`, `events` and `settings` hold the SQL, by subject.
 
 mod blobs;
 mod cache;
@@ -14,6 +14,7 @@ mod collection;
 mod connections;
 mod deletion;
 mod events;
+mod expiry;
 mod explain;
 mod links;
 mod lookups;

@@ -13,18 +13,18 @@ use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{
-    blobs, collection, deletion, events, links, manifests, outbox, referrers, repositories,
+    blobs, collection, deletion, events, expiry, links, manifests, outbox, referrers, repositories,
     restore, settings, tags, untagged, uploads,
 };
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
 use crate::{
     BlobLocation, BlobRecord, CollectionBacklog, DeleteManifest, DeletedManifest, Deletion,
-    DeletionId, DueLink, EventCount, EventId, FinishedUpload, GarbageId, HeldUpload, Job, Keep,
-    LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MetadataStore, MountSource, NewEvent,
-    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedEvent,
-    RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks, TakenGarbage,
-    UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
+    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FinishedUpload, GarbageId,
+    HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MetadataStore,
+    MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags,
+    PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks,
+    TagUse, TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
 };
 
 /// The embedded [`MetadataStore`], in one SQLite file or in memory.
@@ -299,6 +299,48 @@ impl MetadataStore for SqliteStore {
         Ok(self.write(untagged::Untagged { search, delete }).await?.page)
     }
 
+    async fn tag_uses(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<TagUse>, MetadataError> {
+        read!(self, expiry::tag_uses(repository, after, limit))
+    }
+
+    async fn expire_tags(
+        &self,
+        repository: &RepositoryName,
+        tags: Vec<TagUse>,
+        undelete: Duration,
+        events: &[NewEvent],
+    ) -> Result<Vec<Tag>, MetadataError> {
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(expiry::ExpireTags { repository, tags, undelete, events }).await
+    }
+
+    async fn expire_untagged(
+        &self,
+        repository: &RepositoryName,
+        look: UntaggedLook,
+        events: &[NewEvent],
+    ) -> Result<ExpiredManifests, MetadataError> {
+        // Most pages hold none, and the one that writes is not troubled for these.
+        let page = read!(self, expiry::untagged(repository, &look))?;
+        if look.dry_run || page.manifests.is_empty() {
+            return Ok(page);
+        }
+        let (repository, events) = (repository.clone(), events.to_vec());
+        self.write(expiry::ExpireUntagged { repository, look, events }).await
+    }
+
+    async fn record_pulls(
+        &self,
+        pulled: Vec<(RepositoryName, Digest)>,
+    ) -> Result<(), MetadataError> {
+        self.write(expiry::RecordPulls(pulled)).await
+    }
+
     async fn create_upload(&self, upload: NewUpload) -> Result<(), MetadataError> {
         self.write(uploads::Create(upload)).await
     }
@@ -393,15 +435,17 @@ impl MetadataStore for SqliteStore {
         Ok(self.write(manifests::Put(manifest)).await?.into())
     }
 
-    async fn delete_manifest(
+    async fn delete_unprotected_manifest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
         keep: Keep,
         events: &[NewEvent],
+        protected: &ProtectedTags,
     ) -> Result<DeleteManifest, MetadataError> {
-        let (repository, events) = (repository.clone(), events.to_vec());
-        let delete = deletion::Delete { repository, digest: *digest, keep, events };
+        let (repository, events, protected) =
+            (repository.clone(), events.to_vec(), protected.clone());
+        let delete = deletion::Delete { repository, digest: *digest, keep, events, protected };
         Ok(self.write(delete).await?.answer)
     }
 

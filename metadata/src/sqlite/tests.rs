@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::writer::{Context, Operation};
 use super::{
-    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, deletion, events, links,
+    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, deletion, events, expiry, links,
     manifests, outbox, referrers, removal, repositories, restore, tags, uploads,
 };
 use crate::fault::Fault;
@@ -79,6 +79,7 @@ fn manifest(payload: &'static str) -> NewManifest {
         artifact_type: None,
         annotations: None,
         tags: vec![payload.parse().unwrap()],
+        immutable_tags: Vec::new(),
         events: Vec::new(),
     }
 }
@@ -248,6 +249,9 @@ async fn no_statement_scans_or_sorts_a_table() {
         restore::OVER,
         restore::FORGET_MANIFESTS,
         restore::FORGET_TAGS,
+        manifests::FIND_DIGEST,
+        manifests::NOTE_PUSH_AGAIN,
+        deletion::TAGS_OF,
         tags::LIST,
         tags::FIND,
         tags::DELETE,
@@ -260,6 +264,10 @@ async fn no_statement_scans_or_sorts_a_table() {
         events::LIST,
         events::DONE,
         events::TRIM,
+        expiry::TAG_USES,
+        expiry::IS_AS_SEEN,
+        expiry::UNTAGGED,
+        expiry::RECORD_PULLS,
         uploads::FIND,
         uploads::EXISTS,
         uploads::STALE,

@@ -191,7 +191,7 @@ impl Side for PostgresSide {
             // An entry of the outbox, and an event, is told by its number, which must not come again.
             "SELECT setval(pg_get_serial_sequence('outbox', 'id'), (SELECT greatest(last_value, coalesce(max(o.id), 0)) + 1 FROM outbox_id_seq s LEFT JOIN outbox o ON true GROUP BY last_value), false)",
             "SELECT setval(pg_get_serial_sequence('events', 'id'), (SELECT greatest(last_value, coalesce(max(e.id), 0)) + 1 FROM events_id_seq s LEFT JOIN events e ON true GROUP BY last_value), false)",
-            "ANALYZE repositories, blobs, repository_blobs, manifests, manifest_blobs, manifest_manifests, tags",
+            "ANALYZE repositories, blobs, repository_blobs, manifests, manifest_blobs, manifest_manifests, manifest_times, tags",
         ] {
             self.execute(statement).await?;
         }

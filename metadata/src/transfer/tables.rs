@@ -275,6 +275,15 @@ pub(super) const TABLES: &[Table] = &[
         since: 4,
         dependents: &[],
     },
+    Table {
+        name: "manifest_times",
+        columns: &[("manifest_id", Integer), ("untagged_at", Integer), ("pulled_at", Integer)],
+        key: 1,
+        subject: &[],
+        payload: None,
+        since: 7,
+        dependents: &[],
+    },
 ];
 
 impl Table {

@@ -61,6 +61,7 @@ pub fn manifest(name: &str, payload: &str) -> NewManifest {
         artifact_type: None,
         annotations: None,
         tags: Vec::new(),
+        immutable_tags: Vec::new(),
         events: Vec::new(),
     }
 }

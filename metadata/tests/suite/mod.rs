@@ -16,6 +16,7 @@ pub mod model;
 pub mod outbox;
 pub mod referrers;
 pub mod restore;
+pub mod retention;
 pub mod untagged;
 pub mod uploads;
 
@@ -140,6 +141,17 @@ macro_rules! metadata_suite {
                     places_of_events_are_never_used_again,
                     events_that_waited_too_long_are_dropped,
                     waiting_ends_when_an_event_comes;
+                retention:
+                    an_immutable_tag_is_pushed_once,
+                    one_of_many_first_pushes_of_an_immutable_tag_wins,
+                    a_manifest_with_a_protected_tag_stays,
+                    tags_are_told_with_their_times,
+                    a_pull_by_any_name_counts_for_all_tags_of_a_manifest,
+                    tags_that_no_policy_keeps_are_deleted,
+                    a_tag_that_was_pushed_or_pulled_since_stays,
+                    each_expired_tag_and_manifest_has_its_event,
+                    manifests_that_nothing_stands_for_expire,
+                    a_manifest_that_is_being_tagged_does_not_expire;
                 concurrency:
                     pushes_of_many_clients_all_arrive,
                     reads_see_what_was_acknowledged_before,

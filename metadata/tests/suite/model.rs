@@ -29,7 +29,7 @@ enum Operation {
     Finish { session: Option<usize>, repository: usize, blob: u8, leased: bool },
     Mount { target: usize, source: Option<usize>, blob: u8 },
     Unlink { repository: usize, blob: u8 },
-    Put { repository: usize, manifest: u8, tags: Vec<usize> },
+    Put { repository: usize, manifest: u8, tags: Vec<usize>, immutable: bool },
     DeleteManifest { repository: usize, manifest: u8 },
     DeleteTag { repository: usize, tag: usize },
     DeleteRepository { repository: usize },
@@ -56,8 +56,10 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(target, source, blob)| Mount { target, source, blob }),
         1 => (repository.clone(), blob)
             .prop_map(|(repository, blob)| Unlink { repository, blob }),
-        6 => (repository.clone(), manifest.clone(), tags)
-            .prop_map(|(repository, manifest, tags)| Put { repository, manifest, tags }),
+        6 => (repository.clone(), manifest.clone(), tags, proptest::bool::weighted(0.2))
+            .prop_map(|(repository, manifest, tags, immutable)| {
+                Put { repository, manifest, tags, immutable }
+            }),
         2 => (repository.clone(), manifest)
             .prop_map(|(repository, manifest)| DeleteManifest { repository, manifest }),
         2 => (repository.clone(), tag)
@@ -203,8 +205,8 @@ impl Case {
                 self.leased.remove(&(name.clone(), digest));
                 prop_assert_eq!(store.unlink_blob(&name, &digest, GRACE, &[]).await.unwrap(), had);
             }
-            Operation::Put { repository, manifest, tags } => {
-                self.put(*repository, *manifest, tags).await?;
+            Operation::Put { repository, manifest, tags, immutable } => {
+                self.put(*repository, *manifest, tags, *immutable).await?;
             }
             Operation::DeleteManifest { repository, manifest } => {
                 self.delete(*repository, *manifest).await?;
@@ -333,6 +335,7 @@ impl Case {
         repository: usize,
         number: u8,
         tags: &[usize],
+        immutable: bool,
     ) -> Result<(), TestCaseError> {
         let name = self.repository(repository);
         let blobs = vec![self.blob(number % BLOBS)];
@@ -342,6 +345,11 @@ impl Case {
             manifests: manifests.iter().map(|digest| (*digest, true)).collect(),
             subject: self.subject(number),
             tags: tags.iter().map(|number| tag(TAGS[*number])).collect(),
+            immutable_tags: tags
+                .iter()
+                .filter(|_| immutable)
+                .map(|number| tag(TAGS[*number]))
+                .collect(),
             ..manifest(name.as_str(), &self.manifest_content(number))
         };
         let content = self.tree.get(&name).cloned().unwrap_or_default();
@@ -355,8 +363,14 @@ impl Case {
             prop_assert_eq!(outcome, PutManifest::Missing(missing));
             return Ok(());
         }
-        prop_assert_eq!(outcome, PutManifest::Stored);
         let digest = self.manifest(number);
+        let stays = |tag: &str| content.tags.get(tag).is_some_and(|there| *there != digest);
+        if immutable && tags.iter().any(|number| stays(TAGS[*number])) {
+            let said = matches!(&outcome, PutManifest::Immutable(tag) if stays(tag.as_str()));
+            prop_assert!(said, "{:?}", outcome);
+            return Ok(());
+        }
+        prop_assert_eq!(outcome, PutManifest::Stored);
         let content = self.tree.entry(name).or_default();
         content.manifests.insert(digest);
         content.tags.extend(tags.iter().map(|number| (TAGS[*number].to_owned(), digest)));

@@ -93,6 +93,7 @@ impl From<RegistryError> for ApiError {
             E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
             E::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, ErrorCode::BlobUploadInvalid),
             E::BodyBroken(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
+            E::TagImmutable { .. } => (StatusCode::CONFLICT, ErrorCode::Denied),
             E::DeleteDisabled | E::ReadOnlyMode => {
                 (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported)
             }
@@ -107,6 +108,9 @@ impl From<RegistryError> for ApiError {
         match error {
             E::NameUnknown(name) => api.with_detail(json!({ "name": name })),
             E::BlobUnknown(digest) => api.with_detail(json!({ "digest": digest })),
+            E::TagImmutable { tag, rule } => {
+                api.with_detail(json!({ "tag": tag, "rule": rule.to_string() }))
+            }
             E::ManifestUnknown(Reference::Tag(tag)) => api.with_detail(json!({ "tag": tag })),
             E::ManifestUnknown(Reference::Digest(digest)) => {
                 api.with_detail(json!({ "digest": digest }))

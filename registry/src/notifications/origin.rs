@@ -6,6 +6,7 @@ use http::header::{HOST, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::Notifications;
 use super::envelope::{Actor, Request, Source};
@@ -69,6 +70,24 @@ impl Notifications {
 }
 
 impl Notifications {
+    /// What events say that no request made but a policy.
+    pub(super) fn policy_origin(&self) -> Origin {
+        if self.is_off() {
+            return Origin::default();
+        }
+        let description = Description {
+            request: Request {
+                id: Uuid::new_v4().to_string(),
+                useragent: "berth retention".to_owned(),
+                ..Request::default()
+            },
+            actor: Actor::default(),
+            source: self.source.clone(),
+            base_url: String::new(),
+        };
+        Origin(serde_json::to_string(&description).ok().map(Arc::from))
+    }
+
     /// Describes what the registry does by itself, or at the word of a command.
     pub(crate) fn own_origin(&self, config: &Config) -> Origin {
         if self.is_off() {

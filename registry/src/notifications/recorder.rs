@@ -127,6 +127,12 @@ impl Notifications {
         event.map(|new| with(new, fill)).into_iter().collect()
     }
 
+    /// The event of what a policy deletes in a repository, for the store to fill in what that was.
+    pub(crate) fn deleted_by_policy(&self, repository: &RepositoryName) -> Vec<NewEvent> {
+        let origin = self.policy_origin();
+        self.event(&origin, EventAction::Delete, repository, None).into_iter().collect()
+    }
+
     /// Takes note of a manifest that is read. Waits for nothing.
     pub(crate) fn pulled_manifest(
         &self,

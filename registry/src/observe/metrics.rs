@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry as Exposition, Unit};
 
 use super::EventMetrics;
 use super::collection::CollectionMetrics;
+use super::retention::RetentionMetrics;
 
 /// The seconds that separate the buckets of request durations.
 const DURATION_BUCKETS: [f64; 12] =
@@ -27,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) in_flight: Gauge<i64, AtomicI64>,
     pub(crate) connections: Gauge<i64, AtomicI64>,
     pub(crate) collection: CollectionMetrics,
+    pub(crate) retention: RetentionMetrics,
     pub(crate) events: EventMetrics,
 }
 
@@ -69,6 +71,7 @@ impl Metrics {
         exposition.register("http_in_flight", "Requests being answered", in_flight.clone());
         exposition.register("http_connections", "Open connections", connections.clone());
         let collection = CollectionMetrics::register(&mut exposition);
+        let retention = RetentionMetrics::register(&mut exposition);
         let events = EventMetrics::register(&mut exposition);
         Self {
             exposition,
@@ -78,6 +81,7 @@ impl Metrics {
             in_flight,
             connections,
             collection,
+            retention,
             events,
         }
     }

@@ -318,7 +318,8 @@ impl Registry {
     }
 }
 
-async fn rest(pace: Pace, since: Instant, stop: &CancellationToken) {
+/// Rests as long as the work since a moment took, unless somebody waits for the end.
+pub(super) async fn rest(pace: Pace, since: Instant, stop: &CancellationToken) {
     match pace {
         Pace::Gentle => tokio::select! {
             () = tokio::time::sleep(since.elapsed()) => {}

@@ -1,6 +1,10 @@
-use berth_metadata::{DeleteManifest, DeletionId, Keep};
+use std::sync::Arc;
+
+use berth_config::Config;
+use berth_metadata::{DeleteManifest, DeletionId, Keep, ProtectedTags};
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
 
+use super::manifests::immutable_tag;
 use crate::error::NamedManifest;
 use crate::notifications::Origin;
 use crate::{Registry, RegistryError};
@@ -45,6 +49,12 @@ impl Registry {
         tag: &Tag,
         origin: &Origin,
     ) -> Result<(), RegistryError> {
+        let config = self.config();
+        // An immutable tag never goes, so there is no race in looking whether it is there.
+        if let Some(rule) = config.policy.immutable(repository.as_str(), tag.as_str()) {
+            self.manifest(repository, &Reference::Tag(tag.clone())).await?;
+            return Err(RegistryError::TagImmutable { tag: tag.clone(), rule });
+        }
         let events = self.notifications.deleted_tag(origin, repository, tag);
         let undelete = self.keep().undelete;
         if !self.metadata.delete_tag(repository, tag, undelete, &events).await? {
@@ -61,12 +71,20 @@ impl Registry {
         origin: &Origin,
     ) -> Result<(), RegistryError> {
         let events = self.notifications.deleted(origin, repository, *digest);
-        let deleted =
-            self.metadata.delete_manifest(repository, digest, self.keep(), &events).await?;
-        match deleted {
+        let config = self.config();
+        let protected = protected_tags(&config, repository);
+        let deletion = self.metadata.delete_unprotected_manifest(
+            repository,
+            digest,
+            self.keep(),
+            &events,
+            &protected,
+        );
+        match deletion.await? {
             DeleteManifest::Unknown => {
                 Err(RegistryError::ManifestUnknown(Reference::Digest(*digest)))
             }
+            DeleteManifest::Protected(tag) => Err(immutable_tag(&config.policy, repository, tag)),
             DeleteManifest::NamedBy(index) => {
                 Err(RegistryError::ManifestNamed(Box::new(NamedManifest {
                     manifest: *digest,
@@ -90,10 +108,38 @@ impl Registry {
         origin: &Origin,
     ) -> Result<(), RegistryError> {
         self.refuse_when_delete_disabled()?;
+        self.refuse_when_any_tag_is_immutable(repository).await?;
         let undelete = self.keep().undelete;
         match self.metadata.delete_repository(repository, undelete).await? {
             Some(id) => self.finish_deletion(id, origin).await,
             None => Err(RegistryError::NameUnknown(repository.clone())),
+        }
+    }
+
+    /// A repository with an immutable tag is not deleted whole.
+    async fn refuse_when_any_tag_is_immutable(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<(), RegistryError> {
+        let config = self.config();
+        if !config.policy.has_immutable_tags(repository.as_str()) {
+            return Ok(());
+        }
+        let mut after: Option<Tag> = None;
+        loop {
+            let after_name = after.as_ref().map(Tag::as_str);
+            let Some(page) = self.metadata.tags(repository, after_name, PAGE).await? else {
+                return Ok(());
+            };
+            for tag in &page.entries {
+                if let Some(rule) = config.policy.immutable(repository.as_str(), tag.as_str()) {
+                    return Err(RegistryError::TagImmutable { tag: tag.clone(), rule });
+                }
+            }
+            match page.entries.into_iter().next_back().filter(|_| page.more) {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
         }
     }
 
@@ -133,4 +179,15 @@ impl Registry {
         }
         Ok(())
     }
+}
+
+/// The tags of a repository that are not to be deleted with their manifest.
+fn protected_tags(config: &Arc<Config>, repository: &RepositoryName) -> ProtectedTags {
+    if !config.policy.has_immutable_tags(repository.as_str()) {
+        return ProtectedTags::default();
+    }
+    let (config, repository) = (Arc::clone(config), repository.clone());
+    ProtectedTags::new(move |tag| {
+        config.policy.immutable(repository.as_str(), tag.as_str()).is_some()
+    })
 }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use berth_config::Policy;
 use berth_metadata::{ManifestRecord, NewManifest, PutManifest};
 use berth_oci::{
     Algorithm, Child, Descriptor, Digest, Hasher, Manifest, ManifestKind, Reference,
@@ -78,8 +79,11 @@ impl Registry {
             payload: &push.payload,
         };
         let events = self.notifications.pushed_manifest(&push.origin, told, &tags);
+        let config = self.config();
+        let immutable = |tag: &Tag| config.policy.immutable(push.repository.as_str(), tag.as_str());
+        let immutable_tags = tags.iter().filter(|tag| immutable(tag).is_some()).cloned().collect();
         let put = self.metadata.put_manifest(NewManifest {
-            repository: push.repository,
+            repository: push.repository.clone(),
             digest,
             media_type: manifest.media_type.clone(),
             payload: push.payload,
@@ -89,6 +93,7 @@ impl Registry {
             artifact_type: manifest.artifact_type,
             annotations: manifest.annotations,
             tags,
+            immutable_tags,
             events: events.clone(),
         });
         match put.await? {
@@ -97,6 +102,9 @@ impl Registry {
                 Ok(PushedManifest { digest, media_type: manifest.media_type, subject })
             }
             PutManifest::Missing(missing) => Err(RegistryError::ManifestBlobUnknown(missing)),
+            PutManifest::Immutable(tag) => {
+                Err(immutable_tag(&config.policy, &push.repository, tag))
+            }
         }
     }
 
@@ -125,6 +133,18 @@ impl Registry {
             }
         }
         References { blobs, manifests }
+    }
+}
+
+/// Why a tag stays as it is, by the policy that told the store so.
+pub(super) fn immutable_tag(
+    policy: &Policy,
+    repository: &RepositoryName,
+    tag: Tag,
+) -> RegistryError {
+    match policy.immutable(repository.as_str(), tag.as_str()) {
+        Some(rule) => RegistryError::TagImmutable { tag, rule },
+        None => RegistryError::Internal { cause: format!("no rule makes the tag {tag} immutable") },
     }
 }
 

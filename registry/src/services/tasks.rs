@@ -9,7 +9,7 @@ use crate::Registry;
 type Work = BoxFuture<'static, ()>;
 
 /// The work that goes on beside requests: the link files of the storage tree, the purging of
-/// abandoned uploads, the collection of garbage, a regular look at the storage's health, and the
+/// abandoned uploads, the collection of garbage, the retention policies, a regular look at the storage's health, and the
 /// telling of events.
 #[derive(Debug)]
 pub struct BackgroundTasks {
@@ -28,6 +28,8 @@ impl BackgroundTasks {
         spawn(|registry, stop| Box::pin(async move { registry.follow_outbox(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.keep_house(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.keep_collecting(stop).await }));
+        spawn(|registry, stop| Box::pin(async move { registry.keep_retaining(stop).await }));
+        spawn(|registry, stop| Box::pin(async move { registry.write_pull_times(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.watch_storage(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.notify(stop).await }));
         Self { stop, tasks }

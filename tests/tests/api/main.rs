@@ -9,6 +9,7 @@ mod deletion;
 mod face;
 mod faulty_store;
 mod h2c;
+mod immutable_tags;
 mod isolation;
 mod listings;
 mod manifests;

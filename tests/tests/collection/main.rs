@@ -7,5 +7,6 @@
 mod command;
 mod deletion;
 mod leftovers;
+mod retention;
 mod soak;
 mod worker;

@@ -14,6 +14,9 @@ pub(super) async fn read(
     reference: Reference,
 ) -> Result<Response<Body>, ApiError> {
     let manifest = context.registry.manifest(&repository, &reference).await?;
+    if context.method != Method::HEAD {
+        context.registry.pull_log.note(&repository, &manifest.digest);
+    }
     let mut response = if render::is_not_modified(&context.headers, &manifest.digest) {
         render::empty(StatusCode::NOT_MODIFIED)
     } else if context.method == Method::HEAD {

@@ -114,6 +114,7 @@ async fn put(store: &SqliteStore, number: u32) -> Result<()> {
             artifact_type: None,
             annotations: None,
             tags: vec![format!("t{}", number / REPOSITORIES).parse()?],
+            immutable_tags: Vec::new(),
             events: Vec::new(),
         })
         .await?;

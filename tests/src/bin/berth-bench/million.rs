@@ -169,6 +169,7 @@ fn manifest_of(
         artifact_type: None,
         annotations: None,
         tags: tags.iter().map(|tag| Ok(tag.parse()?)).collect::<Result<_>>()?,
+        immutable_tags: Vec::new(),
         events: Vec::new(),
     })
 }

@@ -4,7 +4,7 @@ use super::{collection, databases, stores};
 use crate::peers::{BERTH, DISTRIBUTION_3, NGINX, NGINX_CACHED};
 use crate::results::{Metric, RowRun, Spread};
 use crate::rows::Row;
-use crate::rows::{growth, manifests, memory, push, small_blobs, start};
+use crate::rows::{growth, manifests, memory, push, retention, small_blobs, start};
 
 /// How far medians of unchanged latencies lie apart on a quiet machine.
 pub(super) const NOISE: f64 = 1.1;
@@ -86,6 +86,7 @@ pub(crate) fn of(row: Row, run: &RowRun) -> Vec<Check> {
         Row::DatabaseWrites => databases::writes(run),
         Row::DatabaseMillion => databases::million(run),
         Row::Collection => collection::of(run),
+        Row::Retention => retention(run),
     }
 }
 
@@ -196,6 +197,19 @@ fn growth(run: &RowRun) -> Vec<Check> {
         })
         .flatten()
         .collect()
+}
+
+/// Of few tags and many, the latter in so many seconds and in the same memory.
+fn retention(run: &RowRun) -> Vec<Check> {
+    let mut shapes = run.peers();
+    shapes.sort_by_key(|name| tags_in(name));
+    let (Some(few), Some(many)) = (shapes.first().copied(), shapes.last().copied()) else {
+        return Vec::new();
+    };
+    vec![
+        limit(run, retention::CASE, many, Metric::Seconds, 30.0, "30 s"),
+        unchanged(run, retention::CASE, Metric::PeakMebibytes, (few, many)),
+    ]
 }
 
 fn tags_in(name: &str) -> u64 {

@@ -2,11 +2,13 @@
 
 mod blobs;
 pub(crate) mod collection;
+mod command;
 pub(crate) mod database;
 pub(crate) mod growth;
 pub(crate) mod manifests;
 pub(crate) mod memory;
 pub(crate) mod push;
+pub(crate) mod retention;
 pub(crate) mod small_blobs;
 pub(crate) mod start;
 pub(crate) mod stores;
@@ -37,10 +39,11 @@ pub(crate) enum Row {
     DatabaseWrites,
     DatabaseMillion,
     Collection,
+    Retention,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Manifests,
         Self::Blobs,
         Self::Push,
@@ -56,6 +59,7 @@ impl Row {
         Self::DatabaseWrites,
         Self::DatabaseMillion,
         Self::Collection,
+        Self::Retention,
     ];
 
     /// As `--only` and the numbers have it.
@@ -76,6 +80,7 @@ impl Row {
             Self::DatabaseWrites => "database-writes",
             Self::DatabaseMillion => "database-million",
             Self::Collection => "collection",
+            Self::Retention => "retention",
         }
     }
 
@@ -97,6 +102,7 @@ impl Row {
             Self::DatabaseWrites => "SQLite and PostgreSQL: manifest PUT",
             Self::DatabaseMillion => "SQLite and PostgreSQL: a million tags",
             Self::Collection => "Collection of garbage",
+            Self::Retention => "Retention policies",
         }
     }
 
@@ -117,6 +123,7 @@ impl Row {
             Self::DatabaseWrites => database::writes::run(bench, run),
             Self::DatabaseMillion => database::million::run(bench, run),
             Self::Collection => collection::run(bench, run),
+            Self::Retention => retention::run(bench, run),
         }
     }
 

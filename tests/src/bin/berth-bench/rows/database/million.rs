@@ -1,17 +1,13 @@
 //! A million tags: how long they take to move to PostgreSQL, and the first pages of listings on both.
 
-use std::process::Stdio;
-use std::time::{Duration, Instant};
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 
 use super::super::growth::listings;
-use super::super::{Row, in_turn, stop_all};
+use super::super::{Row, command, in_turn, stop_all};
 use super::{ON_POSTGRES, berth};
 use crate::Bench;
 use crate::million::Names;
 use crate::peers::{BERTH, Launch};
-use crate::procfs::Group;
 use crate::results::{Metric, RowRun};
 
 /// What is asked for, in the words of the page.
@@ -19,9 +15,6 @@ pub(crate) const TAG_PAGE: &str = "first page of tags";
 pub(crate) const CATALOG_PAGE: &str = "first page of the catalog";
 pub(crate) const REFERRERS_PAGE: &str = "first page of referrers";
 pub(crate) const MIGRATION: &str = "berth metadata migrate";
-
-/// How often the memory of the migration is looked at: the kernel keeps the peak.
-const LOOK: Duration = Duration::from_millis(20);
 
 pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     let row = Row::DatabaseMillion;
@@ -65,21 +58,5 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
 }
 
 fn migrate(bench: &Bench, launch: &Launch, url: &str) -> Result<Vec<(Metric, f64)>> {
-    let mut command = berth(bench)?.tool(launch, &["metadata", "migrate", "--to", url])?;
-    let start = Instant::now();
-    let mut child = command.stdout(Stdio::null()).spawn().context("cannot start berth")?;
-    let group = Group::new(child.id());
-    let mut peak: f64 = 0.0;
-    let status = loop {
-        if let Ok(memory) = group.memory() {
-            peak = peak.max(memory.peak);
-        }
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        std::thread::sleep(LOOK);
-    };
-    ensure!(status.success(), "the migration failed");
-    let seconds = start.elapsed().as_secs_f64();
-    Ok(vec![(Metric::Seconds, seconds), (Metric::PeakMebibytes, peak)])
+    command::measure(berth(bench)?.tool(launch, &["metadata", "migrate", "--to", url])?)
 }
