@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::lifecycle::{self, Garbage, Link, Removal, Verdict};
 use crate::{
     BlobLocation, BlobRecord, CollectionBacklog, DueLink, GarbageId, LinkCursor, Referrer,
-    TakenGarbage, Upload,
+    TakenGarbage, Upload, Usage,
 };
 
 /// Id, repository, algorithm, offset, hash state, handle, and when it was opened and last moved.
@@ -204,6 +204,21 @@ pub(crate) fn backlog(row: (Option<i64>, Option<i64>)) -> Result<CollectionBackl
     Ok(CollectionBacklog {
         link: link.map(time).transpose()?,
         garbage: garbage.map(time).transpose()?,
+    })
+}
+
+/// Prefix, bytes, manifests, tags, and whether the blob that was asked for is among them.
+pub(crate) type UsageRow = (String, i64, i64, i64, bool);
+
+pub(crate) fn usage(row: UsageRow) -> Result<Usage, Fault> {
+    let (prefix, bytes, manifests, tags, has_blob) = row;
+    let prefix = if prefix.is_empty() { "*" } else { &prefix };
+    Ok(Usage {
+        prefix: prefix.parse().map_err(|_| Fault::Malformed("prefix"))?,
+        bytes: size(bytes)?,
+        manifests: size(manifests)?,
+        tags: size(tags)?,
+        has_blob,
     })
 }
 

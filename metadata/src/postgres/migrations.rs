@@ -16,6 +16,7 @@ pub(super) const STEPS: &[Step] = &[
     Step { sql: include_str!("../../migrations/postgres/0001_names_and_graph.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/postgres/0002_lifecycle.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/postgres/0003_events.sql"), needs: 1 },
+    Step { sql: include_str!("../../migrations/postgres/0004_usage.sql"), needs: 1 },
 ];
 
 /// Any number that others do not lock: "Brth".

@@ -17,6 +17,7 @@ const STEPS: &[Step] = &[
     Step { sql: include_str!("../../migrations/sqlite/0003_settings.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/sqlite/0004_lifecycle.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/sqlite/0005_events.sql"), needs: 1 },
+    Step { sql: include_str!("../../migrations/sqlite/0006_usage.sql"), needs: 1 },
 ];
 
 /// The step that makes the table which tells what the file needs.

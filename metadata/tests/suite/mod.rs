@@ -15,6 +15,7 @@ pub mod model;
 pub mod outbox;
 pub mod referrers;
 pub mod uploads;
+pub mod usage;
 
 /// Instantiates the suite: `metadata_suite!(file, open_file)`.
 #[macro_export]
@@ -55,6 +56,14 @@ macro_rules! metadata_suite {
                     a_push_whose_session_is_gone_leaves_the_garbage,
                     a_push_to_another_place_leaves_the_garbage,
                     a_push_waits_for_the_end_of_a_removal_and_looks;
+                usage:
+                    a_blob_counts_once_for_a_prefix,
+                    what_is_there_before_it_is_counted_counts,
+                    a_prefix_that_is_not_counted_is_left_out,
+                    whether_a_prefix_has_a_blob_is_told,
+                    manifests_and_tags_are_counted,
+                    what_is_collected_no_longer_counts,
+                    numbers_stay_true_under_concurrent_changes;
                 uploads:
                     an_opened_session_is_read_back,
                     a_session_moves_only_from_where_it_stands,
