@@ -90,6 +90,7 @@ impl From<RegistryError> for ApiError {
             E::BlobTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
             E::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, ErrorCode::BlobUploadInvalid),
             E::BodyBroken(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
+            E::QuotaExceeded(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             E::DeleteDisabled | E::ReadOnlyMode => {
                 (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported)
             }
@@ -102,6 +103,16 @@ impl From<RegistryError> for ApiError {
         let mut api = Self::new(status, code, &error);
         api.cause = error.cause().map(str::to_owned);
         match error {
+            E::QuotaExceeded(quota) => {
+                let ExceededQuota { prefix, of, limit, used, more } = *quota;
+                api.with_detail(json!({
+                    "repositories": prefix.to_string(),
+                    "quota": of.to_string(),
+                    "limit": limit,
+                    "used": used,
+                    "requested": more,
+                }))
+            }
             E::NameUnknown(name) => api.with_detail(json!({ "name": name })),
             E::BlobUnknown(digest) => api.with_detail(json!({ "digest": digest })),
             E::ManifestUnknown(Reference::Tag(tag)) => api.with_detail(json!({ "tag": tag })),

@@ -12,6 +12,7 @@ mod leases;
 mod manifests;
 mod outbox;
 mod placement;
+mod quotas;
 mod referrers;
 mod tags;
 mod tasks;
