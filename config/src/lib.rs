@@ -63,7 +63,8 @@ pub use notifications::{Events, Ignore, NotificationEndpoint, Notifications, Not
 pub use opaque::Opaque;
 pub use pattern::Pattern;
 pub use policy::{
-    ImmutableTags, Keep, NamedRule, Policy, Retention, RetentionRule, VersionRequirement,
+    ImmutableTags, Keep, NamedRule, Policy, Prefix, Quota, Retention, RetentionRule,
+    VersionRequirement,
 };
 pub use reference::reference_markdown;
 pub use root::Config;

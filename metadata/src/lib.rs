@@ -30,7 +30,7 @@ pub use records::{
     BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,
     Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord, MountSource, NewManifest,
     NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload, Referrer, ReferrerCursor,
-    ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress,
+    ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress, Usage,
 };
 pub use sqlite::{SqliteLocation, SqliteOptions, SqliteStore};
 pub use store::MetadataStore;

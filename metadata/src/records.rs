@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use berth_oci::{Algorithm, Digest, HasherState, LinkChange, RepositoryName, Tag, UploadId};
+use berth_oci::{
+    Algorithm, Digest, HasherState, LinkChange, RepositoryName, RepositoryPrefix, Tag, UploadId,
+};
 use bytes::Bytes;
 
 use crate::NewEvent;
@@ -308,6 +310,21 @@ pub struct TakenGarbage {
     pub id: GarbageId,
     /// What they are: where no other upload can lie, their location says.
     pub blob: BlobRecord,
+}
+
+/// What the repositories of a prefix hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The prefix.
+    pub prefix: RepositoryPrefix,
+    /// The bytes of the blobs that they link, each blob once.
+    pub bytes: u64,
+    /// Their manifests.
+    pub manifests: u64,
+    /// Their tags.
+    pub tags: u64,
+    /// Whether the blob that was asked for is among them.
+    pub has_blob: bool,
 }
 
 /// The place of an entry in the outbox; later entries have greater ones.

@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::lifecycle::{self, Garbage, Link, Removal, Verdict};
 use crate::{
     BlobLocation, BlobRecord, CollectionBacklog, DeletedManifest, Deletion, DeletionId, DueLink,
-    GarbageId, LinkCursor, Referrer, TakenGarbage, Upload,
+    GarbageId, LinkCursor, Referrer, TakenGarbage, Upload, Usage,
 };
 
 /// Id, repository, algorithm, offset, hash state, handle, and when it was opened and last moved.
@@ -266,6 +266,21 @@ impl KeptReferences {
     pub(crate) fn needed(&self) -> Vec<&str> {
         self.0.iter().filter(|(_, had)| *had == 1).map(|(digest, _)| digest.as_str()).collect()
     }
+}
+
+/// Prefix, bytes, manifests, tags, and whether the blob that was asked for is among them.
+pub(crate) type UsageRow = (String, i64, i64, i64, bool);
+
+pub(crate) fn usage(row: UsageRow) -> Result<Usage, Fault> {
+    let (prefix, bytes, manifests, tags, has_blob) = row;
+    let prefix = if prefix.is_empty() { "*" } else { &prefix };
+    Ok(Usage {
+        prefix: prefix.parse().map_err(|_| Fault::Malformed("prefix"))?,
+        bytes: size(bytes)?,
+        manifests: size(manifests)?,
+        tags: size(tags)?,
+        has_blob,
+    })
 }
 
 pub(crate) fn name(text: &str) -> Result<RepositoryName, Fault> {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
+use berth_oci::{Digest, Reference, RepositoryName, RepositoryPrefix, Tag, UploadId};
 
 use crate::lifecycle::Removal;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MountSource,
     NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags, PutManifest,
     RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks, TagUse,
-    TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
+    TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress, Usage,
 };
 
 /// The truth about names and the graph.
@@ -442,6 +442,18 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
 
     /// Waits until there may be events to tell. Returns at once after a start with events left.
     async fn events_filled(&self);
+
+    /// Counts from now on what the repositories of these prefixes hold. What they hold already is
+    /// counted once, while other changes wait; prefixes that are counted are left as they are.
+    async fn count_usage(&self, prefixes: &[RepositoryPrefix]) -> Result<(), MetadataError>;
+
+    /// What the repositories of these prefixes hold, in their order, and whether `blob` is among it.
+    /// A prefix that is not counted is left out.
+    async fn usage(
+        &self,
+        prefixes: &[RepositoryPrefix],
+        blob: Option<&Digest>,
+    ) -> Result<Vec<Usage>, MetadataError>;
 
     /// Takes a job that one process at a time does, or renews the hold on it; false while another
     /// process has it, or when it was done less than `pause` ago. The hold ends with

@@ -1,6 +1,8 @@
+use std::fmt;
+
 use berth_config::NamedRule;
 use berth_metadata::MetadataError;
-use berth_oci::{Digest, ManifestError, Reference, RepositoryName, Tag};
+use berth_oci::{Digest, ManifestError, Reference, RepositoryName, RepositoryPrefix, Tag};
 use berth_storage_backends::StoreError;
 use thiserror::Error;
 
@@ -88,6 +90,9 @@ pub enum RegistryError {
         /// What makes it immutable.
         rule: NamedRule,
     },
+    /// A quota leaves no room.
+    #[error("{0}")]
+    QuotaExceeded(Box<ExceededQuota>),
     /// Deletion is switched off.
     #[error(
         "deletion is disabled; set storage.delete.enabled (REGISTRY_STORAGE_DELETE_ENABLED=true) to allow it"
@@ -136,6 +141,46 @@ pub struct DigestMismatch {
     pub expected: Digest,
     /// The digest of the bytes.
     pub actual: Digest,
+}
+
+/// A quota, and what would have exceeded it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "the quota of {of} for the repositories of {prefix} is {limit}: {used} are used and this push needs {more} more; \
+     delete what is not needed, or have policy.quotas raised"
+)]
+pub struct ExceededQuota {
+    /// The repositories that it is for.
+    pub prefix: RepositoryPrefix,
+    /// What it counts.
+    pub of: QuotaOf,
+    /// How many there may be.
+    pub limit: u64,
+    /// How many there are.
+    pub used: u64,
+    /// How many more the push would bring.
+    pub more: u64,
+}
+
+/// What a quota counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuotaOf {
+    /// Bytes of blobs.
+    Bytes,
+    /// Manifests.
+    Manifests,
+    /// Tags.
+    Tags,
+}
+
+impl fmt::Display for QuotaOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bytes => "bytes",
+            Self::Manifests => "manifests",
+            Self::Tags => "tags",
+        })
+    }
 }
 
 impl RegistryError {

@@ -24,7 +24,7 @@ const DISTRIBUTION: &str = "github.com/distribution/distribution/v3/cmd/registry
 const DISTRIBUTION_VERSION: &str = "v3.1.2";
 
 /// What berth-bench calls its rows.
-const ROWS: [&str; 15] = [
+const ROWS: [&str; 16] = [
     "manifests",
     "blobs",
     "push",
@@ -40,6 +40,7 @@ const ROWS: [&str; 15] = [
     "database-writes",
     "database-million",
     "retention",
+    "collection",
 ];
 
 #[derive(Args, Debug)]

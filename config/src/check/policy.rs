@@ -2,7 +2,7 @@
 
 use super::Invalid;
 use crate::error::ConfigError;
-use crate::{Glob, GoDuration, Keep, Policy, RetentionRule};
+use crate::{Glob, GoDuration, Keep, Policy, Quota, RetentionRule};
 
 pub(super) fn policy(policy: &Policy, invalid: Invalid<'_>) -> Result<(), ConfigError> {
     for (place, rule) in policy.immutabletags.iter().enumerate() {
@@ -16,6 +16,29 @@ pub(super) fn policy(policy: &Policy, invalid: Invalid<'_>) -> Result<(), Config
     }
     for place in 0..retention.rules.len() {
         retention_rule(&retention.rules, place, invalid)?;
+    }
+    for place in 0..policy.quotas.len() {
+        quota(&policy.quotas, place, invalid)?;
+    }
+    Ok(())
+}
+
+fn quota(quotas: &[Quota], place: usize, invalid: Invalid<'_>) -> Result<(), ConfigError> {
+    let quota = &quotas[place];
+    let at = format!("policy.quotas.{place}");
+    let same = quotas[..place].iter().position(|other| other.repositories == quota.repositories);
+    if let Some(other) = same {
+        let message = format!(
+            "`policy.quotas[{other}]` has a quota for `{}` already: put all limits of it into one",
+            quota.repositories
+        );
+        return invalid(&format!("{at}.repositories"), message);
+    }
+    if quota.bytes.is_none() && quota.manifests.is_none() && quota.tags.is_none() {
+        return invalid(
+            &at,
+            "it limits nothing: set `bytes`, `manifests` or `tags`, or several of them".to_owned(),
+        );
     }
     Ok(())
 }

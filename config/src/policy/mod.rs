@@ -1,6 +1,7 @@
 //! The `policy` section: which tags stay as they are, and which go by themselves.
 
 mod immutable;
+mod quota;
 mod retention;
 mod version;
 
@@ -8,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use immutable::{ImmutableTags, NamedRule};
+pub use quota::{Prefix, Quota};
 pub use retention::{Keep, Retention, RetentionRule};
 pub use version::VersionRequirement;
 
@@ -25,4 +27,6 @@ pub struct Policy {
     pub immutabletags: Vec<ImmutableTags>,
     /// Tags and manifests that go by themselves.
     pub retention: Retention,
+    /// How much repositories may hold. A push must fit into all that are about its repository.
+    pub quotas: Vec<Quota>,
 }

@@ -43,6 +43,7 @@ mod tags;
 mod tests;
 mod untagged;
 mod uploads;
+mod usage;
 
 pub(crate) use explain::explain;
 pub use options::{Pooling, PostgresOptions};

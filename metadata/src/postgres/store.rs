@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
+use berth_oci::{Digest, Reference, RepositoryName, RepositoryPrefix, Tag, UploadId};
 use sqlx::Row;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use super::session::Session;
 use super::standbys::Standbys;
 use super::{
     blobs, collection, deletion, events, expiry, jobs, links, manifests, outbox, referrers,
-    repositories, restore, settings, tags, untagged, uploads,
+    repositories, restore, settings, tags, untagged, uploads, usage,
 };
 use crate::events::POLL;
 use crate::fault::Fault;
@@ -31,6 +31,7 @@ use crate::{
     MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags,
     PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks,
     TagUse, TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
+    Usage,
 };
 
 /// The oldest server that the tests have seen everything work on.
@@ -658,6 +659,22 @@ impl MetadataStore for PostgresStore {
                 }
             } => {}
         }
+    }
+
+    async fn count_usage(&self, prefixes: &[RepositoryPrefix]) -> Result<(), MetadataError> {
+        self.write(usage::Count(prefixes.to_vec())).await
+    }
+
+    async fn usage(
+        &self,
+        prefixes: &[RepositoryPrefix],
+        blob: Option<&Digest>,
+    ) -> Result<Vec<Usage>, MetadataError> {
+        let (usage, is_long) = primary!(self, usage::usage(prefixes, blob))?;
+        if is_long {
+            self.write(usage::Fold).await?;
+        }
+        Ok(usage)
     }
 
     async fn take_job(

@@ -33,6 +33,7 @@ mod tags;
 mod tests;
 mod untagged;
 mod uploads;
+mod usage;
 mod writer;
 
 pub use open::{SqliteLocation, SqliteOptions};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
+use berth_oci::{Digest, Reference, RepositoryName, RepositoryPrefix, Tag, UploadId};
 use sqlx::ConnectOptions;
 use tokio::sync::Notify;
 
@@ -14,7 +14,7 @@ use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{
     blobs, collection, deletion, events, expiry, links, manifests, outbox, referrers, repositories,
-    restore, settings, tags, untagged, uploads,
+    restore, settings, tags, untagged, uploads, usage,
 };
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
@@ -25,6 +25,7 @@ use crate::{
     MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags,
     PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks,
     TagUse, TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
+    Usage,
 };
 
 /// The embedded [`MetadataStore`], in one SQLite file or in memory.
@@ -621,6 +622,18 @@ impl MetadataStore for SqliteStore {
     }
 
     /// This process has the file to itself.
+    async fn count_usage(&self, prefixes: &[RepositoryPrefix]) -> Result<(), MetadataError> {
+        self.write(usage::Count(prefixes.to_vec())).await
+    }
+
+    async fn usage(
+        &self,
+        prefixes: &[RepositoryPrefix],
+        blob: Option<&Digest>,
+    ) -> Result<Vec<Usage>, MetadataError> {
+        read!(self, usage::usage(prefixes, blob))
+    }
+
     async fn take_job(&self, _: Job, _: Duration, _: Duration) -> Result<bool, MetadataError> {
         Ok(true)
     }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::writer::{Context, Operation};
 use super::{
     SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, deletion, events, expiry, links,
-    manifests, outbox, referrers, removal, repositories, restore, tags, uploads,
+    manifests, outbox, referrers, removal, repositories, restore, tags, uploads, usage,
 };
 use crate::fault::Fault;
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
@@ -282,6 +282,7 @@ async fn no_statement_scans_or_sorts_a_table() {
         collection::BACKLOG,
         collection::IS_REMOVING,
         collection::DISCARD_FILES,
+        usage::USAGE,
     ] {
         for statement in statements.split(';').filter(|text| !text.trim().is_empty()) {
             let explain = format!("EXPLAIN QUERY PLAN {statement}");

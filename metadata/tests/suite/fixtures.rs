@@ -119,6 +119,19 @@ pub async fn find_blob(
     store.blob(repository, digest).await.unwrap().map(|linked| linked.blob)
 }
 
+/// Pushes a blob that is found by its digest, with a lease.
+pub async fn push_blob_for(
+    store: &Store,
+    name: &str,
+    content: &str,
+    lease: Duration,
+) -> BlobRecord {
+    let record = BlobRecord { location: BlobLocation::default(), ..blob(content) };
+    let push = FinishedUpload { lease, ..finished(name, None, record.clone()) };
+    assert!(finish(store, push).await);
+    record
+}
+
 /// Pushes a blob in one go.
 pub async fn push_blob(store: &Store, name: &str, content: &str) -> BlobRecord {
     let record = blob(content);
@@ -172,7 +185,7 @@ pub async fn delete(
             true
         }
         DeleteManifest::Unknown => false,
-        DeleteManifest::NamedBy(index) => panic!("the index {index} names it"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use berth_metadata::UntaggedLook;
+use berth_metadata::{Keep, UntaggedLook};
 use berth_oci::Digest;
 
 use super::fixtures::*;
@@ -23,7 +23,7 @@ pub async fn push(store: &Store) {
 /// Days count from the last tag, and from the last push of a manifest without one.
 pub async fn only_what_was_untagged_long_ago_expires(store: &Store) {
     push_manifest(store, tagged("app", "now", &["moving"])).await;
-    assert!(store.delete_tag(&repository("app"), &tag("a"), &[]).await.unwrap());
+    assert!(store.delete_tag(&repository("app"), &tag("a"), Duration::ZERO, &[]).await.unwrap());
     push_manifest(store, manifest("app", "pushed again")).await;
 
     assert_eq!(expire(store, Duration::from_secs(3600)).await, sorted(&["never tagged"]));
@@ -32,7 +32,7 @@ pub async fn only_what_was_untagged_long_ago_expires(store: &Store) {
 }
 
 async fn expire(store: &Store, age: Duration) -> Vec<Digest> {
-    let look = UntaggedLook { after: None, limit: 100, age, keep: Duration::ZERO, dry_run: false };
+    let look = UntaggedLook { after: None, limit: 100, age, keep: Keep::default(), dry_run: false };
     store.expire_untagged(&repository("app"), look, &[]).await.unwrap().manifests
 }
 

@@ -19,6 +19,7 @@ pub mod restore;
 pub mod retention;
 pub mod untagged;
 pub mod uploads;
+pub mod usage;
 
 /// Instantiates the suite: `metadata_suite!(file, open_file)`.
 #[macro_export]
@@ -93,6 +94,14 @@ macro_rules! metadata_suite {
                     young_ones_stay,
                     tags_of_a_subject_that_is_not_there_do_not_count,
                     each_can_be_had_back_and_is_told;
+                usage:
+                    a_blob_counts_once_for_a_prefix,
+                    what_is_there_before_it_is_counted_counts,
+                    a_prefix_that_is_not_counted_is_left_out,
+                    whether_a_prefix_has_a_blob_is_told,
+                    manifests_and_tags_are_counted,
+                    what_is_collected_no_longer_counts,
+                    numbers_stay_true_under_concurrent_changes;
                 uploads:
                     an_opened_session_is_read_back,
                     a_session_moves_only_from_where_it_stands,

@@ -250,6 +250,7 @@ impl Case {
                 prop_assert!(content.manifests.contains(&index));
                 return Ok(());
             }
+            DeleteManifest::Protected(tag) => unreachable!("nothing protects {tag}"),
             DeleteManifest::Deleted { unfinished } => unfinished,
         };
         prop_assert!(content.manifests.contains(&digest) && !self.is_named(&content, number));

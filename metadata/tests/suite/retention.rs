@@ -38,7 +38,7 @@ async fn later(store: &Store) {
 }
 
 fn look(after: Option<Digest>, age: Duration, dry_run: bool) -> UntaggedLook {
-    UntaggedLook { after, limit: 2, age, keep: NOW, dry_run }
+    UntaggedLook { after, limit: 2, age, keep: Keep::default(), dry_run }
 }
 
 /// All manifests that expire, over pages of two.
@@ -206,7 +206,7 @@ pub async fn a_pull_by_any_name_counts_for_all_tags_of_a_manifest(store: Store) 
     store.record_pulls(Vec::new()).await.unwrap();
 
     // What was known of a manifest goes with it.
-    assert!(store.delete_manifest(&repository("app"), &digest("one"), NOW, &[]).await.unwrap());
+    assert!(delete(&store, &repository("app"), &digest("one"), NOW, &[]).await);
     push_manifest(&store, tagged("app", "one", &["a"])).await;
     assert_eq!(use_of(&store, "a").await.pulled_at, None);
 }
@@ -217,7 +217,7 @@ pub async fn tags_that_no_policy_keeps_are_deleted(store: Store) {
     let seen = vec![use_of(&store, "c").await, gone, use_of(&store, "a").await];
     assert_eq!(payload(&store, "app", &by_tag("c")).await.unwrap(), "one");
 
-    let mut deleted = store.expire_tags(&repository("app"), seen.clone(), &[]).await.unwrap();
+    let mut deleted = store.expire_tags(&repository("app"), seen.clone(), NOW, &[]).await.unwrap();
 
     deleted.sort();
     assert_eq!(deleted, [tag("a"), tag("c")]);
@@ -226,8 +226,10 @@ pub async fn tags_that_no_policy_keeps_are_deleted(store: Store) {
     let changes = changes(&store).await;
     let told = changes.iter().filter(|change| format!("{change:?}").contains("DeleteTag")).count();
     assert_eq!(told, 2);
-    assert!(store.expire_tags(&repository("app"), seen.clone(), &[]).await.unwrap().is_empty());
-    assert!(store.expire_tags(&repository("nowhere"), seen, &[]).await.unwrap().is_empty());
+    assert!(
+        store.expire_tags(&repository("app"), seen.clone(), NOW, &[]).await.unwrap().is_empty()
+    );
+    assert!(store.expire_tags(&repository("nowhere"), seen, NOW, &[]).await.unwrap().is_empty());
 }
 
 pub async fn a_tag_that_was_pushed_or_pulled_since_stays(store: Store) {
@@ -242,7 +244,7 @@ pub async fn a_tag_that_was_pushed_or_pulled_since_stays(store: Store) {
     push_manifest(&store, tagged("app", "two", &["pushed"])).await;
     store.record_pulls(vec![(repository("app"), digest("three"))]).await.unwrap();
 
-    let deleted = store.expire_tags(&repository("app"), seen, &[]).await.unwrap();
+    let deleted = store.expire_tags(&repository("app"), seen, NOW, &[]).await.unwrap();
 
     assert_eq!(deleted, [tag("old")]);
     assert_eq!(all_tags(&store, "app").await, ["moved", "pulled", "pushed"]);
@@ -265,8 +267,8 @@ pub async fn each_expired_tag_and_manifest_has_its_event(store: Store) {
     let template = [NewEvent { endpoints: ["hook".into()].into(), event }];
 
     let seen = uses(&store).await;
-    store.expire_tags(&repository("app"), seen.clone(), &template).await.unwrap();
-    store.expire_tags(&repository("app"), seen, &template).await.unwrap();
+    store.expire_tags(&repository("app"), seen.clone(), NOW, &template).await.unwrap();
+    store.expire_tags(&repository("app"), seen, NOW, &template).await.unwrap();
     let look = look(None, NOW, false);
     store.expire_untagged(&repository("app"), look.clone(), &template).await.unwrap();
     store.expire_untagged(&repository("app"), look, &template).await.unwrap();
@@ -312,7 +314,7 @@ pub async fn manifests_that_nothing_stands_for_expire(store: Store) {
 
     // With its last tag, and then its subject.
     let seen = uses(&store).await;
-    store.expire_tags(&app, seen, &[]).await.unwrap();
+    store.expire_tags(&app, seen, NOW, &[]).await.unwrap();
     assert_eq!(expire_all(&store).await, sorted(&["tagged", "other", "signature"]));
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::ActionError;
 use crate::RegistryError;
+use crate::error::ExceededQuota;
 
 /// An error as it goes to the client: a status, the specification's JSON, and headers.
 #[derive(Debug)]
@@ -94,6 +95,7 @@ impl From<RegistryError> for ApiError {
             E::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, ErrorCode::BlobUploadInvalid),
             E::BodyBroken(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
             E::TagImmutable { .. } => (StatusCode::CONFLICT, ErrorCode::Denied),
+            E::QuotaExceeded(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             E::DeleteDisabled | E::ReadOnlyMode => {
                 (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported)
             }
@@ -106,6 +108,16 @@ impl From<RegistryError> for ApiError {
         let mut api = Self::new(status, code, &error);
         api.cause = error.cause().map(str::to_owned);
         match error {
+            E::QuotaExceeded(quota) => {
+                let ExceededQuota { prefix, of, limit, used, more } = *quota;
+                api.with_detail(json!({
+                    "repositories": prefix.to_string(),
+                    "quota": of.to_string(),
+                    "limit": limit,
+                    "used": used,
+                    "requested": more,
+                }))
+            }
             E::NameUnknown(name) => api.with_detail(json!({ "name": name })),
             E::BlobUnknown(digest) => api.with_detail(json!({ "digest": digest })),
             E::TagImmutable { tag, rule } => {

@@ -77,6 +77,9 @@ impl Registry {
         origin: &Origin,
     ) -> Result<bool, RegistryError> {
         self.refuse_when_read_only()?;
+        if !self.allow_mount(target, source, digest).await? {
+            return Ok(false);
+        }
         let lease = self.config().storage.maintenance.garbagecollection.lease.get();
         let from = match source {
             MountSource::Repository(name) => Some(name),

@@ -78,6 +78,7 @@ impl Registry {
             media_type: &manifest.media_type,
             payload: &push.payload,
         };
+        self.refuse_manifest_over_quota(&push.repository, &digest, &tags).await?;
         let events = self.notifications.pushed_manifest(&push.origin, told, &tags);
         let config = self.config();
         let immutable = |tag: &Tag| config.policy.immutable(push.repository.as_str(), tag.as_str());

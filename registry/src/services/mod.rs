@@ -14,6 +14,7 @@ mod leases;
 mod manifests;
 mod outbox;
 mod placement;
+mod quotas;
 mod referrers;
 mod restore;
 mod retention;

@@ -43,6 +43,7 @@ impl Registry {
         algorithm: Algorithm,
     ) -> Result<UploadId, RegistryError> {
         self.refuse_when_read_only()?;
+        self.refuse_upload_without_room(repository).await?;
         let id = UploadId::random();
         let handle = self.blobs.begin_upload(id).await?;
         let hash_state = Hasher::new(algorithm).save();
@@ -131,6 +132,9 @@ impl Registry {
         origin: &Origin,
     ) -> Result<(), RegistryError> {
         self.refuse_when_read_only()?;
+        if let Some(size) = place.len {
+            self.refuse_blob_over_quota(repository, digest, size).await?;
+        }
         let handle = self.blobs.begin_upload(UploadId::random()).await?;
         let writer = self.blobs.continue_upload(&handle, 0).await?;
         let hasher = Hasher::new(digest.algorithm());
@@ -254,6 +258,7 @@ impl Registry {
             _ => ingest.hasher,
         };
         verify(digest, hasher.finish())?;
+        self.refuse_blob_over_quota(repository, digest, ingest.offset).await?;
         let settings = &self.config().storage.maintenance.garbagecollection;
         let (lease, grace) = (settings.lease.get(), settings.graceperiod.get());
         let placed_at = Instant::now();
