@@ -143,6 +143,16 @@ fn rules_that_cannot_be_meant_are_refused_in_one_line() {
             "{immutabletags: [{repositories: ['**'], tags: ['{a']}]}",
             "policy.immutabletags[0].tags[0]",
         ),
+        ("{quotas: [{bytes: 1GiB}]}", "policy.quotas[0]"),
+        ("{quotas: [{repositories: team}]}", "policy.quotas[0]"),
+        ("{quotas: [{repositories: Team, tags: 1}]}", "policy.quotas[0].repositories"),
+        ("{quotas: [{repositories: 'team/*', tags: 1}]}", "policy.quotas[0].repositories"),
+        ("{quotas: [{repositories: team, bytes: lots}]}", "policy.quotas[0].bytes"),
+        ("{quotas: [{repositories: team, tags: -1}]}", "policy.quotas[0].tags"),
+        (
+            "{quotas: [{repositories: team, tags: 1}, {repositories: team, bytes: 1GiB}]}",
+            "policy.quotas[1].repositories",
+        ),
     ] {
         let message = error(&format!("policy: {policy}"), &[]);
         assert!(message.contains(&format!("`{at}`")) && !message.contains('\n'), "{message}");

@@ -133,6 +133,7 @@ pub async fn one_of_many_first_pushes_of_an_immutable_tag_wins(store: Store) {
 }
 
 pub async fn a_manifest_with_a_protected_tag_stays(store: Store) {
+    push_manifest(&store, manifest("app", "another")).await;
     push_manifest(&store, tagged("app", "one", &["latest", "v1"])).await;
     let app = repository("app");
     let delete = async |protected: &ProtectedTags| {

@@ -19,6 +19,7 @@ mod notifications;
 mod object_store;
 mod object_store_faults;
 mod observe;
+mod quotas;
 mod races;
 mod ranges;
 mod referrers;
