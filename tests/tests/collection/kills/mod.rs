@@ -15,7 +15,7 @@ mod work;
 use anyhow::{Context as _, Result, ensure};
 use berth_tests::checker::{Acknowledged, Names};
 use berth_tests::load::Client;
-use berth_tests::{Server, wait};
+use berth_tests::wait;
 
 use scene::{Collection, Kind, Scene, Untagged};
 use strace::{Point, Trace, Tracing, was_killed};
@@ -210,15 +210,11 @@ impl Row<'_> {
     fn check(&self, mut known: Acknowledged) -> Result<()> {
         let scene = &self.scene;
         scene.let_holds_run_out()?;
-        let server = scene.start(Collection::WhenAsked)?;
-        known.check(server.address()).context("after the start")?;
         if self.work == Work::PushAgain {
-            if scene.kind().on_postgres {
-                // A removal that others may still be at is ended by the next collector alone.
-                scene.collect_all(Untagged::Stay)?;
-            }
-            self.push_once_more(&server, &mut known)?;
+            self.push_once_more(&mut known)?;
         }
+        let server = scene.start(Collection::WhenAskedAndPurged)?;
+        known.check(server.address()).context("after the start")?;
         wait::until("a round finds nothing to purge", || {
             Ok(server.log_end().contains("there are no abandoned uploads"))
         })?;
@@ -233,13 +229,21 @@ impl Row<'_> {
         scene.compare(&names)
     }
 
-    fn push_once_more(&self, server: &Server, known: &mut Acknowledged) -> Result<()> {
+    /// Pushes what was deleted, and perhaps pushed.
+    fn push_once_more(&self, known: &mut Acknowledged) -> Result<()> {
+        let server = self.scene.start(Collection::WhenAsked)?;
+        known.check(server.address()).context("before the push")?;
+        if self.scene.kind().on_postgres {
+            // A removal that others may still be at is ended by the next collector alone.
+            self.scene.collect_all(Untagged::Stay)?;
+        }
         let mut client = Client::new(server.address());
         for image in &self.prepared.images[1..] {
             for step in image.push() {
                 ensure!(step.take(&mut client, known)?, "the registry has died");
             }
         }
-        known.check(server.address()).context("after the push")
+        known.check(server.address()).context("after the push")?;
+        server.stop()
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Kind {
 pub(crate) enum Collection {
     /// Only when it is asked to, and then everything.
     WhenAsked,
+    /// The same, but abandoned uploads are given back all the time, and such are all that somebody is at.
+    WhenAskedAndPurged,
     /// All the time, everything that is not needed.
     Restless,
     /// All the time, but what was just pushed waits for its manifest.
@@ -92,10 +94,11 @@ impl Scene {
             None => launch.env("REGISTRY_METADATA_SQLITE_PATH", self.root.join("berth.db")),
         };
         let (is_enabled, lease) = match collection {
-            Collection::WhenAsked => ("false", "0s"),
+            Collection::WhenAsked | Collection::WhenAskedAndPurged => ("false", "0s"),
             Collection::Restless => ("true", "0s"),
             Collection::RestlessWithPromises => ("true", "1h"),
         };
+        let purges = collection == Collection::WhenAskedAndPurged;
         // What is deleted goes at once; where a deletion can be undone for a while, that while is to be 0 here, too.
         Ok(launch
             .env("REGISTRY_LOG_LEVEL", "debug")
@@ -104,6 +107,7 @@ impl Scene {
             .env(format!("{COLLECTION}_INTERVAL"), "20ms")
             .env(format!("{COLLECTION}_LEASE"), lease)
             .env(format!("{COLLECTION}_GRACEPERIOD"), "0s")
+            .env(format!("{PURGING}_ENABLED"), purges.to_string())
             .env(format!("{PURGING}_AGE"), "1ms")
             .env(format!("{PURGING}_GRACEPERIOD"), "1ms")
             .env(format!("{PURGING}_INTERVAL"), "200ms"))

@@ -150,7 +150,7 @@ impl Drop for Tracer {
     }
 }
 
-/// Whether all threads are, or there are none any more.
+/// Whether all threads are, but for those that have ended: the process may have been killed at once.
 fn is_traced(process: u32) -> bool {
     let Ok(threads) = fs::read_dir(Path::new("/proc").join(process.to_string()).join("task"))
     else {
@@ -158,7 +158,8 @@ fn is_traced(process: u32) -> bool {
     };
     threads.flatten().all(|thread| {
         let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        !status.lines().any(|line| line == "TracerPid:\t0")
+        let has_ended = status.lines().any(|line| line.starts_with("State:\tZ"));
+        has_ended || !status.lines().any(|line| line == "TracerPid:\t0")
     })
 }
 
