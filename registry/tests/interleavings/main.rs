@@ -200,6 +200,7 @@ fn configuration(lease: &str) -> Result<Config> {
     let environment = [
         ("REGISTRY_HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned()),
         ("REGISTRY_STORAGE_DELETE_ENABLED".to_owned(), "true".to_owned()),
+        ("REGISTRY_STORAGE_DELETE_UNDELETE".to_owned(), "0s".to_owned()),
         (format!("{SECTION}_LEASE"), lease.to_owned()),
         (format!("{SECTION}_GRACEPERIOD"), "0s".to_owned()),
     ];

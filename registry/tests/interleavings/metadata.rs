@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use berth_metadata::lifecycle::Removal;
 use berth_metadata::{
-    BlobLocation, BlobRecord, CollectionBacklog, DueLink, EventCount, EventId, FinishedUpload,
-    GarbageId, HeldUpload, Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord,
-    MetadataError, MetadataStore, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry,
-    OutboxId, Page, PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor,
-    ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress,
+    BlobLocation, BlobRecord, CollectionBacklog, DeleteManifest, DeletedManifest, Deletion,
+    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FinishedUpload, GarbageId,
+    HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MetadataStore,
+    MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags,
+    PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks,
+    TagUse, TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
 };
 use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
 
@@ -70,7 +71,12 @@ gated! {
     garbage_removed(removed: &[GarbageId]) -> Result<(), MetadataError>;
     garbage_failed(failed: &[GarbageId], pause: Duration) -> Result<(), MetadataError>;
     removal(digest: &Digest, location: &BlobLocation) -> Result<Option<Removal>, MetadataError>;
-    untagged_manifests(after: Option<ManifestCursor>, age: Duration, dry_run: bool, limit: u32) -> Result<UntaggedManifests, MetadataError>;
+    untagged_manifests(search: UntaggedSearch) -> Result<UntaggedManifests, MetadataError>;
+    delete_untagged(search: UntaggedSearch, keep: Keep, events: &[NewEvent]) -> Result<UntaggedManifests, MetadataError>;
+    tag_uses(repository: &RepositoryName, after: Option<&str>, limit: u32) -> Result<Page<TagUse>, MetadataError>;
+    expire_tags(repository: &RepositoryName, tags: Vec<TagUse>, undelete: Duration, events: &[NewEvent]) -> Result<Vec<Tag>, MetadataError>;
+    expire_untagged(repository: &RepositoryName, look: UntaggedLook, events: &[NewEvent]) -> Result<ExpiredManifests, MetadataError>;
+    record_pulls(pulled: Vec<(RepositoryName, Digest)>) -> Result<(), MetadataError>;
     is_removing() -> Result<bool, MetadataError>;
     collection_backlog() -> Result<CollectionBacklog, MetadataError>;
     create_upload(upload: NewUpload) -> Result<(), MetadataError>;
@@ -86,8 +92,17 @@ gated! {
     take_stale_uploads(before: SystemTime, limit: u32) -> Result<Vec<Upload>, MetadataError>;
     manifest(repository: &RepositoryName, reference: &Reference) -> Result<Option<Arc<ManifestRecord>>, MetadataError>;
     put_manifest(manifest: NewManifest) -> Result<PutManifest, MetadataError>;
-    delete_manifest(repository: &RepositoryName, digest: &Digest, keep: Duration, events: &[NewEvent]) -> Result<bool, MetadataError>;
-    delete_tag(repository: &RepositoryName, tag: &Tag, events: &[NewEvent]) -> Result<bool, MetadataError>;
+    delete_unprotected_manifest(repository: &RepositoryName, digest: &Digest, keep: Keep, events: &[NewEvent], protected: &ProtectedTags) -> Result<DeleteManifest, MetadataError>;
+    delete_tag(repository: &RepositoryName, tag: &Tag, undelete: Duration, events: &[NewEvent]) -> Result<bool, MetadataError>;
+    delete_repository(repository: &RepositoryName, undelete: Duration) -> Result<Option<DeletionId>, MetadataError>;
+    continue_deletion(id: DeletionId, grace: Duration, limit: u32, events: &[NewEvent]) -> Result<bool, MetadataError>;
+    open_deletions(after: Option<DeletionId>, limit: u32) -> Result<Vec<DeletionId>, MetadataError>;
+    deletions(repository: Option<&RepositoryName>, before: Option<DeletionId>, limit: u32) -> Result<Vec<Deletion>, MetadataError>;
+    find_deletion(repository: &RepositoryName, reference: Option<&Reference>) -> Result<Option<Deletion>, MetadataError>;
+    deleted_manifests(id: DeletionId, after: Option<&Digest>, limit: u32) -> Result<Vec<DeletedManifest>, MetadataError>;
+    deleted_manifest(id: DeletionId, digest: &Digest) -> Result<Option<ManifestRecord>, MetadataError>;
+    restore(id: DeletionId, digest: &Digest, after: Option<&Tag>, limit: u32, events: &[NewEvent]) -> Result<Restore, MetadataError>;
+    forget_deletions(limit: u32) -> Result<u64, MetadataError>;
     tags(repository: &RepositoryName, after: Option<&str>, limit: u32) -> Result<Option<Page<Tag>>, MetadataError>;
     referrers(repository: &RepositoryName, subject: &Digest, artifact_type: Option<&str>, after: Option<&ReferrerCursor>, limit: u32) -> Result<Page<Referrer>, MetadataError>;
     outbox(limit: u32) -> Result<Vec<OutboxEntry>, MetadataError>;

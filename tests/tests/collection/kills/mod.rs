@@ -161,7 +161,6 @@ impl Row<'_> {
     }
 
     fn delete(&self, tracing: Tracing<'_>, known: &mut Acknowledged) -> Result<bool> {
-        self.prepared.images[1].forget(known);
         let left = self.files_left;
         self.serve(Collection::Restless, tracing, &self.prepared.deletions(), known, |scene| {
             Ok(scene.blob_files()? <= left)

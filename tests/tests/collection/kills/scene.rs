@@ -99,9 +99,10 @@ impl Scene {
             Collection::RestlessWithPromises => ("true", "1h"),
         };
         let purges = collection == Collection::WhenAskedAndPurged;
-        // What is deleted goes at once; where a deletion can be undone for a while, that while is to be 0 here, too.
+        // What is deleted goes at once.
         Ok(launch
             .env("REGISTRY_LOG_LEVEL", "debug")
+            .env("REGISTRY_STORAGE_DELETE_UNDELETE", "0s")
             .env("REGISTRY_STORAGE_REDIRECT_DISABLE", "true")
             .env(format!("{COLLECTION}_ENABLED"), is_enabled)
             .env(format!("{COLLECTION}_INTERVAL"), "20ms")

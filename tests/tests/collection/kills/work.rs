@@ -23,13 +23,15 @@ pub(crate) struct Step {
     statuses: &'static [u16],
     pushed: Vec<(String, String)>,
     deleted: Vec<String>,
+    /// What is not promised any longer.
+    forgotten: Vec<String>,
 }
 
 impl Step {
     /// Sends it, and notes what was acknowledged. False when no answer came: the registry has died.
     pub(crate) fn take(&self, client: &mut Client, known: &mut Acknowledged) -> Result<bool> {
         self.pushed.iter().for_each(|(path, _)| known.unsure(path));
-        self.deleted.iter().for_each(|path| known.unsure(path));
+        self.deleted.iter().chain(&self.forgotten).for_each(|path| known.unsure(path));
         let Ok(answer) = client.send(&self.request) else { return Ok(false) };
         ensure!(
             self.statuses.contains(&answer.status),
@@ -63,7 +65,13 @@ impl Image {
             put(&*by_tag).header("Content-Type", &manifest.media_type).body(&*manifest.bytes);
         let digest = &manifest.digest;
         let pushed = [by_tag, self.by_digest()].map(|path| (path, digest.clone()));
-        steps.push(Step { request, statuses: &[201], pushed: pushed.into(), deleted: Vec::new() });
+        steps.push(Step {
+            request,
+            statuses: &[201],
+            pushed: pushed.into(),
+            deleted: Vec::new(),
+            forgotten: Vec::new(),
+        });
         steps
     }
 
@@ -72,7 +80,9 @@ impl Image {
         let Self { repository, tag, .. } = self;
         let deleted = vec![self.by_digest(), format!("/v2/{repository}/manifests/{tag}")];
         let request = delete(self.by_digest());
-        Step { request, statuses: &[202], pushed: Vec::new(), deleted }
+        // The collector may let go of the blobs at once.
+        let forgotten = self.blobs.iter().map(|blob| blob_path(repository, blob)).collect();
+        Step { request, statuses: &[202], pushed: Vec::new(), deleted, forgotten }
     }
 
     /// Its tag alone.
@@ -146,9 +156,6 @@ pub(crate) fn prepare(server: &Server) -> Result<Prepared> {
     // Links that are due; garbage; a manifest that nothing stands for.
     take(vec![gone.delete(), gone_everywhere.delete(), untagged.delete_tag()])?;
     take(vec![delete_blob("app", &released)])?;
-    for image in [&gone, &gone_everywhere] {
-        image.blobs.iter().for_each(|blob| known.unsure(&blob_path(image.repository, blob)));
-    }
     untagged.forget(&mut known);
     known.unsure(&blob_path("app", &loose));
     known.unsure(&blob_path("app", &deleted));
@@ -164,7 +171,13 @@ pub(crate) fn prepare(server: &Server) -> Result<Prepared> {
 fn push_blob(repository: &str, blob: &Blob) -> Step {
     let request = post(format!("/v2/{repository}/blobs/uploads/?digest={}", blob.digest));
     let pushed = vec![(blob_path(repository, blob), blob.digest.clone())];
-    Step { request: request.body(&*blob.bytes), statuses: &[201], pushed, deleted: Vec::new() }
+    Step {
+        request: request.body(&*blob.bytes),
+        statuses: &[201],
+        pushed,
+        deleted: Vec::new(),
+        forgotten: Vec::new(),
+    }
 }
 
 fn delete_blob(repository: &str, blob: &Blob) -> Step {
@@ -173,7 +186,13 @@ fn delete_blob(repository: &str, blob: &Blob) -> Step {
 }
 
 fn delete_at(path: String, statuses: &'static [u16]) -> Step {
-    Step { request: delete(&*path), statuses, pushed: Vec::new(), deleted: vec![path] }
+    Step {
+        request: delete(&*path),
+        statuses,
+        pushed: Vec::new(),
+        deleted: vec![path],
+        forgotten: Vec::new(),
+    }
 }
 
 fn blob_path(repository: &str, blob: &Blob) -> String {
