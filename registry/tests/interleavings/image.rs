@@ -111,7 +111,15 @@ impl Image {
             .await?
             .expect(202)
             .context("deleting the manifest")?;
-        for (digest, _) in self.blobs.iter().filter(|_| with_blobs) {
+        if with_blobs {
+            self.delete_blobs(address, repository).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes its blobs, where they are linked.
+    pub(crate) async fn delete_blobs(&self, address: SocketAddr, repository: &str) -> Result<()> {
+        for (digest, _) in &self.blobs {
             let target = format!("/v2/{repository}/blobs/{digest}");
             let answer = send(address, "DELETE", &target, &[]).await?;
             // The collector may have been here before.

@@ -151,6 +151,8 @@ impl Scene {
     /// When all is deleted nothing is left.
     async fn end(self) -> Result<()> {
         self.image.delete(self.address, self.here(), true).await?;
+        // What was promised there may still hold blobs whose manifest went.
+        self.image.delete_blobs(self.address, REPOSITORIES[1 - self.here]).await?;
         collect(&self.registry).await?;
         collect(&self.registry).await?;
         self.expect_files(&[])?;
