@@ -63,6 +63,11 @@ impl Daemon {
         Ok(())
     }
 
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// Asks the process to end (SIGTERM) and waits for it; kills it after a minute, which is an error.
     pub fn stop(mut self) -> Result<ExitStatus> {
         self.terminate()
@@ -87,6 +92,9 @@ impl Daemon {
 
     fn terminate(&mut self) -> Result<ExitStatus> {
         self.running = false;
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(status);
+        }
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {

@@ -141,7 +141,8 @@ impl Registry {
         Ok(contents)
     }
 
-    fn verify_blob(&self, repository: &str, descriptor: &Value) -> Result<()> {
+    /// Reads and hashes a blob, and compares it with its descriptor.
+    pub fn verify_blob(&self, repository: &str, descriptor: &Value) -> Result<()> {
         let expected = digest_of(descriptor)?;
         let path = format!("/v2/{repository}/blobs/{expected}");
         let mut answer = success(&path, self.get(&path).send()?)?;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
@@ -153,27 +153,47 @@ impl Launch {
         Ok(Server { target: self.target, daemon, address, registry, _directory: directory })
     }
 
-    fn sets(&self, variable: &str) -> bool {
-        self.environment.iter().any(|(name, _)| name == variable)
+    fn has_database(&self) -> bool {
+        const NAMES: [&str; 2] = ["REGISTRY_METADATA_URL", "REGISTRY_METADATA_SQLITE_PATH"];
+        self.environment.iter().any(|(name, _)| NAMES.iter().any(|known| name == known))
     }
 
     fn berth(&self, address: SocketAddr, root: Option<&Path>, directory: &Path) -> Result<Command> {
+        let mut command = self.settled(root)?;
+        command.arg("serve").current_dir(directory).env("REGISTRY_HTTP_ADDR", address.to_string());
+        match (root, &self.storage) {
+            (None, Storage::Remote) if !self.has_database() => {
+                command.env("REGISTRY_METADATA_SQLITE_PATH", directory.join("metadata/berth.db"));
+            }
+            _ => {}
+        }
+        Ok(command)
+    }
+
+    /// Another command of berth's than `serve`, with the same settings: on what stays when a registry stops.
+    pub fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let root = match &self.storage {
+            Storage::Filesystem(root) => Some(root.as_path()),
+            Storage::Remote => None,
+            Storage::Temporary | Storage::InMemory => bail!("this registry takes all with it"),
+        };
+        let mut command = self.settled(root)?;
+        command.args(arguments);
+        Ok(command)
+    }
+
+    /// `berth` with the settings in its environment.
+    fn settled(&self, root: Option<&Path>) -> Result<Command> {
         let mut command = Command::new(berth_binary()?);
-        command.arg("serve").current_dir(directory);
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("REGISTRY_") {
                 command.env_remove(name);
             }
         }
-        command
-            .env("REGISTRY_HTTP_ADDR", address.to_string())
-            .env("REGISTRY_STORAGE_DELETE_ENABLED", "true");
+        command.env("REGISTRY_STORAGE_DELETE_ENABLED", "true");
         match (root, &self.storage) {
             (Some(root), _) => command.env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", root),
-            (None, Storage::Remote) if self.sets("REGISTRY_METADATA_URL") => &mut command,
-            (None, Storage::Remote) => {
-                command.env("REGISTRY_METADATA_SQLITE_PATH", directory.join("metadata/berth.db"))
-            }
+            (None, Storage::Remote) => &mut command,
             (None, _) => command.env("REGISTRY_STORAGE", "inmemory"),
         };
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -236,6 +256,17 @@ impl Server {
             "the registry stopped with {status}"
         );
         Ok(())
+    }
+
+    /// Asks it to end, unless it has ended already, and tells how it did: something else than this test may have
+    /// killed it.
+    pub fn end(self) -> Result<ExitStatus> {
+        self.daemon.stop()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.daemon.has_ended()
     }
 
     /// Ends it as a crash would (SIGKILL).

@@ -6,6 +6,7 @@
 
 mod command;
 mod deletion;
+mod kills;
 mod leftovers;
 mod retention;
 mod soak;

@@ -137,7 +137,7 @@ fn end(workers: &mut [Worker<'_>], address: SocketAddr, look: Look<'_>) -> Resul
     })
 }
 
-fn from_environment(name: &str) -> Result<Option<u64>> {
+pub(crate) fn from_environment(name: &str) -> Result<Option<u64>> {
     let Ok(text) = env::var(name) else { return Ok(None) };
     let number = text.parse().ok();
     ensure!(number.is_some(), "{name} must be a number, not {text:?}");

@@ -13,7 +13,7 @@ use crate::part::Outcome;
 use crate::process::{output, run, succeeds};
 
 /// What the tests need beyond a Rust toolchain.
-const PACKAGES: [&str; 25] = [
+const PACKAGES: [&str; 26] = [
     // to build
     "gcc",
     "libc6-dev",
@@ -42,6 +42,8 @@ const PACKAGES: [&str; 25] = [
     "postgresql",
     "pgbouncer",
     "faketime",
+    // to end a process at a call of our choice
+    "strace",
     // to make disks that fill and fail
     "e2fsprogs",
     "mount",

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
 
 use self::cluster::Cluster;
@@ -103,9 +103,36 @@ impl Postgres {
         self.create_database(&format!("TABLESPACE {space}"))
     }
 
-    fn create_database(&self, place: &str) -> Result<String> {
+    /// Creates a database with all that one of these has, which nobody may use meanwhile, and gives its URL.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub fn copy_of_database(&self, url: &str) -> Result<String> {
+        self.create_database(&format!("TEMPLATE {}", name_of(url)?))
+    }
+
+    /// Drops one of these databases, whoever uses it.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub fn drop_database(&self, url: &str) -> Result<()> {
+        self.sql(ADMIN, &format!("DROP DATABASE {} WITH (FORCE)", name_of(url)?)).map(drop)
+    }
+
+    /// Runs statements in one of these databases, as [`sql`](Self::sql) does.
+    ///
+    /// # Errors
+    ///
+    /// The server does not run, or refuses.
+    pub fn sql_at(&self, url: &str, statements: &str) -> Result<String> {
+        self.sql(name_of(url)?, statements)
+    }
+
+    fn create_database(&self, options: &str) -> Result<String> {
         let name = format!("berth_{}", self.databases.fetch_add(1, Ordering::SeqCst) + 1);
-        self.sql(ADMIN, &format!("CREATE DATABASE {name} OWNER {USER} {place}"))?;
+        self.sql(ADMIN, &format!("CREATE DATABASE {name} OWNER {USER} {options}"))?;
         Ok(self.url(&name))
     }
 
@@ -237,6 +264,11 @@ impl Postgres {
             None => bail!("the server does not run"),
         }
     }
+}
+
+fn name_of(url: &str) -> Result<&str> {
+    let path = url.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().with_context(|| format!("{url} names no database"))
 }
 
 impl Drop for Postgres {
