@@ -12,8 +12,9 @@ use berth_metadata::{
     MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags,
     PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks,
     TagUse, TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
+    Usage,
 };
-use berth_oci::{Digest, Reference, RepositoryName, Tag, UploadId};
+use berth_oci::{Digest, Reference, RepositoryName, RepositoryPrefix, Tag, UploadId};
 
 use crate::schedule::Schedule;
 
@@ -114,6 +115,8 @@ gated! {
     pending_events() -> Result<Vec<EventCount>, MetadataError>;
     expire_events(before: SystemTime, limit: u32) -> Result<Vec<EventCount>, MetadataError>;
     trim_events(endpoint: &str, count: u32) -> Result<u64, MetadataError>;
+    count_usage(prefixes: &[RepositoryPrefix]) -> Result<(), MetadataError>;
+    usage(prefixes: &[RepositoryPrefix], blob: Option<&Digest>) -> Result<Vec<Usage>, MetadataError>;
     take_job(job: Job, lease: Duration, pause: Duration) -> Result<bool, MetadataError>;
     leave_job(job: Job, done: bool) -> Result<(), MetadataError>;
     now() -> Result<SystemTime, MetadataError>;
