@@ -75,7 +75,7 @@ async fn fill(store: &Store) {
 }
 
 async fn change(store: &Store) {
-    assert!(delete(&store, &repository("other"), &digest("gone"), Duration::ZERO, &[]).await);
+    assert!(delete(store, &repository("other"), &digest("gone"), Duration::ZERO, &[]).await);
     push_manifest(store, tagged("other", "new", &["x", "y"])).await;
     push_manifest(store, tagged("app", "image 3", &["latest"])).await;
     assert!(store.delete_tag(&repository("app"), &tag("v0"), Duration::ZERO, &[]).await.unwrap());
