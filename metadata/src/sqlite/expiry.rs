@@ -8,7 +8,7 @@ use sqlx::SqliteConnection;
 use super::cache::Cache;
 use super::writer::{Context, Operation};
 use super::{deletion, tags};
-use crate::encoding::{digest_bytes, digest_hex, duration, micros, page};
+use crate::encoding::{digest, digest_bytes, digest_hex, digest_of_hex, duration, micros, page};
 use crate::expiry::{self, TagUseRow, stands_alone, untagged_since};
 use crate::fault::Fault;
 use crate::{ExpiredManifests, NewEvent, Page, ProtectedTags, TagUse, UntaggedLook};
@@ -19,23 +19,32 @@ pub(super) async fn tag_uses(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Page<TagUse>, Fault> {
-    let rows: Vec<TagUseRow> = sqlx::query_as(TAG_USES)
+    let rows: String = sqlx::query_scalar(TAG_USES)
         .bind(repository.as_str())
         .bind(after.unwrap_or_default())
         .bind(i64::from(limit) + 1)
-        .fetch_all(connection)
+        .fetch_one(connection)
         .await?;
+    let mut rows: Vec<TagUseRow> =
+        serde_json::from_str(&rows).map_err(|_| Fault::Malformed("list of tags"))?;
+    // What an aggregate is made of has no order that anybody promises.
+    rows.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
     page(rows, limit, expiry::tag_use)
 }
 
+/// One row, whatever it holds: a policy reads every tag there is, and each row would wake a thread.
 pub(super) const TAG_USES: &str = "
-    SELECT t.name, t.updated_at,
-        coalesce((SELECT x.pulled_at FROM manifest_times x WHERE x.manifest_id = t.manifest_id), 0)
-    FROM repositories r
-    JOIN tags t ON t.repository_id = r.id AND t.name > $2
-    WHERE r.name = $1
-    ORDER BY t.name
-    LIMIT $3";
+    SELECT json_group_array(json_array(name, updated_at, pulled_at))
+    FROM (
+        SELECT t.name, t.updated_at, coalesce(
+            (SELECT x.pulled_at FROM manifest_times x WHERE x.manifest_id = t.manifest_id), 0
+        ) AS pulled_at
+        FROM repositories r
+        JOIN tags t ON t.repository_id = r.id AND t.name > $2
+        WHERE r.name = $1
+        ORDER BY t.name
+        LIMIT $3
+    ) AS due";
 
 /// See [`MetadataStore::expire_tags`](crate::MetadataStore::expire_tags).
 pub(super) struct ExpireTags {
@@ -108,14 +117,20 @@ async fn look(
     wanted: &UntaggedLook,
     now: i64,
 ) -> Result<ExpiredManifests, Fault> {
-    let rows: Vec<(Vec<u8>, bool)> = sqlx::query_as(UNTAGGED)
+    let (looked, last, over): (i64, Option<Vec<u8>>, String) = sqlx::query_as(UNTAGGED)
         .bind(repository.as_str())
         .bind(wanted.after.as_ref().map(digest_bytes).unwrap_or_default())
         .bind(i64::from(wanted.limit))
         .bind(now.saturating_sub(duration(wanted.age)))
-        .fetch_all(connection)
+        .fetch_one(connection)
         .await?;
-    expiry::expired(rows, wanted.limit)
+    let over: Vec<String> =
+        serde_json::from_str(&over).map_err(|_| Fault::Malformed("list of manifests"))?;
+    let mut manifests: Vec<Digest> =
+        over.iter().map(|hex| digest_of_hex(hex)).collect::<Result<_, _>>()?;
+    manifests.sort_unstable();
+    let next = last.filter(|_| looked == i64::from(wanted.limit));
+    Ok(ExpiredManifests { manifests, next: next.as_deref().map(digest).transpose()? })
 }
 
 impl ExpireTags {
@@ -158,17 +173,21 @@ impl Operation for ExpireUntagged {
     }
 }
 
+/// How many were looked at, the last of them, and those whose time is over, in one row.
 pub(super) const UNTAGGED: &str = concat!(
-    "SELECT m.digest, ",
+    "SELECT count(*), max(digest), json_group_array(lower(hex(digest))) FILTER (WHERE is_over)
+    FROM (
+        SELECT m.digest, ",
     stands_alone!(),
     " AND ",
     untagged_since!("max"),
-    " <= $4
-    FROM repositories r
-    JOIN manifests m ON m.repository_id = r.id AND m.digest > $2
-    WHERE r.name = $1
-    ORDER BY m.digest
-    LIMIT $3"
+    " <= $4 AS is_over
+        FROM repositories r
+        JOIN manifests m ON m.repository_id = r.id AND m.digest > $2
+        WHERE r.name = $1
+        ORDER BY m.digest
+        LIMIT $3
+    ) AS due"
 );
 
 /// See [`MetadataStore::record_pulls`](crate::MetadataStore::record_pulls).
