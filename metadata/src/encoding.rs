@@ -53,6 +53,12 @@ pub(crate) fn json(values: &impl serde::Serialize) -> Result<String, Fault> {
     serde_json::to_string(values).map_err(|_| Fault::Malformed("list"))
 }
 
+/// What a statement has put into one row as JSON, however much it is: each row more would wake the
+/// thread that reads it once more.
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    serde_json::from_str(text).map_err(|_| Fault::Malformed("list"))
+}
+
 /// The digests as a JSON array of hexadecimal texts, which one statement reads with `json_each`
 /// and `unhex`, however many there are.
 pub(crate) fn digest_array<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> String {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use berth_oci::{Digest, Tag};
 
 use crate::Keep;
-use crate::encoding::{digest, micros, time};
+use crate::encoding::{micros, time};
 use crate::fault::Fault;
 
 /// A tag, with the times that a retention policy judges it by.
@@ -91,15 +91,6 @@ pub(crate) fn tag_use(row: TagUseRow) -> Result<TagUse, Fault> {
 /// The times that a tag must still have to be deleted, as they stand in columns.
 pub(crate) fn seen(tag: &TagUse) -> (i64, i64) {
     (micros(tag.pushed_at), tag.pulled_at.map(micros).unwrap_or_default())
-}
-
-/// The page out of rows, each a digest and whether the manifest's time is over.
-pub(crate) fn expired(rows: Vec<(Vec<u8>, bool)>, limit: u32) -> Result<ExpiredManifests, Fault> {
-    let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-    let next = rows.last().filter(|_| full).map(|(bytes, _)| digest(bytes)).transpose()?;
-    let over = rows.iter().filter(|(_, is_over)| *is_over);
-    let manifests = over.map(|(bytes, _)| digest(bytes)).collect::<Result<_, _>>()?;
-    Ok(ExpiredManifests { manifests, next })
 }
 
 /// Whether nothing stands for the manifest `m`, in the SQL of both engines: no tag points to it, no

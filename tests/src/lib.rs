@@ -17,6 +17,7 @@ pub mod refusal;
 pub mod registry;
 pub mod server;
 pub mod stores;
+pub mod tree;
 pub mod wait;
 pub mod wire;
 

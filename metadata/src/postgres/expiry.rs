@@ -117,7 +117,7 @@ impl Operation for ExpireUntagged {
             .bind(duration(look.age))
             .fetch_all(context.session.connection())
             .await?;
-        let mut page = expiry::expired(rows, look.limit)?;
+        let mut page = expired(rows, look.limit)?;
         if look.dry_run || page.manifests.is_empty() {
             return Ok(page);
         }
@@ -155,6 +155,15 @@ impl ExpireUntagged {
             .await?;
         left.iter().map(|bytes| digest(bytes)).collect()
     }
+}
+
+/// The page out of rows, each a digest and whether the manifest's time is over.
+fn expired(rows: Vec<(Vec<u8>, bool)>, limit: u32) -> Result<ExpiredManifests, Fault> {
+    let full = rows.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = rows.last().filter(|_| full).map(|(bytes, _)| digest(bytes)).transpose()?;
+    let over = rows.iter().filter(|(_, is_over)| *is_over);
+    let manifests = over.map(|(bytes, _)| digest(bytes)).collect::<Result<_, _>>()?;
+    Ok(ExpiredManifests { manifests, next })
 }
 
 pub(super) const UNTAGGED: &str = concat!(

@@ -8,7 +8,9 @@ use sqlx::SqliteConnection;
 use super::cache::Cache;
 use super::writer::{Context, Operation};
 use super::{deletion, tags};
-use crate::encoding::{digest, digest_bytes, digest_hex, digest_of_hex, duration, micros, page};
+use crate::encoding::{
+    digest, digest_bytes, digest_hex, digest_of_hex, duration, from_json, micros, page,
+};
 use crate::expiry::{self, TagUseRow, stands_alone, untagged_since};
 use crate::fault::Fault;
 use crate::{ExpiredManifests, NewEvent, Page, ProtectedTags, TagUse, UntaggedLook};
@@ -25,14 +27,12 @@ pub(super) async fn tag_uses(
         .bind(i64::from(limit) + 1)
         .fetch_one(connection)
         .await?;
-    let mut rows: Vec<TagUseRow> =
-        serde_json::from_str(&rows).map_err(|_| Fault::Malformed("list of tags"))?;
+    let mut rows: Vec<TagUseRow> = from_json(&rows)?;
     // What an aggregate is made of has no order that anybody promises.
     rows.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
     page(rows, limit, expiry::tag_use)
 }
 
-/// One row, whatever it holds: a policy reads every tag there is, and each row would wake a thread.
 pub(super) const TAG_USES: &str = "
     SELECT json_group_array(json_array(name, updated_at, pulled_at))
     FROM (
@@ -124,8 +124,7 @@ async fn look(
         .bind(now.saturating_sub(duration(wanted.age)))
         .fetch_one(connection)
         .await?;
-    let over: Vec<String> =
-        serde_json::from_str(&over).map_err(|_| Fault::Malformed("list of manifests"))?;
+    let over: Vec<String> = from_json(&over)?;
     let mut manifests: Vec<Digest> =
         over.iter().map(|hex| digest_of_hex(hex)).collect::<Result<_, _>>()?;
     manifests.sort_unstable();

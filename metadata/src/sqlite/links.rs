@@ -8,7 +8,7 @@ use sqlx::SqliteConnection;
 
 use super::cache::Cache;
 use super::writer::{Context, Operation};
-use crate::encoding::{self, digest_bytes, json, lease_end, micros, time};
+use crate::encoding::{self, digest_bytes, from_json, json, lease_end, micros, time};
 use crate::fault::Fault;
 use crate::lifecycle::{self, Link, Verdict};
 use crate::rows::{LinkColumns, LinkRow};
@@ -79,8 +79,7 @@ impl Operation for Review {
             .bind(i64::from(self.limit))
             .fetch_one(&mut *context.connection)
             .await?;
-        let due: Vec<Judged> =
-            serde_json::from_str(&due).map_err(|_| Fault::Malformed("list of links"))?;
+        let due: Vec<Judged> = from_json(&due)?;
         let (mut kept, mut gone, mut digests) = (Vec::new(), Vec::new(), Vec::new());
         for (repository, blob, leased_until, pinned, digest) in due {
             let link = Link { pinned: pinned == 1, leased_until: time(leased_until)? };
@@ -117,7 +116,6 @@ impl Operation for Review {
     }
 }
 
-/// One row, whatever it holds: each row more would wake this thread once more.
 pub(super) const JUDGE: &str = "
     SELECT json_group_array(json_array(
         repository_id, blob_id, leased_until, pinned, iif(pinned, NULL, lower(hex(digest)))

@@ -9,7 +9,7 @@ use sqlx::SqliteConnection;
 
 use super::cache::Cache;
 use super::writer::{Context, Operation};
-use crate::encoding::{self, digest_array, digest_bytes};
+use crate::encoding::{self, digest_array, digest_bytes, json};
 use crate::fault::Fault;
 use crate::{ManifestRecord, NewManifest, PutManifest};
 
@@ -37,7 +37,7 @@ pub(super) async fn find_many<'a>(
 ) -> Result<Vec<Option<Arc<ManifestRecord>>>, Fault> {
     let keys: Vec<Key> =
         keys.map(|(repository, reference)| Key::of(repository, reference)).collect();
-    let sought = serde_json::to_string(&keys).map_err(|_| Fault::Malformed("list of manifests"))?;
+    let sought = json(&keys)?;
     let rows: Vec<(i64, Vec<u8>, String, Vec<u8>)> =
         sqlx::query_as(FIND_MANY).bind(sought).fetch_all(connection).await?;
     let mut found = vec![None; keys.len()];
@@ -227,7 +227,7 @@ impl Put {
     async fn refer_and_tag(&self, context: &mut Context<'_>, id: i64) -> Result<(), Fault> {
         let Self(manifest) = self;
         let tags: Vec<&str> = manifest.tags.iter().map(Tag::as_str).collect();
-        let tags = serde_json::to_string(&tags).map_err(|_| Fault::Malformed("list of tags"))?;
+        let tags = json(&tags)?;
         sqlx::query(REFER_AND_TAG)
             .bind(id)
             .bind(digest_array(manifest.blobs.iter().map(|(digest, _)| digest)))

@@ -72,33 +72,27 @@ impl Notifications {
 impl Notifications {
     /// What events say that no request made but a policy.
     pub(super) fn policy_origin(&self) -> Origin {
-        if self.is_off() {
-            return Origin::default();
-        }
-        let description = Description {
-            request: Request {
-                id: Uuid::new_v4().to_string(),
-                useragent: "berth retention".to_owned(),
-                ..Request::default()
-            },
-            actor: Actor::default(),
-            source: self.source.clone(),
-            base_url: String::new(),
+        let request = Request {
+            id: Uuid::new_v4().to_string(),
+            useragent: "berth retention".to_owned(),
+            ..Request::default()
         };
-        Origin(serde_json::to_string(&description).ok().map(Arc::from))
+        self.without_client(request, String::new)
     }
 
     /// Describes what the registry does by itself, or at the word of a command.
     pub(crate) fn own_origin(&self, config: &Config) -> Origin {
+        self.without_client(Request::default(), || {
+            base_url(&HeaderMap::new(), &self.source.addr, config)
+        })
+    }
+
+    fn without_client(&self, request: Request, base_url: impl FnOnce() -> String) -> Origin {
         if self.is_off() {
             return Origin::default();
         }
-        let description = Description {
-            request: Request::default(),
-            actor: Actor::default(),
-            source: self.source.clone(),
-            base_url: base_url(&HeaderMap::new(), &self.source.addr, config),
-        };
+        let (actor, source, base_url) = (Actor::default(), self.source.clone(), base_url());
+        let description = Description { request, actor, source, base_url };
         Origin(serde_json::to_string(&description).ok().map(Arc::from))
     }
 }

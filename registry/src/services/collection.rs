@@ -32,10 +32,13 @@ const REMOVAL: Duration = Duration::from_secs(2 * 60);
 const PAUSE: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// How many times as long as it worked a gentle collection rests.
+const REST: u32 = 3;
+
 /// How fast a collection goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// It rests as long as it works, so that requests find the machine free.
+    /// In small steps, with a rest after each of several times its length, so that requests find the machine free.
     Gentle,
     /// As fast as it can: somebody waits for the end.
     Brisk,
@@ -45,7 +48,7 @@ impl Pace {
     /// How many links are looked at in one transaction, which others wait for.
     fn links(self) -> u32 {
         match self {
-            Self::Gentle => 128,
+            Self::Gentle => 32,
             Self::Brisk => 1024,
         }
     }
@@ -318,11 +321,11 @@ impl Registry {
     }
 }
 
-/// Rests as long as the work since a moment took, unless somebody waits for the end.
+/// Rests after the work since a moment, unless somebody waits for the end.
 pub(super) async fn rest(pace: Pace, since: Instant, stop: &CancellationToken) {
     match pace {
         Pace::Gentle => tokio::select! {
-            () = tokio::time::sleep(since.elapsed()) => {}
+            () = tokio::time::sleep(REST * since.elapsed()) => {}
             () = stop.cancelled() => {}
         },
         Pace::Brisk => tokio::task::yield_now().await,

@@ -9,8 +9,8 @@ use crate::Registry;
 type Work = BoxFuture<'static, ()>;
 
 /// The work that goes on beside requests: the link files of the storage tree, the purging of
-/// abandoned uploads, the collection of garbage, the retention policies, a regular look at the storage's health, and the
-/// telling of events.
+/// abandoned uploads, the collection of garbage, the retention policies and the times of pulls that
+/// they ask for, a regular look at the storage's health, and the telling of events.
 #[derive(Debug)]
 pub struct BackgroundTasks {
     stop: CancellationToken,

@@ -3,8 +3,9 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::{Names, files, same};
+use super::Names;
 use crate::registry::sha256_of_file;
+use crate::tree::{files, same};
 
 /// Compares a bucket, which its server keeps in a folder, with what the API named: every blob is one object, and
 /// there is nothing more, no parts of uploads either. Names tell nothing here, so all is hashed. To be done when

@@ -8,10 +8,7 @@ mod names;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -67,33 +64,4 @@ impl Acknowledged {
         }
         Ok(())
     }
-}
-
-fn same<T: Ord + fmt::Debug>(what: &str, found: &BTreeSet<T>, named: &BTreeSet<T>) -> Result<()> {
-    let excess: Vec<_> = found.difference(named).collect();
-    let missing: Vec<_> = named.difference(found).collect();
-    ensure!(
-        excess.is_empty() && missing.is_empty(),
-        "{what}: nothing names {excess:?}, and {missing:?} are missing"
-    );
-    Ok(())
-}
-
-/// All files below a folder; none where it is not there.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in entries(folder)? {
-        match path.is_dir() {
-            true => files.extend(self::files(&path)?),
-            false => files.push(path),
-        }
-    }
-    Ok(files)
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
 }

@@ -1,11 +1,9 @@
-use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
-use super::{Names, entries, files, same};
-use crate::registry::sha256_of_file;
+use super::Names;
+use crate::tree::{blob_files, entries, files, links, same, tag_links};
 
 /// Compares the tree of `registry:2` under a root directory with what the API named: every blob has its file, every
 /// link its file, and there is nothing more. To be done when the registry has stopped, and garbage was collected to
@@ -43,48 +41,4 @@ pub fn compare_tree(root: &Path, names: &Names) -> Result<()> {
         .collect();
     ensure!(left.is_empty(), "these are left of uploads: {left:?}");
     Ok(())
-}
-
-/// The digests of all blob files, each hashed.
-fn blob_files(folder: &Path) -> Result<BTreeSet<String>> {
-    let mut digests = BTreeSet::new();
-    for path in files(folder)? {
-        let digest = sha256_of_file(&path)?;
-        let hex = digest.trim_start_matches("sha256:");
-        ensure!(
-            path == folder.join("sha256").join(&hex[..2]).join(hex).join("data"),
-            "the bytes of {} are {digest}",
-            path.display()
-        );
-        digests.insert(digest);
-    }
-    Ok(digests)
-}
-
-/// The digests in the link files `sha256/<hex>/link` of a folder, each of which must say what its path says.
-fn links(folder: &Path) -> Result<BTreeSet<String>> {
-    let mut digests = BTreeSet::new();
-    for path in files(folder)? {
-        let digest = fs::read_to_string(&path)?;
-        let hex = digest.trim_start_matches("sha256:");
-        ensure!(
-            path == folder.join("sha256").join(hex).join("link"),
-            "{} says {digest:?}",
-            path.display()
-        );
-        digests.insert(digest);
-    }
-    Ok(digests)
-}
-
-fn tag_links(folder: &Path) -> Result<BTreeSet<(String, String)>> {
-    let mut tags = BTreeSet::new();
-    for path in entries(folder)? {
-        let tag = path.file_name().context("no name")?.to_string_lossy().into_owned();
-        let digest = fs::read_to_string(path.join("current/link"))
-            .with_context(|| format!("the current link of {tag}"))?;
-        ensure!(links(&path.join("index"))?.contains(&digest), "{tag} has no index of {digest}");
-        tags.insert((tag, digest));
-    }
-    Ok(tags)
 }

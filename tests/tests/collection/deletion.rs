@@ -6,10 +6,9 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Result, ensure};
 use berth_tests::content::{Blob, Manifest};
 use berth_tests::load::Client;
+use berth_tests::tree::files;
 use berth_tests::wire::{delete, get, post, put};
 use berth_tests::{Launch, Server, berth_binary};
-
-use crate::leftovers::files;
 
 fn berth(root: &Path, arguments: &[&str]) -> Result<Output> {
     let output = Command::new(berth_binary()?)

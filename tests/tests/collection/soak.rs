@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use berth_test_stores::Postgres;
 use berth_tests::stores::Stored;
+use berth_tests::tree::files;
 use berth_tests::{Launch, Server, wait};
 
-use crate::leftovers::{blobs_of_tree, files};
+use crate::leftovers::blobs_of_tree;
 use crate::worker::{Counts, Worker, layers};
 
 const WORKERS: u64 = 8;

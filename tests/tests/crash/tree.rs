@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use berth_tests::load::{Client, Counts, Model, Presence, REPOSITORIES};
-use berth_tests::registry::sha256_of_file;
+use berth_tests::tree::{blob_files, entries, links, same, tag_links};
 use berth_tests::wire::get;
 
 use crate::WORKERS;
@@ -126,50 +125,6 @@ fn tags(models: &[Model], repository: &str) -> impl Iterator<Item = (String, Str
     })
 }
 
-/// The digests of all blob files; an error if the bytes of one are not what its name says.
-fn blob_files(folder: &Path) -> Result<BTreeSet<String>> {
-    let mut digests = BTreeSet::new();
-    for path in files(folder)?.into_iter().filter(|path| path.ends_with("data")) {
-        let digest = sha256_of_file(&path)?;
-        let hex = digest.trim_start_matches("sha256:");
-        ensure!(
-            path == folder.join("sha256").join(&hex[..2]).join(hex).join("data"),
-            "the bytes of {} are {digest}",
-            path.display()
-        );
-        digests.insert(digest);
-    }
-    Ok(digests)
-}
-
-/// The digests in the link files `sha256/<hex>/link` of a folder, each of which must say what its path says.
-fn links(folder: &Path) -> Result<BTreeSet<String>> {
-    let mut digests = BTreeSet::new();
-    for path in files(folder)? {
-        let digest = fs::read_to_string(&path)?;
-        let hex = digest.trim_start_matches("sha256:");
-        ensure!(
-            path == folder.join("sha256").join(hex).join("link"),
-            "{} says {digest:?}",
-            path.display()
-        );
-        digests.insert(digest);
-    }
-    Ok(digests)
-}
-
-fn tag_links(folder: &Path) -> Result<BTreeSet<(String, String)>> {
-    let mut tags = BTreeSet::new();
-    for path in entries(folder)? {
-        let tag = path.file_name().context("no name")?.to_string_lossy().into_owned();
-        let digest = fs::read_to_string(path.join("current/link"))
-            .with_context(|| format!("the current link of {tag}"))?;
-        ensure!(links(&path.join("index"))?.contains(&digest), "{tag} has no index of {digest}");
-        tags.insert((tag, digest));
-    }
-    Ok(tags)
-}
-
 fn count_uploads(folder: &Path, models: &[Model], found: &mut Found) -> Result<()> {
     let sessions: BTreeSet<&str> = models
         .iter()
@@ -188,33 +143,4 @@ fn count_uploads(folder: &Path, models: &[Model], found: &mut Found) -> Result<(
         }
     }
     Ok(())
-}
-
-fn same<T: Ord + fmt::Debug>(what: &str, found: &BTreeSet<T>, known: &BTreeSet<T>) -> Result<()> {
-    let excess: Vec<_> = found.difference(known).collect();
-    let missing: Vec<_> = known.difference(found).collect();
-    ensure!(
-        excess.is_empty() && missing.is_empty(),
-        "{what}: too many {excess:?}, missing {missing:?}"
-    );
-    Ok(())
-}
-
-/// All files below a folder; none when it is not there.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in entries(folder)? {
-        match path.is_dir() {
-            true => files.extend(self::files(&path)?),
-            false => files.push(path),
-        }
-    }
-    Ok(files)
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
 }

@@ -27,7 +27,7 @@ use clap::Parser as _;
 
 use crate::arguments::Arguments;
 use crate::machine::Machine;
-use crate::peers::Peer;
+use crate::peers::{BERTH, Peer};
 use crate::results::{Results, RowRun};
 use crate::rows::Row;
 use crate::settings::{GIB, Settings};
@@ -123,6 +123,11 @@ impl Drop for Work {
 }
 
 impl Bench {
+    /// Berth among the peers.
+    pub(crate) fn berth(&self) -> Result<&Peer> {
+        self.peers.iter().find(|peer| peer.name == BERTH).context("no berth")
+    }
+
     /// An empty folder for one server of one row.
     pub(crate) fn folder(&self, row: Row, name: &str) -> Result<PathBuf> {
         let name: String =

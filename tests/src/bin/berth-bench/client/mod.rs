@@ -10,5 +10,5 @@ mod swarm;
 pub(crate) use connection::{Connection, Response};
 pub(crate) use paced::push_paced;
 pub(crate) use pull::{Limit, Pulled, pull};
-pub(crate) use push::{commit, push_blob, push_content, send_content, with_digest};
+pub(crate) use push::{commit, push_blob, push_content, send_content, with_body, with_digest};
 pub(crate) use swarm::swarm;

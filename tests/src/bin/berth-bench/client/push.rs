@@ -61,6 +61,15 @@ pub(crate) fn with_digest(location: &str, digest: &Digest) -> String {
     format!("{location}{separator}digest={digest}")
 }
 
+/// A request with bytes in one piece, as it goes over the wire.
+pub(crate) fn with_body(method: &str, host: &str, path: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
 fn begin(connection: &mut Connection, repository: &str) -> Result<String> {
     let path = format!("/v2/{repository}/blobs/uploads/");
     let begun = connection.exchange("POST", &path, &[], &[])?.expect(202)?;

@@ -58,7 +58,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
         settings.growth_rounds,
         settings.listings,
     ));
-    let berth = bench.peers.iter().find(|peer| peer.name == BERTH).context("no berth")?;
+    let berth = bench.berth()?;
     let shapes: Vec<Shape> = shapes(settings.tags, settings.tags_each).concat();
     for shape in &shapes {
         shape.prepare(&bench.cache)?;

@@ -1,6 +1,6 @@
 //! Deciding what a retention policy keeps of many tags in one repository.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::growth::name;
 use super::{Row, command};
@@ -24,7 +24,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
          of condition, those that count with 10,000 tags; names in SQLite, in the page cache; {} rounds",
         settings.growth_rounds,
     ));
-    let berth = bench.peers.iter().find(|peer| peer.name == BERTH).context("no berth")?;
+    let berth = bench.berth()?;
     // A tenth is enough to fill all that may be remembered.
     let sizes = [settings.tags[1] / 10, settings.tags[1]];
     for tags in sizes {

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::{Row, in_turn, settle, stop_all};
 use crate::Bench;
-use crate::client::{Connection, Response, swarm, with_digest};
+use crate::client::{Connection, Response, swarm, with_body, with_digest};
 use crate::content::{Blob, Random};
 use crate::peers::Server;
 use crate::results::{Metric, RowRun};
@@ -124,14 +124,6 @@ fn push_all(server: &Server, blobs: &[Blob], connections: usize, way: Way) -> Re
             }
         }))
     })
-}
-
-fn with_body(method: &str, host: &str, path: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
 }
 
 fn told(answer: &Response) -> String {

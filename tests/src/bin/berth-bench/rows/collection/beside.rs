@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::super::{in_turn, settle};
 use crate::Bench;
-use crate::client::{swarm, with_digest};
+use crate::client::{swarm, with_body, with_digest};
 use crate::content::{Blob, Random};
 use crate::garbage::Garbage;
 use crate::peers::{BERTH, Server};
@@ -40,7 +40,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     for round in 0..settings.rounds {
         for (name, always) in in_turn(&launches, round) {
             let launch = super::collecting(&launch, *always);
-            let server = super::berth(bench)?.start(&launch)?;
+            let server = bench.berth()?.start(&launch)?;
             manifests::measure(bench, &server, &content.path(), WARM_UP)?;
             let time = settings.manifest_time;
             let values = manifests::measure(bench, &server, &content.path(), time)?;
@@ -66,7 +66,7 @@ fn pushes(bench: &Bench, server: &Server, random: &mut Random) -> Result<Vec<(Me
         match (answer, current[index]) {
             (Some(answer), Some((blob, _))) if answer.head.status == 202 => {
                 let path = with_digest(answer.head.location()?, &blob.digest);
-                return Ok(Some(request("PUT", &host.to_string(), &path, &blob.bytes)));
+                return Ok(Some(with_body("PUT", &host.to_string(), &path, &blob.bytes)));
             }
             (Some(answer), Some((_, start))) if answer.head.status == 201 => {
                 took.push(start.elapsed().as_secs_f64() * 1e3);
@@ -76,17 +76,9 @@ fn pushes(bench: &Bench, server: &Server, random: &mut Random) -> Result<Vec<(Me
         }
         current[index] = waiting.next().map(|blob| (blob, Instant::now()));
         let path = "/v2/garbage/pushed/blobs/uploads/";
-        Ok(current[index].map(|_| request("POST", &host.to_string(), path, &[])))
+        Ok(current[index].map(|_| with_body("POST", &host.to_string(), path, &[])))
     })?;
     took.sort_unstable_by(f64::total_cmp);
     let at = |share: usize| took.get(took.len() * share / 100).copied().unwrap_or_default();
     Ok(vec![(Metric::MedianMilliseconds, at(50)), (Metric::P99Milliseconds, at(99))])
-}
-
-fn request(method: &str, host: &str, path: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
 }

@@ -27,7 +27,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     let launch = super::collecting(&super::launch(bench)?, false);
     launch.copy_database(&prepared)?;
     content.write_files(&launch.data())?;
-    let server = super::berth(bench)?.start(&launch)?;
+    let server = bench.berth()?.start(&launch)?;
     let group = server.group.context("its processes cannot be seen")?;
     settle();
     thread::sleep(bench.settings.idle);

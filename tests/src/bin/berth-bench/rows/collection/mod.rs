@@ -10,17 +10,13 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::Row;
 use crate::Bench;
-use crate::peers::{BERTH, Launch, Peer};
+use crate::peers::{BERTH, Launch};
 use crate::results::RowRun;
 
 pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     cycle::run(bench, run)?;
     beside::run(bench, run)?;
     store::run(bench, run)
-}
-
-fn berth(bench: &Bench) -> Result<&Peer> {
-    bench.peers.iter().find(|peer| peer.name == BERTH).context("no berth")
 }
 
 /// For how long what is pushed is left alone.
@@ -48,7 +44,7 @@ fn collecting(launch: &Launch, always: bool) -> Launch {
 
 /// Has a cycle done by the process that runs on that launch, and waits for its end.
 fn collect(bench: &Bench, launch: &Launch) -> Result<()> {
-    let mut command = berth(bench)?.tool(launch, &["garbage-collect", "--quiet"])?;
+    let mut command = bench.berth()?.tool(launch, &["garbage-collect", "--quiet"])?;
     let output = command.output().context("cannot start berth")?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "berth garbage-collect: {told}");

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::super::stores::{Store, is_here};
 use crate::Bench;
-use crate::client::swarm;
+use crate::client::{swarm, with_body};
 use crate::content::{Blob, Random};
 use crate::peers::{BERTH, Bucket, Server};
 use crate::results::{Metric, RowRun};
@@ -27,7 +27,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     let access = store.access().clone();
     let launch = super::collecting(&super::launch(bench)?, false)
         .in_bucket(Bucket { access, redirect: true });
-    let server = super::berth(bench)?.start(&launch)?;
+    let server = bench.berth()?.start(&launch)?;
     push(bench, &server, count)?;
     // Until the leases of the last ones are over.
     std::thread::sleep(super::LEASE + super::LEASE);
@@ -41,7 +41,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
 fn push(bench: &Bench, server: &Server, count: usize) -> Result<()> {
     let mut random = Random::new();
     let mut left = count;
-    let host = server.address;
+    let host = server.address.to_string();
     swarm(server.address, bench.settings.connections, |_, answer| {
         match answer {
             Some(answer) if answer.head.status != 201 => {
@@ -54,11 +54,7 @@ fn push(bench: &Bench, server: &Server, count: usize) -> Result<()> {
         }
         left -= 1;
         let blob = Blob::random(&mut random, KIB);
-        let head = format!(
-            "POST /v2/bench/objects/blobs/uploads/?digest={} HTTP/1.1\r\nHost: {host}\r\nContent-Type: \
-             application/octet-stream\r\nContent-Length: {KIB}\r\n\r\n",
-            blob.digest
-        );
-        Ok(Some([head.as_bytes(), &blob.bytes].concat()))
+        let path = format!("/v2/bench/objects/blobs/uploads/?digest={}", blob.digest);
+        Ok(Some(with_body("POST", &host, &path, &blob.bytes)))
     })
 }

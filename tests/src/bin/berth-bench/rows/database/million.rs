@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::super::growth::listings;
 use super::super::{Row, command, in_turn, stop_all};
-use super::{ON_POSTGRES, berth};
+use super::ON_POSTGRES;
 use crate::Bench;
 use crate::million::Names;
 use crate::peers::{BERTH, Launch};
@@ -39,7 +39,7 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     let values = migrate(bench, &launch, &url)?;
     run.record(MIGRATION, ON_POSTGRES, 0, &values);
     launch.copy_database(&prepared)?;
-    let berth = berth(bench)?;
+    let berth = bench.berth()?;
     let servers = vec![berth.start(&launch)?, super::start_on(bench, row, &url)?];
     let cases = [
         (TAG_PAGE, format!("/v2/{}/tags/list?n=100", Names::LARGE)),
@@ -58,5 +58,5 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
 }
 
 fn migrate(bench: &Bench, launch: &Launch, url: &str) -> Result<Vec<(Metric, f64)>> {
-    command::measure(berth(bench)?.tool(launch, &["metadata", "migrate", "--to", url])?)
+    command::measure(bench.berth()?.tool(launch, &["metadata", "migrate", "--to", url])?)
 }

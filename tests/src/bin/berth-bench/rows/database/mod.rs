@@ -4,12 +4,12 @@ pub(crate) mod million;
 pub(crate) mod reads;
 pub(crate) mod writes;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use berth_test_stores::Postgres;
 
 use super::Row;
 use crate::Bench;
-use crate::peers::{BERTH, Peer, Server};
+use crate::peers::Server;
 use crate::results::RowRun;
 
 /// Berth with its names in PostgreSQL, where `berth` alone has them in SQLite.
@@ -34,13 +34,9 @@ fn postgres(bench: &Bench, row: Row, run: &mut RowRun) -> Result<Option<Postgres
     }
 }
 
-fn berth(bench: &Bench) -> Result<&Peer> {
-    bench.peers.iter().find(|peer| peer.name == BERTH).context("no berth")
-}
-
 /// Starts a Berth on a database of that server.
 fn start_on(bench: &Bench, row: Row, url: &str) -> Result<Server> {
-    let mut peer = berth(bench)?.clone();
+    let mut peer = bench.berth()?.clone();
     peer.name = ON_POSTGRES.to_owned();
     peer.start(&row.launch(bench, ON_POSTGRES)?.set("REGISTRY_METADATA_URL", url))
 }
