@@ -4,6 +4,7 @@
 //! parsed here once, at the edge, into a type that cannot hold an invalid value. This crate does
 //! no I/O and knows nothing of HTTP, SQL or storage.
 
+pub mod access;
 mod attached;
 mod descriptor;
 mod digest;

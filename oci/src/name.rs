@@ -44,7 +44,7 @@ impl FromStr for RepositoryName {
 }
 
 /// Whether `text` is runs of `a-z0-9` joined by `.`, `_`, `__` or any number of `-`.
-fn is_component(text: &str) -> bool {
+pub(crate) fn is_component(text: &str) -> bool {
     let is_alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let mut rest = text.as_bytes();
     loop {
