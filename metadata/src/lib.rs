@@ -5,6 +5,7 @@
 //! All SQL lives in this crate. [`MetadataStore`] is what the services see; [`SqliteStore`] is the
 //! embedded implementation, [`PostgresStore`] the one that many processes share. One test suite runs against every implementation.
 
+mod accounts;
 mod deletion;
 mod encoding;
 mod error;
@@ -19,6 +20,12 @@ mod sqlite;
 mod store;
 mod transfer;
 
+pub use accounts::{
+    AccessToken, AccessTokenId, Account, AccountChange, AccountKind, AccountStore, AuditFilter,
+    AuditId, AuditOutcome, AuditRecord, Created, GrantFilter, GrantId, Member, NewAccessToken,
+    NewAccount, NewAudit, NewGrant, NewRefreshToken, OrganisationRole, PolicyData, RefreshUse,
+    SecretHash, SigningKey, StoredGrant, TokenOwner,
+};
 pub use deletion::{
     DeleteManifest, DeletedManifest, Deletion, DeletionId, Keep, Restore, UntaggedSearch,
 };
