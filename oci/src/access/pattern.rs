@@ -201,9 +201,8 @@ mod tests {
 
     #[test]
     fn what_it_begins_with_is_before_the_first_star() {
-        let literal = |pattern: &str| {
-            pattern.parse::<RepositoryPattern>().unwrap().literal().to_owned()
-        };
+        let literal =
+            |pattern: &str| pattern.parse::<RepositoryPattern>().unwrap().literal().to_owned();
         assert_eq!(literal("acme/app"), "acme/app");
         assert_eq!(literal("acme/**"), "acme");
         assert_eq!(literal("acme/web/x-*"), "acme/web");

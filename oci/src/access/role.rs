@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Access, Actions};
 
 /// What a grant allows, from the least to the most.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// To pull.
