@@ -47,9 +47,12 @@ pub(crate) fn chosen(root: &Value) -> Vec<(&'static str, &'static Node)> {
         .collect()
 }
 
-/// An empty text in the section of a remote store counts as not set, as in `registry:2`: templates write
+/// An empty text in the section of a remote store or of TLS counts as not set, as in `registry:2`: templates write
 /// `accesskey: ""` for credentials of the instance.
 pub(crate) fn drop_empty_texts(root: &mut Value) {
+    if let Some(tls) = root.get_mut("http").and_then(|http| http.get_mut("tls")) {
+        drop_empty(tls);
+    }
     // `filesystem` would fall back to a directory that nobody meant, and says so instead.
     let names: Vec<_> =
         drivers().map(|(name, _)| name).filter(|name| *name != "filesystem").collect();

@@ -1,5 +1,7 @@
 //! The `http` section.
 
+mod tls;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -7,14 +9,16 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, GoDuration, Opaque, Secret};
+use crate::{ByteSize, GoDuration, Secret};
+
+pub use tls::{CipherSuite, ClientAuth, Tls, TlsVersion};
 
 /// How the registry listens and answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
     /// The address to listen on: `host:port`, or the path of a socket when `net` is `unix`. `:5000` is every
-    /// interface, and port 0 is any free port. An address that is not loopback needs `http.allowinsecure`.
+    /// interface, and port 0 is any free port. An address that is not loopback needs `http.tls` or `http.allowinsecure`.
     pub addr: String,
     /// The kind of address.
     pub net: Network,
@@ -47,10 +51,8 @@ pub struct Http {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-berth-ignored" = "upload sessions are in SQL, so replicas need no shared secret"))]
     pub secret: Option<Secret>,
-    /// Certificates.
-    #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-refused" = "this build of berth does not serve TLS yet: remove the section and terminate TLS in a reverse proxy for now, with berth on a loopback address behind it"))]
-    pub tls: Opaque,
+    /// HTTPS.
+    pub tls: Tls,
 }
 
 impl Default for Http {
@@ -69,7 +71,7 @@ impl Default for Http {
             http2: Http2::default(),
             h2c: H2c::default(),
             secret: None,
-            tls: Opaque,
+            tls: Tls::default(),
         }
     }
 }
@@ -176,6 +178,8 @@ fn parse_tcp(addr: &str) -> Option<Listen> {
 pub struct Limits {
     /// The largest manifest that can be pushed; a larger one is answered with 413.
     pub manifestsize: ByteSize,
+    /// How long a client may take for the handshake of TLS.
+    pub handshaketimeout: GoDuration,
     /// How long a client may take to send the head of a request.
     pub headertimeout: GoDuration,
     /// How long a request body may rest without a single byte.
@@ -193,6 +197,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             manifestsize: ByteSize::from_mib(4),
+            handshaketimeout: GoDuration::from_secs(10),
             headertimeout: GoDuration::from_secs(30),
             bodytimeout: GoDuration::from_secs(60),
             idletimeout: GoDuration::from_secs(180),

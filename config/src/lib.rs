@@ -16,6 +16,7 @@
 //! | `x-berth-driver` | a storage driver: exactly one is chosen |
 //! | `x-berth-ignored` | a key of `registry:2` that means nothing here, and why |
 //! | `x-berth-refused` | a key of `registry:2` that this build cannot honour, and what to do |
+//! | `x-berth-refused-choices` | values of `registry:2` that are refused, each with the reason |
 //!
 //! Key names hold no underscore, so that `REGISTRY_A_B` can only mean `a.b`; Rust fields are spelled like the keys.
 
@@ -55,7 +56,10 @@ pub use environment::variables;
 pub use error::ConfigError;
 pub use glob::Glob;
 pub use health::{Health, StorageDriverHealth};
-pub use http::{DebugListener, H2c, Http, Http2, Limits, Listen, Network, Prometheus};
+pub use http::{
+    CipherSuite, ClientAuth, DebugListener, H2c, Http, Http2, Limits, Listen, Network, Prometheus,
+    Tls, TlsVersion,
+};
 pub use load::{Loaded, Origin};
 pub use log::{AccessLog, Log, LogFormatter, LogLevel};
 pub use metadata::{Metadata, Pooling, Postgres, Sqlite};

@@ -31,8 +31,12 @@ pub(crate) fn of_values(config: &Config) -> Vec<String> {
         lines.push("`log.formatter: logstash` means `json` here".to_owned());
     }
     if config.http.allowinsecure && config.http.listen().is_ok_and(|listen| !listen.is_loopback()) {
+        let clear = match config.http.tls.pair() {
+            Some(_) => "",
+            None => ", and everything crosses the network in the clear",
+        };
         lines.push(format!(
-            "`http.allowinsecure` is set: whoever reaches {} can push and pull, and everything crosses the network in the clear",
+            "`http.allowinsecure` is set: whoever reaches {} can push and pull{clear}",
             config.http.addr
         ));
     }

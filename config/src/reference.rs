@@ -40,8 +40,8 @@ const RULES: &str = "\
 - Where a text is wanted it is taken as it stands: `0123` and `yes` stay texts. Where a boolean is wanted, `true`,
   `yes`, `on` and `false`, `no`, `off` are understood.
 - `storage: inmemory` is short for `storage: {inmemory: {}}`.
-- An address that other machines can reach (`:5000`, `0.0.0.0:5000`) has neither TLS nor authentication in this build
-  and starts only with `http.allowinsecure: true` (`REGISTRY_HTTP_ALLOWINSECURE=true`).
+- An address that other machines can reach (`:5000`, `0.0.0.0:5000`) starts only with TLS (`http.tls`), or with
+  `http.allowinsecure: true` (`REGISTRY_HTTP_ALLOWINSECURE=true`).
 
 ";
 
@@ -143,7 +143,11 @@ fn rows(page: &mut String, node: &Node, reload: bool) {
 fn row(page: &mut String, node: &Node, reload: bool) {
     let change = if reload { "reload" } else { "restart" };
     let mut meaning = cell(&node.description);
-    for choice in &node.choices {
+    let choices = match &node.kind {
+        Kind::List(item) => &item.choices,
+        _ => &node.choices,
+    };
+    for choice in choices {
         let _ = write!(meaning, " `{}`: {}", choice.value, cell(&choice.description));
     }
     let _ = writeln!(
@@ -171,6 +175,7 @@ fn value_type(node: &Node) -> String {
 
 fn plural(item: &Node) -> String {
     match &item.kind {
+        _ if !item.choices.is_empty() => "those named".to_owned(),
         Kind::List(inner) => format!("lists of {}", plural(inner)),
         _ => format!("{}s", value_type(item)),
     }

@@ -39,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) text_type: Option<String>,
     /// The values that an enumeration allows.
     pub(crate) choices: Vec<Choice>,
+    /// Values that `registry:2` allows and that are refused here, with the reason.
+    pub(crate) refused_choices: Vec<Choice>,
     pub(crate) ignored: Option<String>,
     pub(crate) refused: Option<String>,
     pub(crate) reload: bool,
@@ -86,6 +88,7 @@ impl Node {
             default_text: text("x-berth-default"),
             text_type: text("x-berth-type"),
             choices: choices(inner),
+            refused_choices: refused_choices(schema),
             ignored: text("x-berth-ignored"),
             refused: text("x-berth-refused"),
             reload: flag("x-berth-reload"),
@@ -199,6 +202,13 @@ fn choices(schema: &Value) -> Vec<Choice> {
         Some(Choice { value: value.as_str()?.to_owned(), description: String::new() })
     });
     documented.chain(bare).collect()
+}
+
+fn refused_choices(schema: &Value) -> Vec<Choice> {
+    let pairs = schema.get("x-berth-refused-choices").and_then(Value::as_array);
+    let text = |pair: &Value, place: usize| Some(pair.get(place)?.as_str()?.to_owned());
+    let choice = |pair: &Value| Some(Choice { value: text(pair, 0)?, description: text(pair, 1)? });
+    pairs.into_iter().flatten().filter_map(choice).collect()
 }
 
 /// Doc comments are wrapped for the source; a paragraph is one line here.

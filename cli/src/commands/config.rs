@@ -3,9 +3,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use berth_config::{Config, Loaded};
-
-use berth_config::Driver;
+use berth_config::{Config, Driver, Loaded};
+use berth_registry::server::Tls;
 
 use super::stores;
 
@@ -17,6 +16,9 @@ pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
         writeln!(out, "notice: {notice}")?;
     }
     if let Some(notice) = crate::limits::raise_open_files() {
+        writeln!(out, "notice: {notice}")?;
+    }
+    for notice in Tls::load(&config.http)?.iter().flat_map(Tls::notices) {
         writeln!(out, "notice: {notice}")?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Listen, Loaded, LogFormatter};
 use berth_registry::control::{self, ControlSocket};
 use berth_registry::http::App;
-use berth_registry::server::{Listener, Server};
+use berth_registry::server::{Listener, Server, Tls, TlsWatch};
 use berth_registry::{AccessLog, BackgroundTasks, Registry};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
@@ -43,6 +43,10 @@ async fn serve(
     level: logging::LogLevel,
 ) -> Result<ExitCode> {
     let config = Arc::new(loaded.config);
+    let tls = Tls::load(&config.http)?.map(Arc::new);
+    for notice in tls.iter().flat_map(|tls| tls.notices()) {
+        warn!("{notice}");
+    }
     let stores = stores::open(&config).await?;
     if config.storage.remote().is_some() {
         // A wrong bucket or key is better told now than to whoever pushes first.
@@ -53,6 +57,10 @@ async fn serve(
 
     let access_log = AccessLog::new(std::io::stdout(), is_json(&config));
     let listener = Listener::bind(&config.http.listen().map_err(|error| anyhow!(error))?).await?;
+    let listener = match &tls {
+        Some(tls) => listener.with_tls(tls.clone()),
+        None => listener,
+    };
     greet(&config, &listener.address(), &metadata.name())?;
     let server = Server::new(config.http.limits.connections);
     let debug_address = config.http.debug.addr.as_deref();
@@ -67,6 +75,7 @@ async fn serve(
     }
     let background = BackgroundTasks::start(&registry);
     let control = control_socket(&config, &registry);
+    let tls_watch = tls.map(|tls| TlsWatch::start(tls, &registry));
     tokio::spawn(server.listen(listener, app.clone()));
 
     let mut terminate = signal(SignalKind::terminate())?;
@@ -76,7 +85,12 @@ async fn serve(
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(file.as_deref(), &registry, &level),
+            _ = hangup.recv() => {
+                reload(file.as_deref(), &registry, &level);
+                if let Some(watch) = &tls_watch {
+                    watch.reload();
+                }
+            }
         }
     }
     let limit = registry.config().http.draintimeout.get();
@@ -140,7 +154,8 @@ fn greet(config: &Config, address: &str, database: &str) -> Result<()> {
     }
     let host = address.replace("127.0.0.1", "localhost").replace("[::]", "localhost");
     let mut out = std::io::stdout().lock();
-    writeln!(out, "Berth {} listens on http://{address}", env!("CARGO_PKG_VERSION"))?;
+    let scheme = if config.http.tls.pair().is_some() { "https" } else { "http" };
+    writeln!(out, "Berth {} listens on {scheme}://{address}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "  data     {data}")?;
     if config.metadata.url.is_some() {
         writeln!(out, "  names    {database}")?;

@@ -4,6 +4,7 @@ mod notifications;
 mod policy;
 mod section;
 mod storage;
+mod tls;
 
 use yaml_serde::Value;
 
@@ -85,7 +86,13 @@ fn fits_choices(node: &Node, text: &str) -> Result<(), String> {
     }
     let choices =
         node.choices.iter().map(|choice| format!("`{}`", choice.value)).collect::<Vec<_>>();
-    Err(format!("`{text}` is none of {}", choices.join(", ")))
+    let choices = choices.join(", ");
+    match node.refused_choices.iter().find(|refused| refused.value == text) {
+        Some(refused) => {
+            Err(format!("`{text}` is refused, {}: write one of {choices}", refused.description))
+        }
+        None => Err(format!("`{text}` is none of {choices}")),
+    }
 }
 
 /// A section of `registry:2` may be there without asking for anything: `tls: {}`, `proxy: {remoteurl: ""}`.
@@ -202,12 +209,13 @@ fn metadata(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
 }
 
 /// Values that would stop the service when they are zero.
-fn zeros(config: &Config) -> [(&'static str, bool); 16] {
+fn zeros(config: &Config) -> [(&'static str, bool); 17] {
     let limits = &config.http.limits;
     let purging = &config.storage.maintenance.uploadpurging;
     let health = &config.health.storagedriver;
     [
         ("http.limits.manifestsize", limits.manifestsize.bytes() == 0),
+        ("http.limits.handshaketimeout", limits.handshaketimeout.is_zero()),
         ("http.limits.headertimeout", limits.headertimeout.is_zero()),
         ("http.limits.bodytimeout", limits.bodytimeout.is_zero()),
         ("http.limits.idletimeout", limits.idletimeout.is_zero()),
@@ -232,8 +240,12 @@ fn http(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
     let http = &config.http;
     match http.listen() {
         Err(message) => return invalid("http.addr", message),
-        Ok(listen) => reachable("http.addr", &http.addr, &listen, http.allowinsecure, invalid)?,
+        Ok(listen) => {
+            let protected = http.allowinsecure || http.tls.pair().is_some();
+            reachable("http.addr", &http.addr, &listen, protected, invalid)?;
+        }
     }
+    tls::tls(http, invalid)?;
     if let Some(addr) = http.debug.addr.as_deref().filter(|addr| !addr.is_empty()) {
         match Listen::tcp(addr) {
             Err(message) => return invalid("http.debug.addr", message),
@@ -267,23 +279,33 @@ fn http(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
     headers(config, invalid)
 }
 
-/// Secure by default: what others can reach is served without TLS and authentication only on demand.
+/// Secure by default: what others can reach is served without TLS and authentication only on demand. `protected` says
+/// that there is one of them, or the demand.
 fn reachable(
     key: &str,
     addr: &str,
     listen: &Listen,
-    allowed: bool,
+    protected: bool,
     invalid: Invalid<'_>,
 ) -> Result<(), ConfigError> {
-    if allowed || listen.is_loopback() {
+    if protected || listen.is_loopback() {
         return Ok(());
     }
     let message = format!(
         "other machines can reach `{addr}`, and there is neither TLS nor authentication, so whoever reaches it can push and pull; \
-         if that is wanted, set `http.allowinsecure: true` (REGISTRY_HTTP_ALLOWINSECURE=true), else listen on a loopback \
-         address such as `127.0.0.1:5000`"
+         if that is wanted, set `http.allowinsecure: true` (REGISTRY_HTTP_ALLOWINSECURE=true), else {} or listen on a \
+         loopback address such as `127.0.0.1:5000`",
+        remedy(key)
     );
     invalid(key, message)
+}
+
+/// TLS is a matter of `http.addr` alone.
+fn remedy(key: &str) -> &'static str {
+    match key {
+        "http.addr" => "set `http.tls.certificate` and `http.tls.key`,",
+        _ => "do without that listener,",
+    }
 }
 
 fn is_url(text: &str) -> bool {

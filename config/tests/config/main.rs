@@ -12,6 +12,7 @@ mod registry2;
 mod reload;
 mod sections;
 mod stores;
+mod tls;
 
 use berth_config::{Config, ConfigError, Loaded};
 

@@ -99,7 +99,11 @@ fn what_cannot_be_honoured_is_refused_wherever_it_is_asked_for() {
         ("proxy: {remoteurl: https://registry-1.docker.io}", &[], "config.yml:1:1: `proxy`: "),
         ("", &[("REGISTRY_PROXY_REMOTEURL", "https://x")], "REGISTRY_PROXY_REMOTEURL: `proxy`: "),
         ("middleware: {storage: [{name: cloudfront}]}", &[], "config.yml:1:1: `middleware`: "),
-        ("http: {tls: {certificate: /c, key: /k}}", &[], "config.yml:1:8: `http.tls`: "),
+        (
+            "http: {tls: {letsencrypt: {email: a@example.org}}}",
+            &[],
+            "config.yml:1:14: `http.tls.letsencrypt`: ",
+        ),
     ];
     for (yaml, env, start) in cases {
         let message = error(yaml, env);

@@ -20,6 +20,7 @@ use super::handlers::{Context, handle};
 use super::{ApiError, operations, render};
 use crate::notifications::Origin;
 use crate::observe::AccessRecord;
+use crate::server::ClientCertificate;
 use crate::server::sendfile::SendfileConnection;
 use crate::services::{self, BodyPump, BodyReader};
 use crate::{AccessLog, Registry, RegistryError};
@@ -42,6 +43,10 @@ pub struct ConnectionInfo {
     pub remote: String,
     /// The address alone, where the peer has one.
     pub ip: Option<IpAddr>,
+    /// Whether it is over TLS.
+    pub secure: bool,
+    /// The certificate that its client has shown, verified.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// How to send files over it, where the kernel can.
     pub(crate) sendfile: Option<SendfileConnection>,
 }

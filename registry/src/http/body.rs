@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use berth_storage_backends::{BlobContent, RemoteBlob, StoreError};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
+use super::chunks::Chunks;
 use crate::server::sendfile::{FileRegion, SendfileConnection, is_cached};
 
 /// How much is read at a time where the kernel cannot send the file itself. The size that moves
@@ -32,13 +33,15 @@ const SMALL: u64 = 32 * 1024;
 /// The bytes of a blob, or parts of them, as a response body.
 ///
 /// Over a connection where the kernel can copy from file to socket, frames are regions of the file
-/// that no user code reads. Elsewhere they are read in chunks, away from the threads that serve.
+/// that no user code reads. Elsewhere they are read in chunks: at once what is in memory, the rest
+/// away from the threads that serve.
 pub struct BlobBody {
     content: BlobContent,
     segments: VecDeque<Segment>,
     remaining: u64,
     sendfile: Option<SendfileConnection>,
     region: Option<FileRegion>,
+    chunks: Chunks,
     pending: Option<JoinHandle<io::Result<Option<Bytes>>>>,
     /// The rest of the range that is on its way from a store on other machines.
     remote: Option<RemoteStream>,
@@ -82,7 +85,8 @@ impl BlobBody {
         remaining: u64,
         sendfile: Option<SendfileConnection>,
     ) -> Self {
-        Self { content, segments, remaining, sendfile, region: None, pending: None, remote: None }
+        let (region, pending, remote, chunks) = (None, None, None, Chunks::default());
+        Self { content, segments, remaining, sendfile, region, chunks, pending, remote }
     }
 
     /// Waits for the first bytes of content that is in a store on other machines, so that a store
@@ -127,13 +131,14 @@ impl BlobBody {
                 read_into_cache(&file, range.start, window).map(|()| None)
             }));
         } else {
-            let chunk = len.min(READ_CHUNK);
-            if chunk <= SMALL && is_cached(file, range.start, chunk) {
-                return Poll::Ready(read_chunk(file, range.start, chunk));
+            // It fits: a chunk is small.
+            let chunk = len.min(READ_CHUNK) as usize;
+            if let Some(bytes) = self.chunks.read_cached(file, range.start, chunk) {
+                return Poll::Ready(Ok(bytes));
             }
-            let file = file.clone();
+            let (file, chunks) = (file.clone(), self.chunks.clone());
             self.pending = Some(tokio::task::spawn_blocking(move || {
-                read_chunk(&file, range.start, chunk).map(Some)
+                chunks.read(&file, range.start, chunk).map(Some)
             }));
         }
         self.poll_file(cx, file, range)
@@ -222,12 +227,6 @@ impl Body for BlobBody {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.remaining)
     }
-}
-
-fn read_chunk(file: &File, start: u64, len: u64) -> io::Result<Bytes> {
-    let mut chunk = BytesMut::zeroed(len as usize);
-    file.read_exact_at(&mut chunk, start)?;
-    Ok(chunk.freeze())
 }
 
 /// Waits until a part of a file is in the page cache.

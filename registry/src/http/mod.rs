@@ -7,6 +7,7 @@
 mod action;
 mod app;
 mod body;
+mod chunks;
 mod content_range;
 mod error;
 mod handlers;

@@ -118,7 +118,8 @@ fn base_url(headers: &HeaderMap, host: &str, config: &Config) -> String {
         return format!("{}{prefix}", url.trim_end_matches('/'));
     }
     let first = |name| text(headers, name).and_then(|list| list.split(',').next()).map(str::trim);
-    let scheme = first("x-forwarded-proto").unwrap_or("http");
+    let ours = if config.http.tls.pair().is_some() { "https" } else { "http" };
+    let scheme = first("x-forwarded-proto").unwrap_or(ours);
     format!("{scheme}://{}{prefix}", first("x-forwarded-host").unwrap_or(host))
 }
 

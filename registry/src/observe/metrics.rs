@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry as Exposition, Unit};
 use super::EventMetrics;
 use super::collection::CollectionMetrics;
 use super::retention::RetentionMetrics;
+use super::tls::TlsMetrics;
 
 /// The seconds that separate the buckets of request durations.
 const DURATION_BUCKETS: [f64; 12] =
@@ -30,6 +31,7 @@ pub(crate) struct Metrics {
     pub(crate) collection: CollectionMetrics,
     pub(crate) retention: RetentionMetrics,
     pub(crate) events: EventMetrics,
+    pub(crate) tls: TlsMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,6 +75,7 @@ impl Metrics {
         let collection = CollectionMetrics::register(&mut exposition);
         let retention = RetentionMetrics::register(&mut exposition);
         let events = EventMetrics::register(&mut exposition);
+        let tls = TlsMetrics::register(&mut exposition);
         Self {
             exposition,
             requests,
@@ -83,6 +86,7 @@ impl Metrics {
             collection,
             retention,
             events,
+            tls,
         }
     }
 

@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use tracing::debug;
 use super::deadline::{Deadlines, Phase, Watched};
 use super::repoll::Repoll;
 use super::sendfile::{SendfileConnection, SendfileStream};
+use super::streams::Streams;
+use super::tls::{HandshakeError, Secured, Tls};
 use crate::http::{App, ConnectionInfo};
 
 /// The most that a connection buffers of what its client sends. Also the size of the pieces that
@@ -33,40 +36,99 @@ pub(super) enum Peer {
     Unix(UnixStream),
 }
 
-/// Serves one connection until it ends, or until the request it is at ends after `stop`.
-pub(super) async fn serve_connection(peer: Peer, app: Arc<App>, stop: CancellationToken) {
-    let open = app.registry().metrics.connections.clone();
+/// What every connection needs.
+#[derive(Clone)]
+pub(super) struct Serving {
+    pub(super) app: Arc<App>,
+    /// How connections are encrypted, where they are.
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Serves one connection until it ends, or until the request it is at ends after the stop.
+pub(super) async fn serve_connection(peer: Peer, serving: Serving) {
+    let open = serving.app.registry().metrics.connections.clone();
     open.inc();
-    match peer {
-        Peer::Tcp(stream, remote) => {
+    match (peer, serving.tls.clone()) {
+        (Peer::Tcp(stream, remote), None) => {
             let sendfile = SendfileConnection::default();
             let stream = SendfileStream::new(stream, sendfile.clone());
-            let info = ConnectionInfo {
-                remote: remote.to_string(),
-                ip: Some(remote.ip()),
-                sendfile: Some(sendfile),
-            };
-            serve(stream, info, app, stop).await;
+            let info = ConnectionInfo { sendfile: Some(sendfile), ..plain(&Some(remote)) };
+            serve(stream, info, serving).await;
         }
-        Peer::Unix(stream) => {
-            let info = ConnectionInfo { remote: "unix".to_owned(), ip: None, sendfile: None };
-            serve(stream, info, app, stop).await;
+        (Peer::Unix(stream), None) => serve(stream, plain(&None), serving).await,
+        (Peer::Tcp(stream, remote), Some(tls)) => {
+            Box::pin(serve_tls(stream, plain(&Some(remote)), &tls, serving)).await;
+        }
+        (Peer::Unix(stream), Some(tls)) => {
+            Box::pin(serve_tls(stream, plain(&None), &tls, serving)).await;
         }
     }
     open.dec();
 }
 
-async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    info: ConnectionInfo,
-    app: Arc<App>,
-    stop: CancellationToken,
-) {
-    let config = app.registry().config();
-    let info = Arc::new(info);
-    if config.http.h2c.enabled && !config.http.http2.disabled {
-        return serve_h2c(stream, info, app, stop).await;
+/// What is known of a connection without TLS.
+fn plain(remote: &Option<SocketAddr>) -> ConnectionInfo {
+    ConnectionInfo {
+        remote: remote.map_or_else(|| "unix".to_owned(), |remote| remote.to_string()),
+        ip: remote.map(|remote| remote.ip()),
+        secure: false,
+        certificate: None,
+        sendfile: None,
     }
+}
+
+/// Serves a connection after its handshake.
+async fn serve_tls<S>(stream: S, info: ConnectionInfo, tls: &Tls, serving: Serving)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let registry = serving.app.registry();
+    let limit = registry.config().http.limits.handshaketimeout.get();
+    let handshake = tokio::select! {
+        handshake = tokio::time::timeout(limit, tls.accept(stream)) => handshake,
+        // No request has begun.
+        () = serving.stop.cancelled() => return,
+    };
+    let (outcome, secured) = match handshake {
+        Ok(Ok(secured)) => ("done", Ok(secured)),
+        Ok(Err(error @ HandshakeError::PlainHttp)) => ("plain-http", Err(error.to_string())),
+        Ok(Err(error)) => ("failed", Err(error.to_string())),
+        Err(_) => ("timeout", Err("http.limits.handshaketimeout".to_owned())),
+    };
+    registry.metrics.tls.handshake(outcome);
+    match secured {
+        Ok(Secured { stream, http2, certificate }) => {
+            let info = ConnectionInfo { secure: true, certificate, ..info };
+            match http2 {
+                true => serve_http2(stream, info.into(), serving).await,
+                false => serve_http1(stream, info.into(), serving).await,
+            }
+        }
+        Err(error) => debug!(remote = %info.remote, outcome, error, "no TLS connection"),
+    }
+}
+
+/// Serves a connection without TLS.
+async fn serve<S>(stream: S, info: ConnectionInfo, serving: Serving)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let http = &serving.app.registry().config().http;
+    if http.h2c.enabled && !http.http2.disabled {
+        // Frames of HTTP/2 are copied, so a file cannot go to the socket by itself.
+        let info = ConnectionInfo { sendfile: None, ..info };
+        return serve_h2c(stream, info.into(), serving).await;
+    }
+    serve_http1(stream, info.into(), serving).await;
+}
+
+async fn serve_http1<S>(stream: S, info: Arc<ConnectionInfo>, serving: Serving)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Serving { app, stop, .. } = serving;
+    let limits = app.registry().config().http.limits.clone();
     let phase = Arc::new(Phase::default());
     let service = service_fn(|request| {
         let (app, info, phase) = (app.clone(), info.clone(), phase.clone());
@@ -77,7 +139,6 @@ async fn serve(
             Ok::<_, Infallible>(response)
         }
     });
-    let limits = &config.http.limits;
     let deadlines = Deadlines {
         head: limits.headertimeout.get(),
         write: limits.bodytimeout.get(),
@@ -89,20 +150,55 @@ async fn serve(
     // would cut off clients that keep a connection for their next layer.
     builder.max_buf_size(READ_BUFFER).header_read_timeout(None);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    until_stopped(connection, &info, stop).await;
+    until_stopped(connection, &info, stop.cancelled()).await;
+}
+
+/// HTTP/2 over TLS.
+async fn serve_http2<S>(stream: S, info: Arc<ConnectionInfo>, serving: Serving)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Serving { app, stop, .. } = serving;
+    let limits = app.registry().config().http.limits.clone();
+    let streams = Streams::new();
+    let service = service_fn(|request| {
+        let (app, info, stream) = (app.clone(), info.clone(), streams.begin());
+        async move {
+            let response = app.answer(request, info).await;
+            Ok::<_, Infallible>(response.map(|body| stream.sending(body)))
+        }
+    });
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(H2_WINDOW)
+        .initial_connection_window_size(H2_WINDOW)
+        .keep_alive_interval(Some(H2_PING));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let idle = limits.idletimeout.get();
+    let ends = async {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = streams.idle(idle) => {}
+        }
+    };
+    tokio::select! {
+        () = until_stopped(connection, &info, ends) => {}
+        () = streams.stalled(limits.bodytimeout.get()) => {
+            debug!(remote = %info.remote, "connection given up: its client takes nothing");
+        }
+        // It was asked to end, and does not.
+        () = streams.idle(idle + limits.headertimeout.get()) => {}
+    }
 }
 
 /// HTTP/2 without TLS, for proxies that speak it, beside HTTP/1.
-async fn serve_h2c(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    info: Arc<ConnectionInfo>,
-    app: Arc<App>,
-    stop: CancellationToken,
-) {
+async fn serve_h2c<S>(stream: S, info: Arc<ConnectionInfo>, serving: Serving)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Serving { app, stop, .. } = serving;
     let config = app.registry().config();
-    // Frames of HTTP/2 are copied, so a file cannot go to the socket by itself.
-    let info =
-        Arc::new(ConnectionInfo { remote: info.remote.clone(), ip: info.ip, sendfile: None });
     let service = service_fn(|request| {
         let (app, info) = (app.clone(), info.clone());
         async move { Ok::<_, Infallible>(app.answer(request, info).await) }
@@ -119,11 +215,11 @@ async fn serve_h2c(
         .initial_connection_window_size(H2_WINDOW)
         .keep_alive_interval(Some(H2_PING));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    until_stopped(connection, &info, stop).await;
+    until_stopped(connection, &info, stop.cancelled()).await;
 }
 
-/// Drives a connection to its end; after `stop`, to the end of the request that it is at.
-async fn until_stopped<C>(connection: C, info: &ConnectionInfo, stop: CancellationToken)
+/// Drives a connection to its end; after `stop`, to the end of the requests that it is at.
+async fn until_stopped<C>(connection: C, info: &ConnectionInfo, stop: impl Future<Output = ()>)
 where
     C: GracefulConnection<Error: std::fmt::Display>,
 {
@@ -131,7 +227,7 @@ where
         tokio::pin!(connection);
         tokio::select! {
             result = &mut connection => result,
-            () = stop.cancelled() => {
+            () = stop => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

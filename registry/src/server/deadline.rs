@@ -143,6 +143,21 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
         }
         written
     }
+
+    /// A stream that encrypts has bytes of its own to write, for which its peer may let it wait.
+    fn poll_ended(
+        &mut self,
+        cx: &mut Context<'_>,
+        ended: Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        match ended {
+            Poll::Pending => {
+                let deadline = self.last_byte + self.deadlines.write;
+                self.poll_deadline(cx, Some(deadline))
+            }
+            ended => ended,
+        }
+    }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
@@ -169,11 +184,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.poll_ended(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut_down = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.poll_ended(cx, shut_down)
     }
 }
 

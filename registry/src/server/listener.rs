@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::connection::{Peer, serve_connection};
+use super::connection::{Peer, Serving, serve_connection};
+use super::tls::Tls;
 use crate::http::App;
 
 /// How long to wait after the system refused a connection for lack of file descriptors or memory.
@@ -19,10 +20,14 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(100);
 
 /// An address that is listened on.
 #[derive(Debug)]
-pub enum Listener {
-    /// A TCP port.
+pub struct Listener {
+    socket: Socket,
+    tls: Option<Arc<Tls>>,
+}
+
+#[derive(Debug)]
+enum Socket {
     Tcp(TcpListener),
-    /// A Unix socket.
     Unix(UnixListener),
 }
 
@@ -34,15 +39,15 @@ impl Listener {
     pub async fn bind(listen: &Listen) -> io::Result<Self> {
         let bound = match listen {
             Listen::Tcp { host: Some(host), port } => {
-                TcpListener::bind((host.as_str(), *port)).await.map(Self::Tcp)
+                TcpListener::bind((host.as_str(), *port)).await.map(Socket::Tcp)
             }
-            Listen::Tcp { host: None, port } => bind_every_interface(*port).await.map(Self::Tcp),
+            Listen::Tcp { host: None, port } => bind_every_interface(*port).await.map(Socket::Tcp),
             Listen::Unix(path) => {
                 remove_abandoned_socket(path).await;
-                UnixListener::bind(path).map(Self::Unix)
+                UnixListener::bind(path).map(Socket::Unix)
             }
         };
-        bound.map_err(|error| {
+        let socket = bound.map_err(|error| {
             let address = match listen {
                 Listen::Tcp { host, port } => {
                     format!("{}:{port}", host.as_deref().unwrap_or_default())
@@ -50,16 +55,23 @@ impl Listener {
                 Listen::Unix(path) => path.display().to_string(),
             };
             io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-        })
+        })?;
+        Ok(Self { socket, tls: None })
+    }
+
+    /// The same, with all that is said over it encrypted.
+    #[must_use]
+    pub fn with_tls(self, tls: Arc<Tls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// The address as a client would write it.
     pub fn address(&self) -> String {
-        match self {
-            Self::Tcp(listener) => {
+        match &self.socket {
+            Socket::Tcp(listener) => {
                 listener.local_addr().map_or_else(|_| "?".to_owned(), |addr| addr.to_string())
             }
-            Self::Unix(listener) => listener
+            Socket::Unix(listener) => listener
                 .local_addr()
                 .ok()
                 .and_then(|addr| addr.as_pathname().map(|path| path.display().to_string()))
@@ -68,13 +80,13 @@ impl Listener {
     }
 
     async fn accept(&self) -> io::Result<Peer> {
-        match self {
-            Self::Tcp(listener) => {
+        match &self.socket {
+            Socket::Tcp(listener) => {
                 let (stream, remote) = listener.accept().await?;
                 stream.set_nodelay(true)?;
                 Ok(Peer::Tcp(stream, remote))
             }
-            Self::Unix(listener) => Ok(Peer::Unix(listener.accept().await?.0)),
+            Socket::Unix(listener) => Ok(Peer::Unix(listener.accept().await?.0)),
         }
     }
 }
@@ -119,8 +131,9 @@ impl Server {
         let (stop, connections, limit) =
             (self.stop.clone(), self.connections.clone(), self.limit.clone());
         async move {
+            let serving = Serving { app, tls: listener.tls.clone(), stop: stop.clone() };
             tokio::select! {
-                () = accept(listener, app, connections, limit, stop.clone()) => {}
+                () = accept(listener, serving, connections, limit) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -142,19 +155,18 @@ impl Server {
 
 async fn accept(
     listener: Listener,
-    app: Arc<App>,
+    serving: Serving,
     connections: TaskTracker,
     limit: Arc<Semaphore>,
-    stop: CancellationToken,
 ) {
     loop {
         // The semaphore is never closed.
         let Ok(permit) = limit.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok(peer) => {
-                let (app, stop) = (app.clone(), stop.clone());
+                let serving = serving.clone();
                 connections.spawn(async move {
-                    serve_connection(peer, app, stop).await;
+                    serve_connection(peer, serving).await;
                     drop(permit);
                 });
             }

@@ -1,9 +1,12 @@
-//! Connections: listening, timeouts, limits, draining, and sending files.
+//! Connections: listening, TLS, timeouts, limits, draining, and sending files.
 
 mod connection;
 mod deadline;
 mod listener;
 mod repoll;
 pub(crate) mod sendfile;
+mod streams;
+mod tls;
 
 pub use listener::{Listener, Server};
+pub use tls::{CertificateName, ClientCertificate, Tls, TlsError, TlsWatch};
