@@ -1,4 +1,5 @@
 //! How long a decision takes among 10,000 grants.
+#![allow(clippy::unwrap_used)]
 
 use std::hint::black_box;
 

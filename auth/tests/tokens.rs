@@ -1,4 +1,5 @@
 //! Tokens that must be refused, and those that must not: both Berth's own and those of others.
+#![allow(clippy::unwrap_used)]
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -111,10 +111,8 @@ impl<'de> Visitor<'de> for Typed<'_> {
         match self.0.kind {
             Kind::Text | Kind::Bool | Kind::Integer => deserializer.deserialize_str(self),
             Kind::Any => serde::Deserialize::deserialize(deserializer),
-            // A driver may be named in place of the section that holds it: `storage: filesystem`.
-            Kind::Section(_) if self.0.children().iter().any(|(_, child)| child.driver) => {
-                deserializer.deserialize_any(self)
-            }
+            // What a section holds may be named in its place: `storage: filesystem`, `auth: htpasswd`.
+            Kind::Section(_) if self.0.may_be_named() => deserializer.deserialize_any(self),
             Kind::Section(_) | Kind::Map(_) => deserializer.deserialize_map(self),
             Kind::List(_) => deserializer.deserialize_seq(self),
         }

@@ -4,6 +4,7 @@ use std::fs;
 
 use yaml_serde::{Mapping, Value};
 
+use crate::auth;
 use crate::document;
 use crate::driver;
 use crate::error::ConfigError;
@@ -99,6 +100,9 @@ pub(crate) fn apply(root: &mut Value, setting: &Setting) -> Result<(), ConfigErr
     match &setting.value {
         Value::String(name) if setting.path == driver::section() => {
             driver::choose(root, name).map_err(fail)
+        }
+        Value::String(name) if setting.path == KeyPath::of("auth") => {
+            auth::expand(root, Some(name)).map_err(fail)
         }
         value => place(root, &setting.path.0, value.clone()).map_err(fail),
     }

@@ -20,6 +20,7 @@
 //!
 //! Key names hold no underscore, so that `REGISTRY_A_B` can only mean `a.b`; Rust fields are spelled like the keys.
 
+mod auth;
 mod catalog;
 mod check;
 mod cidr;
@@ -49,6 +50,10 @@ mod size;
 mod storage;
 mod validation;
 
+pub use auth::{
+    Accounts, Auth, CertificateIdentity, CertificateName, DeclaredGrant, HtpasswdFile,
+    LoginAttempts, TokenServer, Tokens, WorkloadIssuer, WorkloadRule,
+};
 pub use catalog::Catalog;
 pub use cidr::Cidr;
 pub use duration::GoDuration;

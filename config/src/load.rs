@@ -12,7 +12,7 @@ use crate::error::ConfigError;
 use crate::path::KeyPath;
 use crate::root::{DATABASE, ROOT_WITH_FILE, ROOT_WITHOUT_FILE};
 use crate::schema;
-use crate::{Config, check, driver, notice};
+use crate::{Config, auth, check, driver, notice};
 
 /// A configuration that was accepted.
 #[derive(Debug, Clone)]
@@ -115,6 +115,8 @@ impl Source<'_> {
         let mut value = document::parse(self.text.unwrap_or_default(), schema::tree())
             .map_err(|error| self.syntax(error))?;
         driver::expand(&mut value).map_err(|message| self.invalid(&driver::section(), &message))?;
+        let auth = KeyPath::of("auth");
+        auth::expand(&mut value, None).map_err(|message| self.invalid(&auth, &message))?;
         for setting in &self.settings.settings {
             environment::apply(&mut value, setting)?;
         }

@@ -30,16 +30,8 @@ pub(crate) fn of_values(config: &Config) -> Vec<String> {
     if config.log.formatter == LogFormatter::Logstash {
         lines.push("`log.formatter: logstash` means `json` here".to_owned());
     }
-    if config.http.allowinsecure && config.http.listen().is_ok_and(|listen| !listen.is_loopback()) {
-        let clear = match config.http.tls.pair() {
-            Some(_) => "",
-            None => ", and everything crosses the network in the clear",
-        };
-        lines.push(format!(
-            "`http.allowinsecure` is set: whoever reaches {} can push and pull{clear}",
-            config.http.addr
-        ));
-    }
+    let is_reachable = config.http.listen().is_ok_and(|listen| !listen.is_loopback());
+    lines.extend(exposure(config).filter(|_| is_reachable));
     if let Some(remote) = config.storage.remote().filter(|remote| remote.skipverify) {
         let key = if remote.name == "swift" { "insecureskipverify" } else { "skipverify" };
         lines.push(format!(
@@ -48,4 +40,23 @@ pub(crate) fn of_values(config: &Config) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What whoever reaches the registry over the network can do.
+fn exposure(config: &Config) -> Option<String> {
+    let addr = &config.http.addr;
+    match (config.http.tls.pair().is_some(), config.auth.is_enabled()) {
+        (true, false) if config.http.allowinsecure => {
+            Some(format!("`http.allowinsecure` is set: whoever reaches {addr} can push and pull"))
+        }
+        (true, _) => None,
+        (false, true) => Some(format!(
+            "{addr} is served without TLS: everything crosses the network in the clear, passwords too; set `http.tls`, or \
+             let a proxy on this machine terminate TLS and listen on a loopback address"
+        )),
+        (false, false) => Some(format!(
+            "`http.allowinsecure` is set: whoever reaches {addr} can push and pull, and everything crosses the network in \
+             the clear"
+        )),
+    }
 }

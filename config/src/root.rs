@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::Driver;
 use crate::{
-    Catalog, Health, Http, Log, Metadata, Notifications, Opaque, Policy, Storage, Validation,
+    Auth, Catalog, Health, Http, Log, Metadata, Notifications, Opaque, Policy, Storage, Validation,
 };
 
 /// The only version of the file format there is.
@@ -49,10 +49,8 @@ pub struct Config {
     pub health: Health,
     /// The database of names: repositories, tags, manifests, links and upload sessions.
     pub metadata: Metadata,
-    /// Who may use the registry.
-    #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-refused" = "this build of berth does not authenticate yet, and would let everybody in: remove the section and let a reverse proxy authenticate, with berth on a loopback address behind it"))]
-    pub auth: Opaque,
+    /// Who may use the registry, and how they show who they are.
+    pub auth: Auth,
     /// Pull-through cache of another registry.
     #[serde(skip_serializing)]
     #[schemars(extend("x-berth-refused" = "this build of berth is not a pull-through cache yet: remove the section, or keep this service on its present registry"))]
@@ -92,7 +90,7 @@ impl Default for Config {
             catalog: Catalog::default(),
             health: Health::default(),
             metadata: Metadata::default(),
-            auth: Opaque,
+            auth: Auth::default(),
             proxy: Opaque,
             notifications: Notifications::default(),
             middleware: Opaque,

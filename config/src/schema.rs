@@ -72,6 +72,11 @@ pub(crate) struct Choice {
 }
 
 impl Node {
+    /// Whether the name of one of its sections may stand in its place.
+    pub(crate) fn may_be_named(&self) -> bool {
+        self.path == "auth" || self.children().iter().any(|(_, child)| child.driver)
+    }
+
     fn read(schema: &Value, path: String) -> Self {
         let inner = without_null(schema);
         let text = |name: &str| {

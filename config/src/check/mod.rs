@@ -1,5 +1,6 @@
 //! Checks beyond types: unknown keys, sections that cannot be honoured, values that do not go together.
 
+mod auth;
 mod notifications;
 mod policy;
 mod section;
@@ -166,6 +167,7 @@ pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigE
     storage::storage(config, &invalid)?;
     notifications::notifications(&config.notifications.endpoints, &invalid)?;
     policy::policy(&config.policy, &invalid)?;
+    auth::auth(config, &invalid)?;
     http(config, &invalid)
 }
 
@@ -241,7 +243,8 @@ fn http(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
     match http.listen() {
         Err(message) => return invalid("http.addr", message),
         Ok(listen) => {
-            let protected = http.allowinsecure || http.tls.pair().is_some();
+            let protected =
+                http.allowinsecure || http.tls.pair().is_some() || config.auth.is_enabled();
             reachable("http.addr", &http.addr, &listen, protected, invalid)?;
         }
     }
@@ -303,7 +306,7 @@ fn reachable(
 /// TLS is a matter of `http.addr` alone.
 fn remedy(key: &str) -> &'static str {
     match key {
-        "http.addr" => "set `http.tls.certificate` and `http.tls.key`,",
+        "http.addr" => "set `http.tls.certificate` and `http.tls.key`, or `auth`,",
         _ => "do without that listener,",
     }
 }

@@ -1,5 +1,6 @@
 //! The configuration through its public interface.
 
+mod auth;
 mod environment;
 mod errors;
 mod keys;

@@ -52,6 +52,7 @@ fn the_examples_show_every_key_that_has_an_effect() {
         .chain(&STORES)
         .flat_map(|example| example.lines())
         .filter_map(|line| line.trim().strip_prefix("# "))
+        .map(str::trim_start)
         .collect();
     for key in scalars() {
         let ignored = key.schema.get("x-berth-ignored").is_some();

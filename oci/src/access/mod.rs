@@ -9,7 +9,7 @@ mod subject;
 
 pub use account::{AccountName, AccountNameError, TeamName};
 pub use action::{Access, Actions};
-pub use grant::{Effect, Grant};
+pub use grant::{Effect, Grant, GrantError};
 pub use pattern::{PatternError, RepositoryPattern};
 pub use role::Role;
 pub use subject::{Subject, SubjectError};
