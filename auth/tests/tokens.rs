@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use berth_auth::token::{
-    Algorithms, IssuedToken, KeySet, NewKey, OwnKeys, TokenError, TrustedServer,
+    Algorithms, IssuedToken, KeySet, NewKey, OwnKeys, TokenError, TrustedServer, Way,
 };
 use berth_auth::workload::Claims;
 use berth_auth::{AccessEntry, AccessList, Holder};
@@ -29,9 +29,11 @@ fn issued() -> IssuedToken {
         expires: now() + 300,
         not_before: now(),
         issued: now(),
+        issued_micros: now() * 1_000_000,
         id: "1".to_owned(),
         access: AccessList(vec![AccessEntry::of_repository(&"a/b".parse().unwrap(), actions)]),
         holder: Holder::ANONYMOUS,
+        way: Way::Anonymous,
         access_token: None,
     }
 }

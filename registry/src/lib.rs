@@ -4,6 +4,7 @@
 //! it. Handlers parse, call one service and render. Services know nothing of HTTP. What they do is told
 //! to others by `notifications`.
 
+mod access;
 mod content_name;
 pub mod control;
 mod error;
@@ -15,6 +16,7 @@ mod retention;
 pub mod server;
 mod services;
 
+pub use access::{AccessControl, AccessError};
 pub use content_name::{ContentName, ContentNameError};
 pub use error::{DigestMismatch, NamedManifest, RegistryError};
 pub use observe::AccessLog;

@@ -7,11 +7,11 @@ use berth_storage_backends::BlobStore;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::RegistryError;
 use crate::notifications::Notifications;
 use crate::observe::Metrics;
 use crate::retention::PullLog;
 use crate::services::StorageHealth;
+use crate::{AccessControl, RegistryError};
 
 /// The registry: two stores, the configuration, and the services over them.
 ///
@@ -27,6 +27,8 @@ pub struct Registry {
     pub(crate) notifications: Notifications,
     pub(crate) pull_log: PullLog,
     pub(crate) health: StorageHealth,
+    /// Who may use it; nothing where everybody may do everything.
+    pub(crate) access: Option<Arc<AccessControl>>,
     /// Requests that change something, each a task that outlives its connection.
     pub(crate) writes: TaskTracker,
 }
@@ -53,8 +55,15 @@ impl Registry {
             metrics,
             pull_log,
             health: StorageHealth::default(),
+            access: None,
             writes: TaskTracker::new(),
         }
+    }
+
+    /// The same registry, for those alone who may use it.
+    #[must_use]
+    pub fn with_access(self, access: Option<AccessControl>) -> Self {
+        Self { access: access.map(Arc::new), ..self }
     }
 
     /// The configuration in force.
@@ -66,6 +75,9 @@ impl Registry {
     /// restart keeps its old value.
     pub fn reload(&self, config: Arc<Config>) {
         self.pull_log.follow(&config.policy);
+        if let Some(access) = &self.access {
+            access.reload(&config.auth);
+        }
         self.config.store(config);
     }
 

@@ -23,6 +23,9 @@ pub struct IssuedToken {
     /// When it was issued, in seconds since 1970.
     #[serde(rename = "iat")]
     pub issued: u64,
+    /// The same in microseconds: what is revoked, is revoked between two moments of a second.
+    #[serde(rename = "berth.iat")]
+    pub issued_micros: u64,
     /// Its number, which no other has.
     #[serde(rename = "jti")]
     pub id: String,
@@ -31,7 +34,26 @@ pub struct IssuedToken {
     /// Who has it, for decisions.
     #[serde(rename = "berth.holder")]
     pub holder: Holder,
+    /// How its holder has shown who they are, so that it is worth nothing when they no longer can.
+    #[serde(rename = "berth.way")]
+    pub way: Way,
     /// The access token that it was had with, so that it is worth nothing when that has gone.
     #[serde(rename = "berth.pat", default, skip_serializing_if = "Option::is_none")]
     pub access_token: Option<i64>,
+}
+
+/// How somebody has shown who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Not at all.
+    Anonymous,
+    /// As an account of the database, by password or access token.
+    Account,
+    /// By the password file.
+    Htpasswd,
+    /// By a client's certificate.
+    Certificate,
+    /// By the token of an issuer of workloads.
+    Workload,
 }

@@ -13,7 +13,7 @@ mod trusted;
 
 pub use certificates::CertificateError;
 pub use error::TokenError;
-pub use issued::IssuedToken;
+pub use issued::{IssuedToken, Way};
 pub use jwks::{JwksError, KeySet};
 pub use key::{AlgorithmError, Algorithms};
 pub use own_keys::{NewKey, OwnKeys, SigningError};

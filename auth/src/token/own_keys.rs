@@ -123,6 +123,11 @@ impl OwnKeys {
         id.is_some_and(|id| self.keys.iter().any(|key| key.id == id))
     }
 
+    /// The names of the keys, the newest first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.id.as_str())
+    }
+
     /// The public parts, as a JWK set.
     pub fn jwks(&self) -> JwkSet {
         JwkSet { keys: self.keys.iter().map(|key| key.jwk.clone()).collect() }

@@ -16,6 +16,11 @@ impl RepositoryPattern {
     /// The longest pattern, in characters.
     pub const MAX_LEN: usize = 255;
 
+    /// All repositories.
+    pub fn all() -> Self {
+        Self("**".into())
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0

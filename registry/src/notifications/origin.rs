@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use berth_config::Config;
-use http::header::{HOST, USER_AGENT};
+use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Notifications;
 use super::envelope::{Actor, Request, Source};
-use crate::http::ConnectionInfo;
+use crate::http::{ConnectionInfo, base_url, host};
 
 /// The request that events come from, as it stands in the database; nothing where nobody wants to
 /// know.
@@ -50,9 +50,7 @@ impl Notifications {
         if self.is_off() {
             return Origin::default();
         }
-        // HTTP/2 has the host in the target of the request.
-        let authority = head.uri.authority().map(|authority| authority.as_str());
-        let host = text(&head.headers, HOST.as_str()).or(authority).unwrap_or_default();
+        let host = host(head);
         let description = Description {
             request: Request {
                 id: id.to_str().unwrap_or_default().to_owned(),
@@ -108,19 +106,6 @@ fn remote_address(headers: &HeaderMap, connection: &ConnectionInfo) -> String {
     let claimed = [forwarded, text(headers, "x-real-ip")].into_iter().flatten().map(str::trim);
     let mut claimed = claimed.filter(|address| address.parse::<IpAddr>().is_ok());
     claimed.next().unwrap_or(&connection.remote).to_owned()
-}
-
-/// The registry as the client sees it: as configured, or as the request and the proxies before us
-/// say.
-fn base_url(headers: &HeaderMap, host: &str, config: &Config) -> String {
-    let prefix = config.http.path_prefix();
-    if let Some(url) = config.http.host.as_deref().filter(|url| !url.is_empty()) {
-        return format!("{}{prefix}", url.trim_end_matches('/'));
-    }
-    let first = |name| text(headers, name).and_then(|list| list.split(',').next()).map(str::trim);
-    let ours = if config.http.tls.pair().is_some() { "https" } else { "http" };
-    let scheme = first("x-forwarded-proto").unwrap_or(ours);
-    format!("{scheme}://{}{prefix}", first("x-forwarded-host").unwrap_or(host))
 }
 
 /// What this node is called in events: its host name, and the port that it is configured to listen

@@ -10,7 +10,8 @@ type Work = BoxFuture<'static, ()>;
 
 /// The work that goes on beside requests: the link files of the storage tree, the purging of
 /// abandoned uploads, the collection of garbage, the retention policies and the times of pulls that
-/// they ask for, a regular look at the storage's health, and the telling of events.
+/// they ask for, a regular look at the storage's health, the telling of events, and what is known of
+/// those who may use the registry.
 #[derive(Debug)]
 pub struct BackgroundTasks {
     stop: CancellationToken,
@@ -32,6 +33,7 @@ impl BackgroundTasks {
         spawn(|registry, stop| Box::pin(async move { registry.write_pull_times(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.watch_storage(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.notify(stop).await }));
+        spawn(|registry, stop| Box::pin(async move { registry.follow_access(stop).await }));
         Self { stop, tasks }
     }
 

@@ -1,0 +1,82 @@
+//! The policy in force: the database's grants and members, the configuration's, and what follows from
+//! their absence.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use berth_auth::{Memberships, Policy};
+use berth_config::Auth;
+use berth_metadata::{OrganisationRole, PolicyData};
+use berth_oci::access::{Effect, Grant, RepositoryPattern, Role, Subject};
+
+use super::{AccessControl, AccessError};
+
+impl AccessControl {
+    /// Reads the policy, and puts it in force.
+    pub(super) async fn read_policy(&self) -> Result<(), AccessError> {
+        let auth = self.auth.load_full();
+        let data = match auth.has_grants() {
+            true => self.store.policy().await?,
+            false => PolicyData::default(),
+        };
+        self.generation.store(data.generation, Ordering::Release);
+        self.policy.store(Arc::new(policy(&auth, data)));
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Reads it if the database's part has changed.
+    pub(super) async fn follow_policy(&self) -> Result<(), AccessError> {
+        if !self.auth.load().has_grants() {
+            return Ok(());
+        }
+        let generation = self.store.policy_generation().await?;
+        match generation == self.generation.load(Ordering::Acquire) {
+            true => Ok(()),
+            false => self.read_policy().await,
+        }
+    }
+
+    /// Puts another configuration in force.
+    pub(crate) fn reload(&self, auth: &Auth) {
+        self.workloads.reload(&auth.workloads);
+        self.auth.store(Arc::new(auth.clone()));
+        self.generation.store(u64::MAX, Ordering::Release);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.wake();
+    }
+}
+
+fn policy(auth: &Auth, data: PolicyData) -> Policy {
+    let mut memberships = Memberships::default();
+    for (organisation, user, role) in &data.members {
+        memberships.add_member(organisation, user, *role == OrganisationRole::Owner);
+    }
+    for (team, user) in &data.team_members {
+        memberships.add_team_member(team, user);
+    }
+    for (team, members) in &auth.teams {
+        // Their names were checked when the configuration was read.
+        let Ok(team) = team.parse() else { continue };
+        for member in members.iter().filter_map(|name| name.parse().ok()) {
+            memberships.add_team_member(&team, &member);
+        }
+    }
+    let stored = data.grants.into_iter().map(|stored| (Some(stored.id.0), stored.grant));
+    let declared = auth.grants.iter().map(|declared| (None, declared.0.clone()));
+    let implied = implied(auth).into_iter().map(|grant| (None, grant));
+    Policy::new(stored.chain(declared).chain(implied), memberships)
+}
+
+/// Where nobody says who may do what, whoever has shown who they are may do everything.
+fn implied(auth: &Auth) -> Option<Grant> {
+    if auth.has_grants() {
+        return None;
+    }
+    Some(Grant {
+        effect: Effect::Allow,
+        subject: Subject::Authenticated,
+        role: Role::Admin,
+        repositories: RepositoryPattern::all(),
+    })
+}
