@@ -12,8 +12,8 @@ use crate::postgres::store::{anywhere, primary};
 use crate::{
     AccessToken, AccessTokenId, Account, AccountChange, AccountKind, AccountStore, AuditFilter,
     AuditId, AuditRecord, Created, GrantFilter, GrantId, Member, MetadataError, NewAccessToken,
-    NewAccount, NewAudit, NewGrant, NewRefreshToken, OrganisationRole, Page, PolicyData, RefreshUse,
-    SecretHash, SigningKey, StoredGrant, TokenOwner,
+    NewAccount, NewAudit, NewGrant, NewRefreshToken, OrganisationRole, Page, PolicyData,
+    RefreshUse, SecretHash, SigningKey, StoredGrant, TokenOwner,
 };
 
 impl PostgresStore {
