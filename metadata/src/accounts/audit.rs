@@ -21,7 +21,8 @@ pub(crate) fn rows(entries: &[NewAudit]) -> Result<String, Fault> {
     json(&rows)
 }
 
-type Text<'a> = Cow<'a, str>;
+/// A text of the log, changed where no column takes it.
+pub(crate) type Text<'a> = Cow<'a, str>;
 
 fn row(
     entry: &NewAudit,
@@ -51,8 +52,8 @@ fn row(
     )
 }
 
-/// PostgreSQL has no place for a zero in a text.
-fn storable(text: &str) -> Text<'_> {
+/// A text as it stands in a line. PostgreSQL has no place for a zero in a text.
+pub(crate) fn storable(text: &str) -> Text<'_> {
     match text.contains('\0') {
         true => text.replace('\0', "\u{fffd}").into(),
         false => text.into(),
@@ -64,12 +65,12 @@ fn cut(text: &str) -> &str {
 }
 
 /// By which index lines are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order<'a> {
-    /// That of an actor.
-    Actor(&'a str),
+    /// That of an actor, with the target that is asked for too.
+    Actor(Text<'a>, Option<Text<'a>>),
     /// That of a target.
-    Target(&'a str),
+    Target(Text<'a>),
     /// That of all lines.
     Time,
 }
@@ -77,9 +78,10 @@ pub(crate) enum Order<'a> {
 impl<'a> Order<'a> {
     /// The one with the fewest lines to look at.
     pub(crate) fn of(filter: &'a AuditFilter) -> Self {
-        match (&filter.actor, &filter.target) {
-            (Some(actor), _) => Self::Actor(cut(actor)),
-            (None, Some(target)) => Self::Target(cut(target)),
+        let column = |text: &'a Option<String>| text.as_deref().map(|text| storable(cut(text)));
+        match (column(&filter.actor), column(&filter.target)) {
+            (Some(actor), target) => Self::Actor(actor, target),
+            (None, Some(target)) => Self::Target(target),
             (None, None) => Self::Time,
         }
     }

@@ -33,11 +33,11 @@ pub(super) async fn list(
             .bind(id)
             .bind(audit::lower(filter.since))
             .bind(i64::from(limit) + 1)
-            .bind(filter.action.as_deref())
+            .bind(filter.action.as_deref().map(audit::storable))
             .bind(filter.outcome.map(Coded::code))
     };
     let query = match Order::of(filter) {
-        Order::Actor(actor) => list(sql::AUDIT_OF_ACTOR).bind(actor).bind(filter.target.as_deref()),
+        Order::Actor(actor, target) => list(sql::AUDIT_OF_ACTOR).bind(actor).bind(target),
         Order::Target(target) => list(sql::AUDIT_OF_TARGET).bind(target),
         Order::Time => list(sql::AUDIT),
     };
