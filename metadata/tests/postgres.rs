@@ -32,11 +32,12 @@ async fn open_url(url: &str) -> Store {
 }
 
 async fn open() -> Opened {
-    let store = open_url(&SERVER.database().unwrap()).await;
-    Opened { store, _directory: None }
+    let options = options(SERVER.database().unwrap());
+    Opened::new(PostgresStore::open(options).await.unwrap(), None)
 }
 
 metadata_suite!(by_session, open);
+accounts_suite!(accounts_by_session, open);
 
 /// Through a pooler that hands out the server's connections by transaction: two statements that are
 /// not in one transaction may run on two connections.
@@ -45,10 +46,11 @@ async fn open_behind_a_pooler() -> Opened {
         LazyLock::new(|| PgBouncer::start(&SERVER).expect("a PgBouncer"));
     let pooled = POOLER.url(database_of(&SERVER.database().unwrap()));
     let options = PostgresOptions { pooling: Pooling::Transaction, ..options(pooled) };
-    Opened { store: Arc::new(PostgresStore::open(options).await.unwrap()), _directory: None }
+    Opened::new(PostgresStore::open(options).await.unwrap(), None)
 }
 
 metadata_suite!(by_transaction, open_behind_a_pooler);
+accounts_suite!(accounts_by_transaction, open_behind_a_pooler);
 
 /// Two processes on one database.
 async fn two() -> (Store, Store) {

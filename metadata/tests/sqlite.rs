@@ -4,7 +4,6 @@
 mod suite;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use berth_metadata::{SqliteLocation, SqliteOptions, SqliteStore};
 use suite::fixtures::Opened;
@@ -20,13 +19,15 @@ fn file(directory: &Path) -> SqliteOptions {
 async fn open_file() -> Opened {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(file(directory.path())).await.unwrap();
-    Opened { store: Arc::new(store), _directory: Some(directory) }
+    Opened::new(store, Some(directory))
 }
 
 async fn open_memory() -> Opened {
     let store = SqliteStore::open(options(SqliteLocation::Memory)).await.unwrap();
-    Opened { store: Arc::new(store), _directory: None }
+    Opened::new(store, None)
 }
 
 metadata_suite!(in_file, open_file);
 metadata_suite!(in_memory, open_memory);
+accounts_suite!(accounts_in_file, open_file);
+accounts_suite!(accounts_in_memory, open_memory);

@@ -7,12 +7,13 @@
 //!   statement; `known` has what was read before, so that the statement need not bring it again.
 //! - `standbys` are read replicas, for listings.
 //! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `restore`, `tags`, `referrers`,
-//!   `repositories`, `untagged`, `expiry`, `uploads`, `outbox`, `events`, `jobs` and `settings` hold the SQL,
-//!   by subject.
+//!   `repositories`, `untagged`, `expiry`, `uploads`, `outbox`, `events`, `jobs`, `accounts` and `settings`
+//!   hold the SQL, by subject.
 //!
 //! Nothing here believes the clock of this machine: every time that is stored or compared is the
 //! server's.
 
+mod accounts;
 mod blobs;
 mod collection;
 mod connections;

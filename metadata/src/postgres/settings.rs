@@ -10,9 +10,14 @@ use crate::fault::Fault;
 
 /// The server's time.
 pub(super) async fn server_time(session: &mut Session) -> Result<SystemTime, Fault> {
+    time(server_micros(session).await?)
+}
+
+/// The server's time as columns hold it.
+pub(super) async fn server_micros(session: &mut Session) -> Result<i64, Fault> {
     let micros =
         session.query_scalar(concat!("SELECT ", now!())).fetch_one(session.connection()).await?;
-    time(micros)
+    Ok(micros)
 }
 
 /// Why the database is not to be served, if it is not.

@@ -44,10 +44,12 @@ const OUTBOX_POLL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct PostgresStore {
     name: String,
-    engine: Arc<Engine>,
-    standbys: Standbys,
+    pub(super) engine: Arc<Engine>,
+    pub(super) standbys: Standbys,
     manifests: Lookups<(RepositoryName, Reference), Option<Arc<ManifestRecord>>>,
     blobs: Lookups<(RepositoryName, Digest), Option<LinkedBlob>>,
+    /// The generation of the policy.
+    pub(super) generations: Lookups<(), u64>,
     known: Known,
     outbox_filled: Notify,
 }
@@ -77,6 +79,7 @@ impl PostgresStore {
             standbys: Standbys::new(&options)?,
             manifests: Lookups::new(),
             blobs: Lookups::new(),
+            generations: Lookups::new(),
             known: Known::new(options.cache_bytes),
             outbox_filled: Notify::new(),
         };
@@ -103,7 +106,10 @@ impl PostgresStore {
         }
     }
 
-    async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, MetadataError> {
+    pub(super) async fn write<O: Operation>(
+        &self,
+        operation: O,
+    ) -> Result<O::Output, MetadataError> {
         self.try_to_write(operation).await.map_err(explain)
     }
 
@@ -162,6 +168,7 @@ macro_rules! primary {
         within($store.engine.timeout, read).await.map_err(explain)
     }};
 }
+pub(super) use primary;
 
 /// Reads from a standby that has all that is committed by now, or from the primary.
 macro_rules! anywhere {
@@ -181,6 +188,7 @@ macro_rules! anywhere {
         }
     }};
 }
+pub(super) use anywhere;
 
 #[async_trait]
 impl MetadataStore for PostgresStore {

@@ -6,8 +6,10 @@
 //! - `cache` answers repeated reads of manifests and blobs without SQL.
 //! - `lookups` has manifests that are asked for at the same time looked up by one statement.
 //! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `repositories`, `restore`, `tags`,
-//!   `untagged`, `expiry`, `uploads`, `outbox`, `events` and `settings` hold the SQL, by subject.
+//!   `untagged`, `expiry`, `uploads`, `outbox`, `events`, `accounts` and `settings` hold the SQL, by
+//!   subject.
 
+mod accounts;
 mod blobs;
 mod cache;
 mod collection;

@@ -133,7 +133,7 @@ impl SqliteStore {
         self.writer.submit(operation).await
     }
 
-    fn explain(&self, fault: Fault) -> MetadataError {
+    pub(super) fn explain(&self, fault: Fault) -> MetadataError {
         fault.explain(&self.path)
     }
 }
@@ -149,6 +149,7 @@ macro_rules! read {
         .map_err(|fault| $store.explain(fault))
     };
 }
+pub(super) use read;
 
 #[async_trait]
 impl MetadataStore for SqliteStore {

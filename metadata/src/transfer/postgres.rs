@@ -191,7 +191,13 @@ impl Side for PostgresSide {
             // An entry of the outbox, and an event, is told by its number, which must not come again.
             "SELECT setval(pg_get_serial_sequence('outbox', 'id'), (SELECT greatest(last_value, coalesce(max(o.id), 0)) + 1 FROM outbox_id_seq s LEFT JOIN outbox o ON true GROUP BY last_value), false)",
             "SELECT setval(pg_get_serial_sequence('events', 'id'), (SELECT greatest(last_value, coalesce(max(e.id), 0)) + 1 FROM events_id_seq s LEFT JOIN events e ON true GROUP BY last_value), false)",
-            "ANALYZE repositories, blobs, repository_blobs, manifests, manifest_blobs, manifest_manifests, manifest_times, tags",
+            // As are a grant, a token and a line of the audit log.
+            "SELECT setval(pg_get_serial_sequence('grants', 'id'), (SELECT greatest(last_value, coalesce(max(t.id), 0)) + 1 FROM grants_id_seq s LEFT JOIN grants t ON true GROUP BY last_value), false)",
+            "SELECT setval(pg_get_serial_sequence('access_tokens', 'id'), (SELECT greatest(last_value, coalesce(max(t.id), 0)) + 1 FROM access_tokens_id_seq s LEFT JOIN access_tokens t ON true GROUP BY last_value), false)",
+            "SELECT setval(pg_get_serial_sequence('logins', 'id'), (SELECT greatest(last_value, coalesce(max(t.id), 0)) + 1 FROM logins_id_seq s LEFT JOIN logins t ON true GROUP BY last_value), false)",
+            "SELECT setval(pg_get_serial_sequence('signing_keys', 'number'), (SELECT greatest(last_value, coalesce(max(t.number), 0)) + 1 FROM signing_keys_number_seq s LEFT JOIN signing_keys t ON true GROUP BY last_value), false)",
+            "SELECT setval(pg_get_serial_sequence('audit', 'id'), (SELECT greatest(last_value, coalesce(max(t.id), 0)) + 1 FROM audit_id_seq s LEFT JOIN audit t ON true GROUP BY last_value), false)",
+            "ANALYZE repositories, blobs, repository_blobs, manifests, manifest_blobs, manifest_manifests, manifest_times, tags, accounts, grants, access_tokens, logins, refresh_tokens, audit",
         ] {
             self.execute(statement).await?;
         }
@@ -201,7 +207,8 @@ impl Side for PostgresSide {
     async fn is_empty(&mut self) -> Result<bool, MetadataError> {
         self.session
             .query_scalar(
-                "SELECT NOT EXISTS (SELECT 1 FROM repositories) AND NOT EXISTS (SELECT 1 FROM uploads)",
+                "SELECT NOT EXISTS (SELECT 1 FROM repositories) AND NOT EXISTS (SELECT 1 FROM uploads)
+            AND NOT EXISTS (SELECT 1 FROM accounts) AND NOT EXISTS (SELECT 1 FROM grants)",
             )
             .fetch_one(self.session.connection())
             .await

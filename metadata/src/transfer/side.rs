@@ -43,7 +43,7 @@ pub(super) trait Side: Send {
     /// Does what is due after rows were written with the keys that they had elsewhere.
     async fn settle(&mut self) -> Result<(), MetadataError>;
 
-    /// Whether there is neither a repository nor a session.
+    /// Whether there is no repository, no session, no account and no grant.
     async fn is_empty(&mut self) -> Result<bool, MetadataError>;
 
     /// A value of the settings.

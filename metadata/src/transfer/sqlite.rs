@@ -172,7 +172,8 @@ impl Side for SqliteSide {
 
     async fn is_empty(&mut self) -> Result<bool, MetadataError> {
         let row = sqlx::query_as(
-            "SELECT NOT EXISTS (SELECT 1 FROM repositories) AND NOT EXISTS (SELECT 1 FROM uploads)",
+            "SELECT NOT EXISTS (SELECT 1 FROM repositories) AND NOT EXISTS (SELECT 1 FROM uploads)
+            AND NOT EXISTS (SELECT 1 FROM accounts) AND NOT EXISTS (SELECT 1 FROM grants)",
         );
         let (is_empty,) =
             row.fetch_one(&mut self.connection).await.map_err(|error| self.explain(error))?;

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_metadata::{
-    BlobLocation, BlobRecord, DeleteManifest, DeletionId, FinishedUpload, Keep, MetadataStore,
-    NewEvent, NewManifest, NewUpload, OutboxEntry, PutManifest, RecordedUpload, ReviewedLinks,
+    AccountStore, BlobLocation, BlobRecord, DeleteManifest, DeletionId, FinishedUpload, Keep,
+    MetadataStore, NewEvent, NewManifest, NewUpload, OutboxEntry, PutManifest, RecordedUpload,
+    ReviewedLinks,
 };
 use berth_oci::{
     Algorithm, Digest, Hasher, LinkChange, Reference, RepositoryName, Tag, UploadId, media_type,
@@ -13,11 +14,24 @@ use bytes::Bytes;
 
 pub type Store = Arc<dyn MetadataStore>;
 
-/// A store for one test, with what has to live as long.
+pub type Accounts = Arc<dyn AccountStore>;
+
+/// A store for one test, as both of its traits, with what has to live as long.
 pub struct Opened {
     pub store: Store,
+    pub accounts: Accounts,
     /// Deleted when the test ends.
     pub _directory: Option<tempfile::TempDir>,
+}
+
+impl Opened {
+    pub fn new(
+        store: impl MetadataStore + AccountStore,
+        directory: Option<tempfile::TempDir>,
+    ) -> Self {
+        let store = Arc::new(store);
+        Self { store: store.clone(), accounts: store, _directory: directory }
+    }
 }
 
 pub const LEASE: Duration = Duration::from_secs(3600);

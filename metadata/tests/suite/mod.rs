@@ -3,6 +3,7 @@
 //! [`metadata_suite!`] makes a module with one test for each of them. It is given an `async`
 //! function that opens an empty store with its outbox on.
 
+pub mod accounts;
 pub mod blobs;
 pub mod collection;
 pub mod concurrency;

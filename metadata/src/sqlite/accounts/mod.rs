@@ -1,0 +1,12 @@
+//! Accounts, what they may do, and what they did.
+
+mod account;
+mod audit;
+mod grants;
+mod keys;
+mod members;
+pub(super) mod policy;
+mod refresh;
+mod store;
+mod teams;
+mod tokens;
