@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, GoDuration, Secret};
+use crate::{ByteSize, Cidr, GoDuration, Secret};
 
 pub use tls::{CipherSuite, ClientAuth, Tls, TlsVersion};
 
@@ -33,6 +33,9 @@ pub struct Http {
     pub relativeurls: bool,
     /// How long a stop waits for requests in flight.
     pub draintimeout: GoDuration,
+    /// Networks whose proxies are believed when they say who a client is (`Forwarded`, `X-Forwarded-For`). Nobody else is.
+    #[schemars(extend("x-berth-reload" = true))]
+    pub trustedproxies: Vec<Cidr>,
     /// Whether an address that others can reach may be served without TLS and without authentication.
     pub allowinsecure: bool,
     /// Headers added to every answer, as `name: [value, ...]`.
@@ -64,6 +67,7 @@ impl Default for Http {
             prefix: None,
             relativeurls: false,
             draintimeout: GoDuration::from_secs(60),
+            trustedproxies: Vec::new(),
             allowinsecure: false,
             headers: BTreeMap::new(),
             limits: Limits::default(),

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use berth_config::{Config, Driver, Loaded};
+use berth_registry::AccessControl;
 use berth_registry::server::Tls;
 
 use super::stores;
@@ -21,6 +22,7 @@ pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
     for notice in Tls::load(&config.http)?.iter().flat_map(Tls::notices) {
         writeln!(out, "notice: {notice}")?;
     }
+    AccessControl::check(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (found, database) = runtime.block_on(async {
         let stores = stores::open(&config).await?;

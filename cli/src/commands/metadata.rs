@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use berth_config::{Config, RemoteDriver, Secret};
 use berth_metadata::{
-    MetadataStore, Pooling, PostgresOptions, PostgresStore, SqliteLocation, SqliteOptions,
-    SqliteStore,
+    AccountStore, MetadataStore, Pooling, PostgresOptions, PostgresStore, SqliteLocation,
+    SqliteOptions, SqliteStore,
 };
 
 /// `berth metadata relocate`: the blobs of the database are where the configuration says now.
@@ -15,7 +15,7 @@ pub(crate) fn relocate(file: Option<&Path>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let place = storage_identity(&config);
     runtime.block_on(async {
-        let metadata = open(&config, false).await?;
+        let metadata = open(&config, false).await?.metadata;
         metadata.rebind_storage(&place).await?;
         metadata.close().await;
         anyhow::Ok(())
@@ -24,11 +24,24 @@ pub(crate) fn relocate(file: Option<&Path>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A database, as what it holds: the names and the graph, and those who may use them.
+pub(super) struct Database {
+    pub(super) metadata: Arc<dyn MetadataStore>,
+    pub(super) accounts: Arc<dyn AccountStore>,
+}
+
+impl<S: MetadataStore + AccountStore> From<S> for Database {
+    fn from(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { metadata: store.clone(), accounts: store }
+    }
+}
+
 /// Opens the database that a configuration names, making what is missing.
-pub(super) async fn open(config: &Config, record_links: bool) -> Result<Arc<dyn MetadataStore>> {
+pub(super) async fn open(config: &Config, record_links: bool) -> Result<Database> {
     Ok(match &config.metadata.url {
-        Some(url) => Arc::new(PostgresStore::open(postgres(config, url, record_links)).await?),
-        None => Arc::new(SqliteStore::open(sqlite(config, record_links)?).await?),
+        Some(url) => PostgresStore::open(postgres(config, url, record_links)).await?.into(),
+        None => SqliteStore::open(sqlite(config, record_links)?).await?.into(),
     })
 }
 

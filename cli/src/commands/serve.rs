@@ -8,7 +8,7 @@ use berth_config::{Config, Listen, Loaded, LogFormatter};
 use berth_registry::control::{self, ControlSocket};
 use berth_registry::http::App;
 use berth_registry::server::{Listener, Server, Tls, TlsWatch};
-use berth_registry::{AccessLog, BackgroundTasks, Registry};
+use berth_registry::{AccessControl, AccessLog, BackgroundTasks, Registry};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -53,7 +53,9 @@ async fn serve(
         stores::check(&config, &stores).await?;
     }
     let metadata = stores.metadata.clone();
-    let registry = Arc::new(Registry::new(config.clone(), stores.blobs, stores.metadata));
+    let access = AccessControl::open(&config, stores.accounts).await?;
+    let registry = Registry::new(config.clone(), stores.blobs, stores.metadata);
+    let registry = Arc::new(registry.with_access(access));
 
     let access_log = AccessLog::new(std::io::stdout(), is_json(&config));
     let listener = Listener::bind(&config.http.listen().map_err(|error| anyhow!(error))?).await?;
@@ -64,7 +66,9 @@ async fn serve(
     greet(&config, &listener.address(), &metadata.name())?;
     let server = Server::new(config.http.limits.connections);
     let debug_address = config.http.debug.addr.as_deref();
-    let metrics_on_main = debug_address.is_none().then_some("/metrics");
+    // Metrics are for operators. Where callers are told apart they are not for all of them.
+    let metrics_on_main =
+        (debug_address.is_none() && !config.auth.is_enabled()).then_some("/metrics");
     let app = Arc::new(App::new(registry.clone(), Some(access_log.clone()), metrics_on_main));
     if let Some(address) = debug_address {
         let listen = Listen::tcp(address).map_err(|error| anyhow!("http.debug.addr: {error}"))?;

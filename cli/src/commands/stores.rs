@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Driver, RemoteDriver};
-use berth_metadata::MetadataStore;
+use berth_metadata::{AccountStore, MetadataStore};
 use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, StoreError, open_remote};
 
 use super::metadata;
@@ -12,16 +12,18 @@ use super::metadata;
 pub(crate) struct Stores {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) metadata: Arc<dyn MetadataStore>,
+    pub(crate) accounts: Arc<dyn AccountStore>,
 }
 
 /// Opens both stores, making what is missing, and sees to it that they belong together.
 pub(crate) async fn open(config: &Config) -> Result<Stores> {
     let blobs = open_blobs(config)?;
-    let store = metadata::open(config, blobs.link_tree().is_some()).await?;
+    let database = metadata::open(config, blobs.link_tree().is_some()).await?;
     if metadata::stands_apart(config) {
-        store.bind_storage(&metadata::storage_identity(config)).await?;
+        database.metadata.bind_storage(&metadata::storage_identity(config)).await?;
     }
-    Ok(Stores { blobs, metadata: store })
+    let metadata::Database { metadata, accounts } = database;
+    Ok(Stores { blobs, metadata, accounts })
 }
 
 /// Proves that the blobs can be written and read where the configuration says.

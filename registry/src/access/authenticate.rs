@@ -110,7 +110,8 @@ impl AccessControl {
                 let is_in_file = || self.is_in_password_file(name.as_str());
                 let still_good = match (&account, token.way) {
                     (Some(account), _) => {
-                        is_active(account) && !is_revoked(account.tokens_valid_from, token.issued_micros)
+                        is_active(account)
+                            && !is_revoked(account.tokens_valid_from, token.issued_micros)
                     }
                     (None, Way::Htpasswd) => is_in_file(),
                     (None, Way::Certificate) => true,

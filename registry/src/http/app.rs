@@ -10,14 +10,16 @@ use axum::extract::Request;
 use berth_config::Config;
 use futures_util::StreamExt;
 use http::header::{EXPECT, USER_AGENT};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 use tracing::{error, info, warn};
 
-use super::action::Action;
+use super::action::{Action, ActionError};
 use super::handlers::{Context, handle};
-use super::{ApiError, operations, render};
+use super::{ApiError, gate, operations, render, token};
+use crate::access::Caller;
 use crate::notifications::Origin;
 use crate::observe::AccessRecord;
 use crate::server::ClientCertificate;
@@ -85,10 +87,11 @@ impl App {
         let config = self.registry.config();
         let id = self.request_ids.of(request.headers());
         let mut account = self.open_account(&request, &config, &id, &connection);
-        let (label, mut response) = self.route(request, config.clone(), connection, &id).await;
+        let Answered { label, caller, mut response } =
+            self.route(request, config.clone(), connection, &id).await;
         response.headers_mut().insert(REQUEST_ID, id);
         add_headers(response.headers_mut(), &config);
-        account.close(label, &response);
+        account.close(label, caller, &response);
         response
     }
 
@@ -107,6 +110,7 @@ impl App {
             started: Instant::now(),
             logged,
             label: "abandoned",
+            caller: None,
             status: CLIENT_GONE,
             bytes: 0,
         }
@@ -118,52 +122,88 @@ impl App {
         config: Arc<Config>,
         connection: Arc<ConnectionInfo>,
         id: &HeaderValue,
-    ) -> (&'static str, Response<Body>) {
-        let prefix = config.http.path_prefix();
-        let path = request.uri().path().strip_prefix(prefix);
+    ) -> Answered {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path().strip_prefix(config.http.path_prefix());
         // The prefix is that of the API. Operators ask this process, not the world through a proxy.
-        let Some(path) = path.filter(|path| is_api_path(path)) else {
-            let request: Request = request.map(Body::new);
-            let response = match self.operations.clone().oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            };
-            return ("operations", response);
+        match path.map(|path| (Root::of(path), path.to_owned())) {
+            Some((Some(Root::Distribution), path)) => {
+                self.distribution(&path, Call { head, body, config, connection, id }).await
+            }
+            Some((Some(Root::Token), path)) if config.auth.issues_tokens() => {
+                self.token(&path, Call { head, body, config, connection, id }).await
+            }
+            _ => {
+                let request = Request::from_parts(head, Body::new(body));
+                let response = match self.operations.clone().oneshot(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                };
+                Answered { label: "operations", caller: None, response }
+            }
+        }
+    }
+
+    async fn token(&self, path: &str, call: Call<'_>) -> Answered {
+        let Call { head, body, config, connection, id } = call;
+        let Some(access) = &self.registry.access else {
+            let error = ActionError::NotFound.into();
+            return Answered { label: "token", caller: None, response: render::error(&error) };
         };
-        let action = Action::parse(request.method(), path, request.uri().query());
+        let (answered, caller) =
+            token::answer(access, &config, path, &head, body, &connection).await;
+        let response = answered.unwrap_or_else(|error| {
+            log_error("token", id, &error);
+            render::error(&error)
+        });
+        Answered { label: "token", caller: caller.map(|caller| caller.name), response }
+    }
+
+    async fn distribution(&self, path: &str, call: Call<'_>) -> Answered {
+        let id = call.id.clone();
+        let action = Action::parse(&call.head.method, path, call.head.uri.query());
         let label = action.as_ref().map_or("malformed", Action::label);
-        let answered = match action {
-            Ok(action) => self.distribution(action, request, config, connection, id).await,
-            Err(error) => {
-                let (head, body) = request.into_parts();
-                let (pump, mut body) = self.body(body, &head.headers, &config);
-                tokio::select! {
-                    () = discard(&mut body, &head.headers) => {}
-                    () = pump.run() => {}
-                }
+        let admitted =
+            gate::admit(&self.registry, &call.config, &action, &call.head, &call.connection).await;
+        let caller = admitted.as_ref().ok().map(|caller| caller.name.clone());
+        let answered = match (admitted, action) {
+            (Ok(caller), Ok(action)) => self.act(action, caller, call).await,
+            (Err(error), _) => {
+                self.discard(call).await;
+                Err(error)
+            }
+            (Ok(_), Err(error)) => {
+                self.discard(call).await;
                 Err(error.into())
             }
         };
         let mut response = answered.unwrap_or_else(|error| {
-            log_error(label, id, &error);
+            log_error(label, &id, &error);
             render::error(&error)
         });
         response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-        (label, response)
+        Answered { label, caller, response }
     }
 
-    async fn distribution(
+    /// Reads the body of a request that is refused, so that its client gets to read the answer.
+    async fn discard(&self, call: Call<'_>) {
+        let (pump, mut body) = self.body(call.body, &call.head.headers, &call.config);
+        tokio::select! {
+            () = discard(&mut body, &call.head.headers) => {}
+            () = pump.run() => {}
+        }
+    }
+
+    async fn act(
         &self,
         action: Action,
-        request: http::Request<Incoming>,
-        config: Arc<Config>,
-        connection: Arc<ConnectionInfo>,
-        id: &HeaderValue,
+        caller: Caller,
+        call: Call<'_>,
     ) -> Result<Response<Body>, ApiError> {
-        let (head, body) = request.into_parts();
+        let Call { head, body, config, connection, id } = call;
         // To look at what is there is not to pull it.
         let origin = match action.touches_content() && head.method != Method::HEAD {
-            true => self.registry.notifications.origin(&head, id, &connection, &config),
+            true => self.registry.notifications.origin(&head, id, &connection, &config, &caller),
             false => Origin::default(),
         };
         let (pump, body) = match action.is_write() {
@@ -178,6 +218,7 @@ impl App {
         let mut context = Context {
             registry: self.registry.clone(),
             config,
+            caller,
             method: head.method,
             headers: head.headers,
             body,
@@ -222,6 +263,23 @@ impl App {
     }
 }
 
+/// A request to one of the APIs.
+struct Call<'a> {
+    head: Parts,
+    body: Incoming,
+    config: Arc<Config>,
+    connection: Arc<ConnectionInfo>,
+    id: &'a HeaderValue,
+}
+
+/// An answer, and what is told of it.
+struct Answered {
+    label: &'static str,
+    /// Who has asked, where that is known.
+    caller: Option<Arc<str>>,
+    response: Response<Body>,
+}
+
 /// What the metrics and the access log are told of a request, once: when it is answered, or when
 /// its client has gone before, which drops whatever waits for the answer.
 struct Account<'a> {
@@ -229,13 +287,15 @@ struct Account<'a> {
     started: Instant,
     logged: Option<Logged>,
     label: &'static str,
+    caller: Option<Arc<str>>,
     status: u16,
     bytes: u64,
 }
 
 impl Account<'_> {
-    fn close(&mut self, label: &'static str, response: &Response<Body>) {
+    fn close(&mut self, label: &'static str, caller: Option<Arc<str>>, response: &Response<Body>) {
         self.label = label;
+        self.caller = caller;
         self.status = response.status().as_u16();
         self.bytes = http_body::Body::size_hint(response.body()).exact().unwrap_or(0);
     }
@@ -257,6 +317,7 @@ impl Drop for Account<'_> {
                 status: self.status,
                 bytes: self.bytes,
                 user_agent: &logged.user_agent,
+                user: self.caller.as_deref().filter(|name| *name != "anonymous"),
                 took,
             });
         }
@@ -328,11 +389,25 @@ fn awaits_continue(headers: &HeaderMap) -> bool {
     headers.contains_key(EXPECT)
 }
 
-/// Whether the path is of the Distribution API, or of what we have beside it.
-fn is_api_path(path: &str) -> bool {
-    ["/v2", "/api"].iter().any(|root| {
-        path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+/// What a path is of.
+#[derive(Clone, Copy, Debug)]
+enum Root {
+    /// The Distribution API, or what we have beside it.
+    Distribution,
+    /// The token service.
+    Token,
+}
+
+impl Root {
+    fn of(path: &str) -> Option<Self> {
+        let is_below = |root: &str| {
+            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if is_below("/v2") || is_below("/api") {
+            return Some(Self::Distribution);
+        }
+        is_below(gate::TOKEN_PATH).then_some(Self::Token)
+    }
 }
 
 /// Adds the headers that the configuration wants on every answer.

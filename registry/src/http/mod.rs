@@ -10,18 +10,23 @@ mod body;
 mod chunks;
 mod content_range;
 mod error;
+mod face;
+mod forwarded;
+mod gate;
 mod handlers;
 mod operations;
 mod page;
 mod query;
 mod range;
 mod render;
+mod token;
 
 pub use action::{Action, ActionError, StartUpload, UploadWrite};
 pub use app::{App, ConnectionInfo};
 pub use body::BlobBody;
 pub use content_range::ContentRange;
 pub use error::ApiError;
+pub(crate) use face::{base_url, host};
 pub use range::{ByteRange, ResolvedRanges};
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::Notifications;
 use super::envelope::{Actor, Request, Source};
+use crate::access::Caller;
 use crate::http::{ConnectionInfo, base_url, host};
 
 /// The request that events come from, as it stands in the database; nothing where nobody wants to
@@ -46,6 +47,7 @@ impl Notifications {
         id: &HeaderValue,
         connection: &ConnectionInfo,
         config: &Config,
+        caller: &Caller,
     ) -> Origin {
         if self.is_off() {
             return Origin::default();
@@ -59,7 +61,7 @@ impl Notifications {
                 method: head.method.as_str().to_owned(),
                 useragent: text(&head.headers, USER_AGENT.as_str()).unwrap_or_default().to_owned(),
             },
-            actor: Actor::default(),
+            actor: Actor { name: Some(caller.name.to_string()).filter(|_| !caller.is_anonymous()) },
             source: self.source.clone(),
             base_url: base_url(&head.headers, host, config),
         };

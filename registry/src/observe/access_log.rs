@@ -45,6 +45,8 @@ pub(crate) struct AccessRecord<'a> {
     pub(crate) status: u16,
     pub(crate) bytes: u64,
     pub(crate) user_agent: &'a str,
+    /// Who has asked, where they have said.
+    pub(crate) user: Option<&'a str>,
     pub(crate) took: Duration,
 }
 
@@ -133,8 +135,9 @@ fn write_combined(out: &mut Vec<u8>, record: &AccessRecord<'_>) -> std::io::Resu
     };
     writeln!(
         out,
-        "{} - - [{}] \"{} {} {:?}\" {} {} \"\" {:?} {} {:.6}",
+        "{} - {} [{}] \"{} {} {:?}\" {} {} \"\" {:?} {} {:.6}",
         record.remote,
+        record.user.map_or(Cow::Borrowed("-"), |user| Cow::Owned(user.replace([' ', '"'], "_"))),
         now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
         record.method,
         uri,
@@ -149,7 +152,7 @@ fn write_combined(out: &mut Vec<u8>, record: &AccessRecord<'_>) -> std::io::Resu
 
 fn write_json(out: &mut Vec<u8>, record: &AccessRecord<'_>) -> std::io::Result<()> {
     let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or_default();
-    let line = serde_json::json!({
+    let mut line = serde_json::json!({
         "time": now.to_string(),
         "level": "info",
         "msg": "response completed",
@@ -162,6 +165,9 @@ fn write_json(out: &mut Vec<u8>, record: &AccessRecord<'_>) -> std::io::Result<(
         "http.response.written": record.bytes,
         "http.response.duration": record.took.as_secs_f64(),
     });
+    if let (Some(user), Some(fields)) = (record.user, line.as_object_mut()) {
+        fields.insert("auth.user.name".to_owned(), user.into());
+    }
     serde_json::to_writer(&mut *out, &line)?;
     out.push(b'\n');
     Ok(())
@@ -200,6 +206,7 @@ mod tests {
                     status,
                     bytes: 2,
                     user_agent: "a \"quoted\" agent",
+                    user: None,
                     took: Duration::from_millis(1),
                 });
             }

@@ -4,7 +4,7 @@
 mod asked;
 mod blobs;
 mod body;
-mod catalog;
+pub(crate) mod catalog;
 mod collection;
 mod deletion;
 mod health;

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Context;
 use crate::http::page::{PageRequest, next_link};
 use crate::http::{ApiError, render};
+use crate::services::catalog::CatalogPage;
 
 /// The most tags in one answer; a `Link` leads to the rest.
 const MAX_TAGS: u32 = 10_000;
@@ -18,12 +19,16 @@ pub(super) async fn catalog(
 ) -> Result<Response<Body>, ApiError> {
     let limit = request.limit(context.config.catalog.maxentries);
     let page = match limit {
-        0 => nothing(),
-        limit => context.registry.catalog(request.last.as_deref(), limit).await?,
+        0 => CatalogPage::default(),
+        limit => {
+            context.registry.catalog_for(&context.caller, request.last.as_deref(), limit).await?
+        }
     };
     let body = json!({ "repositories": page.entries });
     let mut response = render::json(StatusCode::OK, "application/json", &body)?;
-    add_link(context, &mut response, "/v2/_catalog", limit, &page)?;
+    if let Some(last) = page.last {
+        add_link(context, &mut response, "/v2/_catalog", limit, &last)?;
+    }
     Ok(response)
 }
 
@@ -38,7 +43,10 @@ pub(super) async fn tags(
     let page = if limit == 0 { nothing() } else { page };
     let body = json!({ "name": repository, "tags": page.entries });
     let mut response = render::json(StatusCode::OK, "application/json", &body)?;
-    add_link(context, &mut response, &format!("/v2/{repository}/tags/list"), limit, &page)?;
+    if let Some(last) = page.entries.last().filter(|_| page.more) {
+        let path = format!("/v2/{repository}/tags/list");
+        add_link(context, &mut response, &path, limit, last.as_ref())?;
+    }
     Ok(response)
 }
 
@@ -88,17 +96,16 @@ fn nothing<T>() -> Page<T> {
     Page { entries: Vec::new(), more: false }
 }
 
-fn add_link<T: AsRef<str>>(
+/// Where the next page is, behind `last`.
+fn add_link(
     context: &Context,
     response: &mut Response<Body>,
     path: &str,
     limit: u32,
-    page: &Page<T>,
+    last: &str,
 ) -> Result<(), ApiError> {
-    if let Some(last) = page.entries.last().filter(|_| page.more) {
-        let path = format!("{}{path}", &context.base_url);
-        let link = next_link(&path, &[("n", &limit.to_string()), ("last", last.as_ref())]);
-        response.headers_mut().insert(LINK, render::value(link)?);
-    }
+    let path = format!("{}{path}", &context.base_url);
+    let link = next_link(&path, &[("n", &limit.to_string()), ("last", last)]);
+    response.headers_mut().insert(LINK, render::value(link)?);
     Ok(())
 }

@@ -15,6 +15,7 @@ use super::action::{Action, UploadWrite};
 use super::app::ConnectionInfo;
 use super::{ApiError, render};
 use crate::Registry;
+use crate::access::Caller;
 use crate::notifications::Origin;
 use crate::services::BodyReader;
 
@@ -22,6 +23,8 @@ use crate::services::BodyReader;
 pub(super) struct Context {
     pub(super) registry: Arc<Registry>,
     pub(super) config: Arc<Config>,
+    /// Who has made it.
+    pub(super) caller: Caller,
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
     pub(super) body: BodyReader,

@@ -1,6 +1,7 @@
 use axum::body::Body;
 use berth_metadata::MountSource;
-use berth_oci::{Algorithm, Digest, RepositoryName, UploadId};
+use berth_oci::access::Access;
+use berth_oci::{Algorithm, Digest, NameError, RepositoryName, UploadId};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use http::{HeaderMap, Response, StatusCode};
 
@@ -25,11 +26,7 @@ pub(super) async fn start(
             return created(context, &repository, &digest);
         }
         StartUpload::Mount { digest, from } => {
-            let source = match &from {
-                Some(Ok(from)) => Some(MountSource::Repository(from)),
-                Some(Err(_)) => None,
-                None => Some(MountSource::Any),
-            };
+            let source = mount_source(context, from.as_ref());
             if let Some(source) = source
                 && context
                     .registry
@@ -42,6 +39,28 @@ pub(super) async fn start(
         }
     };
     open_session(context, &repository, algorithm).await
+}
+
+/// Where a blob may be mounted from: what the caller may read. Whatever they may not is nowhere, and
+/// they upload the blob.
+fn mount_source<'f>(
+    context: &Context,
+    from: Option<&'f Result<RepositoryName, NameError>>,
+) -> Option<MountSource<'f>> {
+    let access = context.registry.access.as_ref();
+    let may_read = |name: &RepositoryName| {
+        access
+            .is_none_or(|access| context.caller.may(&access.policy(), Access::Pull, name.as_str()))
+    };
+    match from {
+        Some(Ok(from)) => may_read(from).then_some(MountSource::Repository(from)),
+        Some(Err(_)) => None,
+        None => {
+            let reads_all =
+                access.is_none_or(|access| context.caller.may_read_all(&access.policy()));
+            reads_all.then_some(MountSource::Any)
+        }
+    }
 }
 
 pub(super) async fn status(
