@@ -163,7 +163,10 @@ impl Challenger<'_> {
 
     /// The caller may not do that.
     fn denied(&self, caller: &Caller, action: &Action) -> ApiError {
-        let name = &caller.name;
+        let name = match caller.is_anonymous() {
+            true => "who has not logged in",
+            false => &caller.name,
+        };
         let message = match need(action) {
             Need::Credentials | Need::Listing => {
                 format!("{name} may not list the repositories")
