@@ -20,6 +20,7 @@
 //!
 //! Key names hold no underscore, so that `REGISTRY_A_B` can only mean `a.b`; Rust fields are spelled like the keys.
 
+mod audit;
 mod auth;
 mod catalog;
 mod check;
@@ -50,6 +51,7 @@ mod size;
 mod storage;
 mod validation;
 
+pub use audit::Audit;
 pub use auth::{
     Accounts, Auth, CertificateIdentity, CertificateName, DeclaredGrant, HtpasswdFile,
     LoginAttempts, TokenServer, Tokens, WorkloadIssuer, WorkloadRule,

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::Driver;
 use crate::{
-    Auth, Catalog, Health, Http, Log, Metadata, Notifications, Opaque, Policy, Storage, Validation,
+    Audit, Auth, Catalog, Health, Http, Log, Metadata, Notifications, Opaque, Policy, Storage,
+    Validation,
 };
 
 /// The only version of the file format there is.
@@ -51,6 +52,8 @@ pub struct Config {
     pub metadata: Metadata,
     /// Who may use the registry, and how they show who they are.
     pub auth: Auth,
+    /// Who did what, and who was not let do it.
+    pub audit: Audit,
     /// Pull-through cache of another registry.
     #[serde(skip_serializing)]
     #[schemars(extend("x-berth-refused" = "this build of berth is not a pull-through cache yet: remove the section, or keep this service on its present registry"))]
@@ -91,6 +94,7 @@ impl Default for Config {
             health: Health::default(),
             metadata: Metadata::default(),
             auth: Auth::default(),
+            audit: Audit::default(),
             proxy: Opaque,
             notifications: Notifications::default(),
             middleware: Opaque,

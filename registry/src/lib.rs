@@ -5,6 +5,7 @@
 //! to others by `notifications`.
 
 mod access;
+mod audit;
 mod content_name;
 pub mod control;
 mod error;

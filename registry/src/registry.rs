@@ -7,6 +7,7 @@ use berth_storage_backends::BlobStore;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::AuditLog;
 use crate::notifications::Notifications;
 use crate::observe::Metrics;
 use crate::retention::PullLog;
@@ -29,6 +30,8 @@ pub struct Registry {
     pub(crate) health: StorageHealth,
     /// Who may use it; nothing where everybody may do everything.
     pub(crate) access: Option<Arc<AccessControl>>,
+    /// Who did what; kept where callers are told apart.
+    pub(crate) audit: Option<AuditLog>,
     /// Requests that change something, each a task that outlives its connection.
     pub(crate) writes: TaskTracker,
 }
@@ -56,6 +59,7 @@ impl Registry {
             pull_log,
             health: StorageHealth::default(),
             access: None,
+            audit: None,
             writes: TaskTracker::new(),
         }
     }
@@ -63,7 +67,8 @@ impl Registry {
     /// The same registry, for those alone who may use it.
     #[must_use]
     pub fn with_access(self, access: Option<AccessControl>) -> Self {
-        Self { access: access.map(Arc::new), ..self }
+        let audit = access.as_ref().map(|access| AuditLog::new(access.store().clone()));
+        Self { access: access.map(Arc::new), audit, ..self }
     }
 
     /// The configuration in force.

@@ -211,7 +211,7 @@ fn metadata(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
 }
 
 /// Values that would stop the service when they are zero.
-fn zeros(config: &Config) -> [(&'static str, bool); 17] {
+fn zeros(config: &Config) -> [(&'static str, bool); 18] {
     let limits = &config.http.limits;
     let purging = &config.storage.maintenance.uploadpurging;
     let health = &config.health.storagedriver;
@@ -231,6 +231,7 @@ fn zeros(config: &Config) -> [(&'static str, bool); 17] {
         ("catalog.maxentries", config.catalog.maxentries == 0),
         ("metadata.sqlite.readers", config.metadata.sqlite.readers == 0),
         ("metadata.postgres.timeout", config.metadata.postgres.timeout.is_zero()),
+        ("audit.keep", config.audit.keep.is_zero()),
         ("notifications.events.keep", config.notifications.events.keep.is_zero()),
         ("notifications.events.maxpending", config.notifications.events.maxpending == 0),
     ]

@@ -1,42 +1,36 @@
-use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use berth_config::Config;
 use futures_util::StreamExt;
-use http::header::{EXPECT, USER_AGENT};
+use http::header::EXPECT;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 use tracing::{error, info, warn};
 
+use super::account::{Account, Logged, REQUEST_ID, RequestIds};
 use super::action::{Action, ActionError};
+use super::audited::{self, Audited};
 use super::handlers::{Context, handle};
-use super::{ApiError, gate, operations, render, token};
+use super::{ApiError, forwarded, gate, operations, render, token};
 use crate::access::Caller;
+use crate::audit::AuditLog;
 use crate::notifications::Origin;
-use crate::observe::AccessRecord;
 use crate::server::ClientCertificate;
 use crate::server::sendfile::SendfileConnection;
 use crate::services::{self, BodyPump, BodyReader};
 use crate::{AccessLog, Registry, RegistryError};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How much of a body is read and thrown away after an error, so that the client gets to read the
 /// answer instead of a broken connection.
 const DISCARD_LIMIT: u64 = 8 << 20;
-
-/// What stands in the access log for the status of a request whose client went before the answer,
-/// as nginx has it.
-const CLIENT_GONE: u16 = 499;
 
 /// What is known of the connection that a request came over.
 #[derive(Debug)]
@@ -86,34 +80,15 @@ impl App {
     ) -> Response<Body> {
         let config = self.registry.config();
         let id = self.request_ids.of(request.headers());
-        let mut account = self.open_account(&request, &config, &id, &connection);
+        let log = self.access_log.as_ref().filter(|_| !config.log.accesslog.disabled);
+        let logged = log.map(|log| (log, Logged::of(&request, id.clone(), connection.clone())));
+        let mut account = Account::open(&self.registry.metrics, logged);
         let Answered { label, caller, mut response } =
             self.route(request, config.clone(), connection, &id).await;
         response.headers_mut().insert(REQUEST_ID, id);
         add_headers(response.headers_mut(), &config);
         account.close(label, caller, &response);
         response
-    }
-
-    fn open_account(
-        &self,
-        request: &http::Request<Incoming>,
-        config: &Config,
-        id: &HeaderValue,
-        connection: &Arc<ConnectionInfo>,
-    ) -> Account<'_> {
-        self.registry.metrics.in_flight.inc();
-        let log = self.access_log.as_ref().filter(|_| !config.log.accesslog.disabled);
-        let logged = log.map(|_| Logged::of(request, id.clone(), connection.clone()));
-        Account {
-            app: self,
-            started: Instant::now(),
-            logged,
-            label: "abandoned",
-            caller: None,
-            status: CLIENT_GONE,
-            bytes: 0,
-        }
     }
 
     async fn route(
@@ -152,6 +127,11 @@ impl App {
         };
         let (answered, caller) =
             token::answer(access, &config, path, &head, body, &connection).await;
+        if let (Some(log), Ok(response)) = (self.audit(&config), &answered) {
+            let source = forwarded::client(&head.headers, &connection, &config);
+            let actor = caller.as_ref().map(|caller| &*caller.name);
+            log.record(audited::login(&head, source, id, actor, response.status()));
+        }
         let response = answered.unwrap_or_else(|error| {
             log_error("token", id, &error);
             render::error(&error)
@@ -166,9 +146,18 @@ impl App {
         let admitted =
             gate::admit(&self.registry, &call.config, &action, &call.head, &call.connection).await;
         let caller = admitted.as_ref().ok().map(|caller| caller.name.clone());
+        let is_audited = self.audit(&call.config).is_some();
+        let audited = action
+            .as_ref()
+            .ok()
+            .filter(|_| is_audited)
+            .map(|action| Audited::of(action, &call.head, &call.connection, &call.config, &id));
         let answered = match (admitted, action) {
-            (Ok(caller), Ok(action)) => self.act(action, caller, call).await,
+            (Ok(caller), Ok(action)) => self.act(action, caller, audited, call).await,
             (Err(error), _) => {
+                if let (Some(log), Some(audited)) = (&self.registry.audit, audited) {
+                    log.record(audited.refused(&call.head, &error));
+                }
                 self.discard(call).await;
                 Err(error)
             }
@@ -185,6 +174,11 @@ impl App {
         Answered { label, caller, response }
     }
 
+    /// The audit log, where one is kept.
+    fn audit(&self, config: &Config) -> Option<&AuditLog> {
+        self.registry.audit.as_ref().filter(|_| !config.audit.disabled)
+    }
+
     /// Reads the body of a request that is refused, so that its client gets to read the answer.
     async fn discard(&self, call: Call<'_>) {
         let (pump, mut body) = self.body(call.body, &call.head.headers, &call.config);
@@ -198,6 +192,7 @@ impl App {
         &self,
         action: Action,
         caller: Caller,
+        audited: Option<Audited>,
         call: Call<'_>,
     ) -> Result<Response<Body>, ApiError> {
         let Call { head, body, config, connection, id } = call;
@@ -227,12 +222,15 @@ impl App {
             base_url,
         };
         let Some(pump) = pump else {
-            return handle(action, &mut context).await;
+            let result = handle(action, &mut context).await;
+            record(&context, audited, &result);
+            return result;
         };
         // What a client began runs to its end, even when the client goes: a task of its own is
         // not dropped with the connection.
         let mut task = self.registry.writes.spawn(async move {
             let result = handle(action, &mut context).await;
+            record(&context, audited, &result);
             if result.is_err() {
                 discard(&mut context.body, &context.headers).await;
             }
@@ -280,99 +278,10 @@ struct Answered {
     response: Response<Body>,
 }
 
-/// What the metrics and the access log are told of a request, once: when it is answered, or when
-/// its client has gone before, which drops whatever waits for the answer.
-struct Account<'a> {
-    app: &'a App,
-    started: Instant,
-    logged: Option<Logged>,
-    label: &'static str,
-    caller: Option<Arc<str>>,
-    status: u16,
-    bytes: u64,
-}
-
-impl Account<'_> {
-    fn close(&mut self, label: &'static str, caller: Option<Arc<str>>, response: &Response<Body>) {
-        self.label = label;
-        self.caller = caller;
-        self.status = response.status().as_u16();
-        self.bytes = http_body::Body::size_hint(response.body()).exact().unwrap_or(0);
-    }
-}
-
-impl Drop for Account<'_> {
-    fn drop(&mut self) {
-        let took = self.started.elapsed();
-        let metrics = &self.app.registry.metrics;
-        metrics.record(self.label, self.status, took);
-        metrics.in_flight.dec();
-        if let (Some(log), Some(logged)) = (&self.app.access_log, &self.logged) {
-            log.record(&AccessRecord {
-                id: logged.id.to_str().unwrap_or_default(),
-                remote: &logged.connection.remote,
-                method: &logged.method,
-                uri: &logged.uri,
-                version: logged.version,
-                status: self.status,
-                bytes: self.bytes,
-                user_agent: &logged.user_agent,
-                user: self.caller.as_deref().filter(|name| *name != "anonymous"),
-                took,
-            });
-        }
-    }
-}
-
-/// What the access log says of a request, taken before the request is used up.
-struct Logged {
-    id: HeaderValue,
-    connection: Arc<ConnectionInfo>,
-    method: Method,
-    uri: String,
-    version: Version,
-    user_agent: String,
-}
-
-impl Logged {
-    fn of<B>(request: &http::Request<B>, id: HeaderValue, connection: Arc<ConnectionInfo>) -> Self {
-        let user_agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
-        Self {
-            id,
-            connection,
-            method: request.method().clone(),
-            uri: request.uri().to_string(),
-            version: request.version(),
-            user_agent: user_agent.unwrap_or_default().to_owned(),
-        }
-    }
-}
-
-/// The names of requests: the client's own where it gives one, else one that no other request of
-/// this process has.
-#[derive(Debug)]
-struct RequestIds {
-    process: u32,
-    next: AtomicU64,
-}
-
-impl RequestIds {
-    fn new() -> Self {
-        let (process, ..) = uuid::Uuid::new_v4().as_fields();
-        Self { process, next: AtomicU64::new(1) }
-    }
-
-    fn of(&self, headers: &HeaderMap) -> HeaderValue {
-        if let Some(id) = headers.get(REQUEST_ID)
-            && (1..=128).contains(&id.len())
-            && id.as_bytes().iter().all(u8::is_ascii_graphic)
-        {
-            return id.clone();
-        }
-        let mut id = String::with_capacity(24);
-        // Writing to a string does not fail, and hexadecimal digits are a header value.
-        let _ = write!(id, "{:08x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed));
-        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
+/// Puts what was done into the audit log, whether or not its client is still there.
+fn record(context: &Context, audited: Option<Audited>, result: &Result<Response<Body>, ApiError>) {
+    if let (Some(log), Some(audited)) = (&context.registry.audit, audited) {
+        log.record(audited.answered(&context.caller.name, result));
     }
 }
 

@@ -4,8 +4,10 @@
 //! then metrics and the access log. Every error leaves through [`ApiError`] in the
 //! specification's JSON.
 
+mod account;
 mod action;
 mod app;
+mod audited;
 mod body;
 mod chunks;
 mod content_range;

@@ -11,7 +11,7 @@ type Work = BoxFuture<'static, ()>;
 /// The work that goes on beside requests: the link files of the storage tree, the purging of
 /// abandoned uploads, the collection of garbage, the retention policies and the times of pulls that
 /// they ask for, a regular look at the storage's health, the telling of events, and what is known of
-/// those who may use the registry.
+/// those who may use the registry, and the audit log.
 #[derive(Debug)]
 pub struct BackgroundTasks {
     stop: CancellationToken,
@@ -34,6 +34,7 @@ impl BackgroundTasks {
         spawn(|registry, stop| Box::pin(async move { registry.watch_storage(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.notify(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.follow_access(stop).await }));
+        spawn(|registry, stop| Box::pin(async move { registry.write_audit(stop).await }));
         Self { stop, tasks }
     }
 

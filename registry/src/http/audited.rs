@@ -1,0 +1,187 @@
+//! What of a request goes into the audit log: everything that changes something, whatever was
+//! refused, and pulls where they are wanted.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use axum::body::Body;
+use berth_auth::Credentials;
+use berth_config::Config;
+use berth_metadata::{AuditOutcome, NewAudit};
+use berth_oci::Reference;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+
+use super::action::{Action, StartUpload, UploadWrite};
+use super::{ApiError, ConnectionInfo, forwarded, render};
+
+/// A line of the audit log, as far as it is known before the request is answered.
+pub(super) struct Audited {
+    line: NewAudit,
+    /// Whether what is allowed is told too, not only what is refused.
+    is_told: bool,
+}
+
+impl Audited {
+    /// What is to be told of a request.
+    pub(super) fn of(
+        action: &Action,
+        head: &Parts,
+        connection: &ConnectionInfo,
+        config: &Config,
+        id: &HeaderValue,
+    ) -> Self {
+        let (word, is_told) = match action {
+            Action::Ping => ("login", false),
+            Action::Catalog(_) => ("list", false),
+            Action::Tags(..) | Action::Referrers { .. } => ("pull", false),
+            Action::ReadManifest(..) | Action::ReadBlob(..) => ("pull", config.audit.pulls),
+            Action::PutManifest(..) => ("push", true),
+            Action::StartUpload(_, StartUpload::Mount { .. }) => ("mount", true),
+            Action::StartUpload(..) => ("push", true),
+            Action::Upload(_, _, UploadWrite::Finish(_)) => ("push", true),
+            Action::Upload(..) => ("push", false),
+            Action::DeleteManifest(..) | Action::DeleteBlob(..) | Action::DeleteRepository(_) => {
+                ("delete", true)
+            }
+        };
+        let (repository, reference) = named(action);
+        let (digest, reference) = match reference {
+            Some(Reference::Digest(digest)) => (Some(digest.to_string()), None),
+            Some(Reference::Tag(tag)) => (None, Some(tag.to_string())),
+            None => (None, None),
+        };
+        let mut line = line(word, forwarded::client(&head.headers, connection, config), id);
+        line.target = repository.unwrap_or_default();
+        line.reference = reference;
+        line.digest = digest;
+        Self { line, is_told }
+    }
+
+    /// The line of a request that was let in.
+    pub(super) fn answered(
+        self,
+        actor: &str,
+        answer: &Result<Response<Body>, ApiError>,
+    ) -> Option<NewAudit> {
+        let Self { mut line, is_told } = self;
+        if !is_told {
+            return None;
+        }
+        actor.clone_into(&mut line.actor);
+        match answer {
+            // A session that was only opened has stored nothing yet.
+            Ok(response)
+                if response.status() == StatusCode::ACCEPTED && line.action != "delete" =>
+            {
+                return None;
+            }
+            Ok(response) => {
+                let digest = response.headers().get(render::CONTENT_DIGEST);
+                let digest = digest.and_then(|digest| digest.to_str().ok()).map(str::to_owned);
+                line.digest = digest.or(line.digest);
+            }
+            Err(error) => {
+                line.outcome = AuditOutcome::Failed;
+                line.detail = message(error);
+            }
+        }
+        Some(line)
+    }
+
+    /// The line of a request that was refused. One that shows nothing of who made it is how every
+    /// client begins.
+    pub(super) fn refused(self, head: &Parts, error: &ApiError) -> Option<NewAudit> {
+        let mut line = self.line;
+        let header = head.headers.get(AUTHORIZATION)?;
+        line.actor = claimed(header);
+        line.outcome = match error.status.as_u16() {
+            500.. => AuditOutcome::Failed,
+            _ => AuditOutcome::Denied,
+        };
+        line.detail = message(error);
+        Some(line)
+    }
+}
+
+/// The line of a login at the token service.
+pub(super) fn login(
+    head: &Parts,
+    source: Option<IpAddr>,
+    id: &HeaderValue,
+    actor: Option<&str>,
+    status: StatusCode,
+) -> Option<NewAudit> {
+    let mut line = line("login", source, id);
+    match (actor, status) {
+        (Some("anonymous"), _) => return None,
+        (Some(actor), _) => actor.clone_into(&mut line.actor),
+        (None, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) => {
+            line.actor = head.headers.get(AUTHORIZATION).map_or_else(unknown, claimed);
+            line.outcome = AuditOutcome::Denied;
+        }
+        (None, _) => return None,
+    }
+    Some(line)
+}
+
+fn line(action: &str, source: Option<IpAddr>, id: &HeaderValue) -> NewAudit {
+    NewAudit {
+        time: SystemTime::now(),
+        actor: String::new(),
+        action: action.to_owned(),
+        target: String::new(),
+        reference: None,
+        digest: None,
+        source: source.map(|source| source.to_string()),
+        outcome: AuditOutcome::Done,
+        detail: None,
+        request: id.to_str().ok().map(str::to_owned),
+    }
+}
+
+/// Who a request says it is from, though it could not show it. Never what it has shown.
+fn claimed(header: &HeaderValue) -> String {
+    match Credentials::parse(header.as_bytes()) {
+        Ok(Credentials::Basic { name, .. }) => name.chars().take(100).collect(),
+        _ => unknown(),
+    }
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+fn message(error: &ApiError) -> Option<String> {
+    error.body.errors.first().map(|entry| entry.message.clone())
+}
+
+/// What an action is about.
+fn named(action: &Action) -> (Option<String>, Option<Reference>) {
+    let (repository, reference) = match action {
+        Action::Ping | Action::Catalog(_) => return (None, None),
+        Action::Tags(repository, _)
+        | Action::StartUpload(repository, StartUpload::Session(_))
+        | Action::Upload(
+            repository,
+            _,
+            UploadWrite::Status | UploadWrite::Append | UploadWrite::Cancel,
+        )
+        | Action::DeleteRepository(repository) => (repository, None),
+        Action::ReadManifest(repository, reference)
+        | Action::PutManifest(repository, reference, _)
+        | Action::DeleteManifest(repository, reference) => (repository, Some(reference.clone())),
+        Action::Referrers { repository, subject: digest, .. }
+        | Action::ReadBlob(repository, digest)
+        | Action::DeleteBlob(repository, digest)
+        | Action::StartUpload(
+            repository,
+            StartUpload::Whole(digest) | StartUpload::Mount { digest, .. },
+        )
+        | Action::Upload(repository, _, UploadWrite::Finish(digest)) => {
+            (repository, Some(Reference::Digest(*digest)))
+        }
+    };
+    (Some(repository.to_string()), reference)
+}
