@@ -334,6 +334,11 @@ impl Answer {
         self.find(name).with_context(|| format!("no {name} in {:?}", self.headers))
     }
 
+    /// Every header, its name in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Every header of that name, in order.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.headers.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())

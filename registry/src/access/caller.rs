@@ -88,11 +88,6 @@ impl Caller {
         matches!(self.holder.who, berth_auth::Who::Anonymous)
     }
 
-    /// Whether nobody has to say who they are.
-    pub(crate) fn is_unrestricted(&self) -> bool {
-        matches!(self.rights, Rights::All)
-    }
-
     /// The account that they are.
     pub(crate) fn account(&self) -> Option<&AccountName> {
         match &self.holder.who {

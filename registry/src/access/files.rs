@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use berth_auth::token::{Algorithms, KeySet, TrustedServer};
 use berth_auth::{Htpasswd, secret};
@@ -15,6 +16,17 @@ const HTPASSWD: &str = "auth.htpasswd.path";
 
 /// The user of a password file that is made.
 const FIRST_USER: &str = "docker";
+
+/// What tells that a small file is another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FileState(Option<(SystemTime, u64)>);
+
+impl FileState {
+    pub(super) fn of(path: &Path) -> Self {
+        let metadata = std::fs::metadata(path).ok();
+        Self(metadata.and_then(|metadata| Some((metadata.modified().ok()?, metadata.len()))))
+    }
+}
 
 pub(super) fn read_htpasswd(path: &Path) -> Result<Htpasswd, AccessError> {
     let text = read(HTPASSWD, path)?;

@@ -17,7 +17,6 @@ mod token_service;
 mod workloads;
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
@@ -36,6 +35,7 @@ pub use error::AccessError;
 pub(crate) use error::AuthenticationError;
 pub(crate) use token_service::{Asked, Grant, IssueError, Issued};
 
+use files::FileState;
 use remembered::Remembered;
 use workloads::Workloads;
 
@@ -50,6 +50,7 @@ pub struct AccessControl {
     /// The generation of the database's part of the policy that is in force.
     generation: AtomicU64,
     htpasswd: ArcSwapOption<Htpasswd>,
+    htpasswd_state: ArcSwap<FileState>,
     foreign: Option<TrustedServer>,
     keys: ArcSwapOption<OwnKeys>,
     passwords: Passwords,
@@ -74,9 +75,13 @@ impl AccessControl {
         if !auth.is_enabled() {
             return Ok(None);
         }
-        let htpasswd = match &auth.htpasswd {
-            Some(file) => Some(Arc::new(files::open_htpasswd(&file.path)?)),
-            None => None,
+        let (htpasswd, state) = match &auth.htpasswd {
+            Some(file) => {
+                // Before it is read, so that no change goes unseen.
+                let state = FileState::of(&file.path);
+                (Some(Arc::new(files::open_htpasswd(&file.path)?)), state)
+            }
+            None => (None, FileState::default()),
         };
         let foreign = auth.token.as_ref().map(files::trusted_server).transpose()?;
         let access = Self {
@@ -86,6 +91,7 @@ impl AccessControl {
             epoch: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             htpasswd: ArcSwapOption::new(htpasswd),
+            htpasswd_state: ArcSwap::from_pointee(state),
             foreign,
             keys: ArcSwapOption::empty(),
             passwords: Passwords::new(auth.attempts.parallel as usize),
@@ -132,10 +138,6 @@ impl AccessControl {
     /// Has everything read again: something was changed.
     pub(crate) fn wake(&self) {
         self.changed.notify_one();
-    }
-
-    fn htpasswd_path<'a>(&self, auth: &'a Auth) -> Option<&'a Path> {
-        auth.htpasswd.as_ref().map(|file| file.path.as_path())
     }
 }
 

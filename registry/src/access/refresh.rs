@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::files::FileState;
 use super::{AccessControl, AccessError, files};
 use crate::Registry;
 
@@ -25,7 +26,6 @@ impl Registry {
     pub(crate) async fn follow_access(self: Arc<Self>, stop: CancellationToken) {
         let Some(access) = self.access.clone() else { return };
         let mut keys_seen = Instant::now();
-        let mut htpasswd_seen = access.htpasswd_state();
         let mut failing = false;
         loop {
             tokio::select! {
@@ -33,11 +33,7 @@ impl Registry {
                 () = access.changed.notified() => {}
                 () = stop.cancelled() => return,
             }
-            let seen = access.htpasswd_state();
-            if seen != htpasswd_seen {
-                htpasswd_seen = seen;
-                access.read_htpasswd_again();
-            }
+            access.follow_htpasswd();
             let mut outcome = access.follow_policy().await;
             if keys_seen.elapsed() >= KEYS_INTERVAL && outcome.is_ok() {
                 keys_seen = Instant::now();
@@ -64,17 +60,14 @@ impl AccessControl {
         self.rotate_keys(SystemTime::now()).await
     }
 
-    /// What tells that the password file is another: it is small, so its time and length will do.
-    fn htpasswd_state(&self) -> Option<(SystemTime, u64)> {
-        let auth = self.auth.load();
-        let metadata = std::fs::metadata(self.htpasswd_path(&auth)?).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    }
-
     /// Takes a changed password file over. One that cannot be used changes nothing.
-    fn read_htpasswd_again(&self) {
+    fn follow_htpasswd(&self) {
         let auth = self.auth.load();
-        let Some(path) = self.htpasswd_path(&auth) else { return };
+        let Some(path) = auth.htpasswd.as_ref().map(|file| file.path.as_path()) else { return };
+        let state = FileState::of(path);
+        if self.htpasswd_state.swap(Arc::new(state)).as_ref() == &state {
+            return;
+        }
         match files::read_htpasswd(path) {
             Ok(file) => {
                 info!(path = %path.display(), users = file.len(), "the password file was read again");

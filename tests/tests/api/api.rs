@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use berth_config::Config;
-use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
+use berth_metadata::{AccountStore, MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
 use berth_registry::http::App;
 use berth_registry::server::{Listener, Server};
-use berth_registry::{AccessLog, BackgroundTasks, Registry};
+use berth_registry::{AccessControl, AccessLog, BackgroundTasks, Registry};
 use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, open_remote};
 use berth_tests::content::{Blob, Manifest};
 use berth_tests::wire::{self, Answer, Connection, Request, get, head, post, put};
@@ -49,6 +49,7 @@ struct Running {
     access_log: AccessLog,
     background: BackgroundTasks,
     metadata: Arc<dyn MetadataStore>,
+    accounts: Arc<dyn AccountStore>,
 }
 
 impl Api {
@@ -109,6 +110,15 @@ impl Api {
     pub(crate) fn reload(&self, settings: Settings<'_>) -> Result<()> {
         self.registry.reload(Arc::new(configuration(&self.place, settings)?));
         Ok(())
+    }
+
+    /// Works on the accounts of the database, as another process beside this registry would.
+    pub(crate) fn with_accounts<T, F: Future<Output = Result<T>>>(
+        &self,
+        work: impl FnOnce(Arc<dyn AccountStore>) -> F,
+    ) -> Result<T> {
+        let running = self.running.as_ref().context("it has stopped")?;
+        self.runtime.block_on(work(running.accounts.clone()))
     }
 
     /// The root directory.
@@ -225,7 +235,7 @@ impl Api {
 
     fn shut_down(&mut self) {
         let Some(running) = self.running.take() else { return };
-        let Running { server, app, access_log, background, metadata } = running;
+        let Running { server, app, access_log, background, metadata, .. } = running;
         self.runtime.block_on(async {
             server.drain(&app, Duration::from_secs(10)).await;
             background.stop().await;
@@ -283,7 +293,7 @@ async fn run(
     faults: &Faults,
 ) -> Result<(SocketAddr, Arc<Registry>, Running)> {
     let blobs = faults.around(open_blobs(&config)?);
-    let metadata: Arc<dyn MetadataStore> = Arc::new(
+    let store = Arc::new(
         SqliteStore::open(SqliteOptions {
             location: match config.database_path() {
                 Some(path) if config.root_directory().is_some() => SqliteLocation::File(path),
@@ -295,7 +305,11 @@ async fn run(
         })
         .await?,
     );
-    let registry = Arc::new(Registry::new(config.clone(), blobs, metadata.clone()));
+    let access = AccessControl::open(&config, store.clone()).await?;
+    let (metadata, accounts): (Arc<dyn MetadataStore>, Arc<dyn AccountStore>) =
+        (store.clone(), store);
+    let registry = Registry::new(config.clone(), blobs, metadata.clone());
+    let registry = Arc::new(registry.with_access(access));
     let access_log = AccessLog::new(log, false);
     let app = Arc::new(App::new(registry.clone(), Some(access_log.clone()), Some("/metrics")));
     let server = Server::new(config.http.limits.connections);
@@ -303,7 +317,7 @@ async fn run(
     let address = listener.address().parse()?;
     let background = BackgroundTasks::start(&registry);
     tokio::spawn(server.listen(listener, app.clone()));
-    Ok((address, registry, Running { server, app, access_log, background, metadata }))
+    Ok((address, registry, Running { server, app, access_log, background, metadata, accounts }))
 }
 
 /// A writer whose bytes can be looked at.

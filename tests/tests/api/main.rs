@@ -3,6 +3,7 @@
 //! Beside what the distribution specification asks for, each behaviour that real clients lean on without any
 //! specification writing it down has a test here. A file has one subject.
 
+mod access;
 mod api;
 mod blobs;
 mod deletion;
