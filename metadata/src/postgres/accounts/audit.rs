@@ -64,7 +64,7 @@ impl Operation for Record {
         context
             .session
             .query(RECORD)
-            .bind(audit::rows(&self.0)?)
+            .bind(audit::rows(&self.0))
             .execute(context.session.connection())
             .await?;
         Ok(())

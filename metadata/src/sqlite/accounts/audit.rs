@@ -63,7 +63,7 @@ impl Operation for Record {
     const RELAXED: bool = true;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
-        sqlx::query(RECORD).bind(audit::rows(&self.0)?).execute(&mut *context.connection).await?;
+        sqlx::query(RECORD).bind(audit::rows(&self.0)).execute(&mut *context.connection).await?;
         Ok(())
     }
 }
