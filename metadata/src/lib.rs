@@ -1,9 +1,11 @@
 //! The SQL store of names and the graph: repositories, tags, manifests (their bytes too), links
 //! from repositories to blobs, references from manifests, upload sessions, the outbox that
-//! keeps a storage tree's link files in step, and the events that others want to be told of.
+//! keeps a storage tree's link files in step, and the events that others want to be told of; and
+//! accounts, what they may do, and what they did.
 //!
-//! All SQL lives in this crate. [`MetadataStore`] is what the services see; [`SqliteStore`] is the
-//! embedded implementation, [`PostgresStore`] the one that many processes share. One test suite runs against every implementation.
+//! All SQL lives in this crate. [`MetadataStore`] and [`AccountStore`] are what the services see;
+//! [`SqliteStore`] is the embedded implementation, [`PostgresStore`] the one that many processes share. One
+//! test suite for each trait runs against every implementation.
 
 mod accounts;
 mod deletion;

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
+use serde_json::{Value, json};
+
 use super::codes::Coded;
 use super::{AuditFilter, NewAudit};
-use crate::encoding::{json, micros};
-use crate::fault::Fault;
+use crate::encoding::micros;
 
 /// The most bytes of a text that an index holds: more than any name has, and less than a page of an
 /// index takes.
@@ -16,29 +17,12 @@ const MAX_INDEXED: usize = 1000;
 ///
 /// Whoever is refused may have called himself anything, and a name that no database takes must not
 /// keep the line out of the log.
-pub(crate) fn rows(entries: &[NewAudit]) -> Result<String, Fault> {
-    let rows: Vec<_> = entries.iter().map(row).collect();
-    json(&rows)
+pub(crate) fn rows(entries: &[NewAudit]) -> String {
+    entries.iter().map(row).collect::<Value>().to_string()
 }
 
-/// A text of the log, changed where no column takes it.
-pub(crate) type Text<'a> = Cow<'a, str>;
-
-fn row(
-    entry: &NewAudit,
-) -> (
-    i64,
-    Text<'_>,
-    Text<'_>,
-    Text<'_>,
-    Option<Text<'_>>,
-    Option<Text<'_>>,
-    Option<Text<'_>>,
-    &'static str,
-    Option<Text<'_>>,
-    Option<Text<'_>>,
-) {
-    (
+fn row(entry: &NewAudit) -> Value {
+    json!([
         micros(entry.time),
         storable(cut(&entry.actor)),
         storable(&entry.action),
@@ -49,8 +33,11 @@ fn row(
         entry.outcome.code(),
         entry.detail.as_deref().map(storable),
         entry.request.as_deref().map(storable),
-    )
+    ])
 }
+
+/// A text of the log, changed where no column takes it.
+pub(crate) type Text<'a> = Cow<'a, str>;
 
 /// A text as it stands in a line. PostgreSQL has no place for a zero in a text.
 pub(crate) fn storable(text: &str) -> Text<'_> {

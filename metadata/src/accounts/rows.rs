@@ -1,5 +1,8 @@
 //! What rows of accounts mean, in whichever database they stand.
 
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
 use berth_oci::access::{AccountName, Effect, Grant, RepositoryPattern, Role, Subject};
 
 use super::codes::{Coded, parsed};
@@ -8,7 +11,7 @@ use super::{
     Member, NewAudit, OrganisationRole, PolicyData, RefreshUse, SigningKey, StoredGrant,
     TokenOwner,
 };
-use crate::encoding::{self, from_json, time};
+use crate::encoding::{self, from_json, micros, time};
 use crate::fault::Fault;
 
 /// The columns of `accounts`: see [`account_columns!`](super::sql::account_columns).
@@ -151,6 +154,16 @@ pub(crate) fn token_owner(row: TokenOwnerRow) -> Result<TokenOwner, Fault> {
             created,
         ))?,
     })
+}
+
+/// The last use of each token, in the order of the tokens.
+pub(crate) fn last_uses(used: &[(AccessTokenId, SystemTime)]) -> BTreeMap<i64, i64> {
+    let mut last = BTreeMap::new();
+    for (id, time) in used {
+        let known = last.entry(id.0).or_default();
+        *known = micros(*time).max(*known);
+    }
+    last
 }
 
 /// Whether it was exchanged, when it was made, and what its login says: subject, client, details, and

@@ -224,12 +224,6 @@ pub(crate) const EXCHANGE: &str =
 pub(crate) const DELETE_LOGIN: &str =
     "DELETE FROM logins WHERE id = (SELECT login_id FROM refresh_tokens WHERE hash = $1)";
 
-/// Logins that are over, once none of their tokens is left.
-pub(crate) const PURGE_LOGINS: &str = "
-    DELETE FROM logins
-    WHERE id IN (SELECT id FROM logins WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)
-        AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.login_id = logins.id)";
-
 // Signing keys
 
 pub(crate) const LIST_KEYS: &str =
@@ -272,7 +266,3 @@ pub(crate) const AUDIT_OF_ACTOR: &str = concat!(
 );
 
 pub(crate) const AUDIT_TIME: &str = "SELECT happened_at FROM audit WHERE id = $1";
-
-pub(crate) const PURGE_AUDIT: &str = "
-    DELETE FROM audit
-    WHERE id IN (SELECT id FROM audit WHERE happened_at < $1 ORDER BY happened_at LIMIT $2)";

@@ -150,8 +150,8 @@ pub trait AccountStore: std::fmt::Debug + Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page<AccessToken>, MetadataError>;
 
-    /// Gives a token another secret and another end; what it stands for stays. False when the account
-    /// has no such token.
+    /// Gives a token another secret and another end; what it stands for stays. What was had with the
+    /// secret of before, its refresh tokens, goes with that. False when the account has no such token.
     async fn rotate_access_token(
         &self,
         account: &AccountName,
@@ -174,7 +174,8 @@ pub trait AccountStore: std::fmt::Debug + Send + Sync + 'static {
         used: &[(AccessTokenId, SystemTime)],
     ) -> Result<(), MetadataError>;
 
-    /// Stores a refresh token.
+    /// Stores a refresh token, unless the account or the access token that it names has gone: then it
+    /// is as if it had gone with them.
     async fn create_refresh_token(&self, token: &NewRefreshToken) -> Result<(), MetadataError>;
 
     /// Uses a refresh token. Where `next` is given the token is exchanged for that one, which is for
@@ -205,10 +206,13 @@ pub trait AccountStore: std::fmt::Debug + Send + Sync + 'static {
         forget: SystemTime,
     ) -> Result<Vec<SigningKey>, MetadataError>;
 
-    /// Writes lines into the audit log. Relaxed.
+    /// Writes lines into the audit log. Relaxed. Of an actor and a target the first 1,000 bytes are
+    /// kept.
     async fn record_audit(&self, entries: &[NewAudit]) -> Result<(), MetadataError>;
 
-    /// Lines of the audit log before `before`, the newest first, at most `limit`.
+    /// Lines of the audit log before `before`, the newest first, at most `limit`: by their time, and of
+    /// one time by number, as what is written later may have happened earlier. Those of an actor or to a
+    /// target are found by an index, all others by looking through them in the order of time.
     async fn audit(
         &self,
         filter: &AuditFilter,

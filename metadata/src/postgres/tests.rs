@@ -6,8 +6,8 @@ use sqlx::Row as _;
 use super::options::PostgresOptions;
 use super::store::transfer_session;
 use super::{
-    blobs, collection, deletion, events, expiry, links, manifests, outbox, referrers, removal,
-    repositories, restore, tags, uploads,
+    accounts, blobs, collection, deletion, events, expiry, links, manifests, outbox, referrers,
+    removal, repositories, restore, tags, uploads,
 };
 use crate::postgres::Session;
 
@@ -55,7 +55,7 @@ const FILL: &str = "
 
 /// The plan of a statement that is prepared once and used for every value.
 async fn plan(session: &mut Session, sql: &str) -> String {
-    let parameters = (1..=9).filter(|n| sql.contains(&format!("${n}"))).count();
+    let parameters = (1..=10).filter(|n| sql.contains(&format!("${n}"))).count();
     let values = vec!["NULL"; parameters].join(", ");
     let values = if parameters == 0 { String::new() } else { format!("({values})") };
     let explain = format!(
@@ -72,7 +72,9 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
     let server = Postgres::options().fsync(false).start().unwrap();
     let options = PostgresOptions::new(server.database().unwrap());
     let (_, mut session) = transfer_session(&options).await.unwrap();
-    sqlx::raw_sql(FILL).execute(session.connection()).await.unwrap();
+    for fill in [FILL, accounts::tests::FILL] {
+        sqlx::raw_sql(fill).execute(session.connection()).await.unwrap();
+    }
 
     // In the order of the answer by themselves.
     let listings = [
@@ -155,6 +157,8 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("events to drop", events::TRIM),
         ("old events to drop", events::EXPIRE),
     ];
+    let listings = [&listings, accounts::tests::LISTINGS].concat();
+    let others = [&others, accounts::tests::OTHERS].concat();
     let mut bad = Vec::new();
     for (name, sql) in listings.iter().chain(&others) {
         // A table of two or three rows.

@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 
 use super::writer::{Context, Operation};
 use super::{
-    SqliteLocation, SqliteOptions, SqliteStore, blobs, collection, deletion, events, expiry, links,
-    manifests, outbox, referrers, removal, repositories, restore, tags, uploads, usage,
+    SqliteLocation, SqliteOptions, SqliteStore, accounts, blobs, collection, deletion, events,
+    expiry, links, manifests, outbox, referrers, removal, repositories, restore, tags, uploads,
+    usage,
 };
 use crate::fault::Fault;
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
@@ -196,7 +197,7 @@ async fn only_what_is_relaxed_altogether_skips_the_disk() {
 async fn no_statement_scans_or_sorts_a_table() {
     let (store, _directory) = open().await;
     let mut connection = store.reader().await.unwrap();
-    for statements in [
+    let others = [
         blobs::WITHOUT_BLOB,
         blobs::FIND,
         blobs::FIND_ANYWHERE,
@@ -283,7 +284,8 @@ async fn no_statement_scans_or_sorts_a_table() {
         collection::IS_REMOVING,
         collection::DISCARD_FILES,
         usage::USAGE,
-    ] {
+    ];
+    for statements in others.iter().chain(accounts::tests::INDEXED) {
         for statement in statements.split(';').filter(|text| !text.trim().is_empty()) {
             let explain = format!("EXPLAIN QUERY PLAN {statement}");
             let rows = sqlx::query(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await;

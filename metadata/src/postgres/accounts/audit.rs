@@ -64,7 +64,7 @@ impl Operation for Record {
         context
             .session
             .query(RECORD)
-            .bind(audit::rows(&self.0)?)
+            .bind(audit::rows(&self.0))
             .execute(context.session.connection())
             .await?;
         Ok(())
@@ -94,7 +94,7 @@ impl Operation for Purge {
     async fn apply(&self, context: &mut Context<'_>) -> Result<u64, Fault> {
         let purged = context
             .session
-            .query(sql::PURGE_AUDIT)
+            .query(PURGE)
             .bind(micros(self.before))
             .bind(i64::from(self.limit))
             .execute(context.session.connection())
@@ -102,3 +102,10 @@ impl Operation for Purge {
         Ok(purged.rows_affected())
     }
 }
+
+/// The oldest of them.
+pub(super) const PURGE: &str = "
+    DELETE FROM audit
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM audit WHERE happened_at < $1 ORDER BY happened_at LIMIT $2
+    ))";

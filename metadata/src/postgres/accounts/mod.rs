@@ -5,8 +5,10 @@ mod audit;
 mod grants;
 mod keys;
 mod members;
-pub(super) mod policy;
+mod policy;
 mod refresh;
 mod store;
 mod teams;
+#[cfg(test)]
+pub(super) mod tests;
 mod tokens;

@@ -134,21 +134,33 @@ impl Operation for Purge {
         let session = &mut *context.session;
         let now = server_micros(session).await?;
         let purge = |statement| session.query(statement).bind(now).bind(i64::from(self.0));
-        let (tokens, logins) = (purge(PURGE_TOKENS), purge(sql::PURGE_LOGINS));
+        let (tokens, logins) = (purge(PURGE_TOKENS), purge(PURGE_LOGINS));
         let purged = tokens.execute(session.connection()).await?;
         logins.execute(session.connection()).await?;
         Ok(purged.rows_affected())
     }
 }
 
-/// Tokens of the logins that have been over the longest, but for those that somebody is at.
+/// Tokens of logins that have been over the longest, but for those that somebody is at. `LATERAL` with a
+/// limit has the server look up one login after the other, by index.
 pub(super) const PURGE_TOKENS: &str = "
     WITH over AS (
-        SELECT id, expires_at FROM logins WHERE expires_at <= $1
+        SELECT id FROM logins WHERE expires_at <= $1
         ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
     )
     DELETE FROM refresh_tokens
     WHERE hash = ANY (ARRAY(
-        SELECT t.hash FROM over o JOIN refresh_tokens t ON t.login_id = o.id
-        ORDER BY o.expires_at LIMIT $2
+        SELECT f.hash FROM over o
+        CROSS JOIN LATERAL (
+            SELECT t.hash FROM refresh_tokens t WHERE t.login_id = o.id LIMIT $2
+        ) f
+        LIMIT $2
     ))";
+
+/// Logins that are over, once none of their tokens is left.
+pub(super) const PURGE_LOGINS: &str = "
+    DELETE FROM logins l
+    WHERE l.id = ANY (ARRAY(
+            SELECT id FROM logins WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+        ))
+        AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.login_id = l.id)";

@@ -139,8 +139,7 @@ impl Operation for Used {
     const RELAXED: bool = true;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
-        let (ids, times): (Vec<i64>, Vec<i64>) =
-            self.0.iter().map(|(id, time)| (id.0, micros(*time))).unzip();
+        let (ids, times): (Vec<i64>, Vec<i64>) = rows::last_uses(&self.0).into_iter().unzip();
         context
             .session
             .query(USED)
@@ -152,15 +151,13 @@ impl Operation for Used {
     }
 }
 
-/// Of two times of one token the later one counts, and none before the one that is known. The rows are
-/// locked in the order of their ids, in which everybody locks them.
+/// A use that is told of late does not take the place of a later one. The rows are locked in the order of
+/// their ids, in which everybody locks them.
 pub(super) const USED: &str = "
-    WITH used AS (
-        SELECT id, max(at) AS at FROM unnest($1::bigint[], $2::bigint[]) AS u (id, at) GROUP BY id
-    ), locked AS (
-        SELECT t.id FROM access_tokens t
-        WHERE t.id = ANY ($1::bigint[]) ORDER BY t.id FOR NO KEY UPDATE
+    WITH locked AS (
+        SELECT id FROM access_tokens
+        WHERE id = ANY ($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
     )
-    UPDATE access_tokens t SET used_at = greatest(t.used_at, u.at)
-    FROM used u JOIN locked l ON l.id = u.id
+    UPDATE access_tokens t SET used_at = greatest(t.used_at, u.used_at)
+    FROM unnest($1::bigint[], $2::bigint[]) AS u (id, used_at) JOIN locked l ON l.id = u.id
     WHERE t.id = u.id";

@@ -63,7 +63,7 @@ impl Operation for Record {
     const RELAXED: bool = true;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
-        sqlx::query(RECORD).bind(audit::rows(&self.0)?).execute(&mut *context.connection).await?;
+        sqlx::query(RECORD).bind(audit::rows(&self.0)).execute(&mut *context.connection).await?;
         Ok(())
     }
 }
@@ -89,7 +89,7 @@ impl Operation for Purge {
     const RELAXED: bool = true;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<u64, Fault> {
-        let purged = sqlx::query(sql::PURGE_AUDIT)
+        let purged = sqlx::query(PURGE)
             .bind(micros(self.before))
             .bind(i64::from(self.limit))
             .execute(&mut *context.connection)
@@ -97,3 +97,8 @@ impl Operation for Purge {
         Ok(purged.rows_affected())
     }
 }
+
+/// The oldest of them.
+pub(super) const PURGE: &str = "
+    DELETE FROM audit
+    WHERE id IN (SELECT id FROM audit WHERE happened_at < $1 ORDER BY happened_at LIMIT $2)";

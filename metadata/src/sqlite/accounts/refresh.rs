@@ -118,7 +118,7 @@ impl Operation for Purge {
         let limit = i64::from(self.0);
         let purge = |statement| sqlx::query(statement).bind(context.now).bind(limit);
         let purged = purge(PURGE_TOKENS).execute(&mut *context.connection).await?;
-        purge(sql::PURGE_LOGINS).execute(&mut *context.connection).await?;
+        purge(PURGE_LOGINS).execute(&mut *context.connection).await?;
         Ok(purged.rows_affected())
     }
 }
@@ -130,3 +130,9 @@ pub(super) const PURGE_TOKENS: &str = "
         SELECT t.hash FROM logins l CROSS JOIN refresh_tokens t ON t.login_id = l.id
         WHERE l.expires_at <= $1 ORDER BY l.expires_at LIMIT $2
     )";
+
+/// Logins that are over, once none of their tokens is left.
+pub(super) const PURGE_LOGINS: &str = "
+    DELETE FROM logins
+    WHERE id IN (SELECT id FROM logins WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)
+        AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.login_id = logins.id)";

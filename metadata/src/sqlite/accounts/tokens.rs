@@ -126,16 +126,14 @@ impl Operation for Used {
     const RELAXED: bool = true;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
-        let used: Vec<_> = self.0.iter().map(|(id, time)| (id.0, micros(*time))).collect();
+        let used: Vec<_> = rows::last_uses(&self.0).into_iter().collect();
         sqlx::query(USED).bind(json(&used)?).execute(&mut *context.connection).await?;
         Ok(())
     }
 }
 
-/// Of two times of one token the later one counts, and none before the one that is known.
+/// A use that is told of late does not take the place of a later one.
 pub(super) const USED: &str = "
-    UPDATE access_tokens SET used_at = max(coalesce(used_at, 0), u.used)
-    FROM (
-        SELECT value ->> 0 AS id, max(value ->> 1) AS used FROM json_each($1) GROUP BY value ->> 0
-    ) u
-    WHERE access_tokens.id = u.id";
+    UPDATE access_tokens SET used_at = max(coalesce(used_at, 0), u.value ->> 1)
+    FROM json_each($1) u
+    WHERE access_tokens.id = u.value ->> 0";

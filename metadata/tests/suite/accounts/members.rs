@@ -119,14 +119,14 @@ pub async fn who_comes_into_a_team_comes_into_the_organisation(store: Accounts) 
 
     assert!(add("acme/developers", "alice").await);
     assert!(add("acme/developers", "alice").await, "they are");
-    let member = ("alice".to_owned(), OrganisationRole::Member);
-    assert_eq!(members(&store, "acme").await, [member.clone()]);
+    let expected = [("alice".to_owned(), OrganisationRole::Member)];
+    assert_eq!(members(&store, "acme").await, expected);
     assert_eq!(team_members(&store, "acme/developers").await, ["alice"]);
 
     let developers = team("acme/developers");
     assert!(store.remove_team_member(&developers, &name("alice")).await.unwrap());
     assert!(!store.remove_team_member(&developers, &name("alice")).await.unwrap());
-    assert_eq!(members(&store, "acme").await, [member], "they stay in the organisation");
+    assert_eq!(members(&store, "acme").await, expected, "they stay in the organisation");
 }
 
 pub async fn members_of_a_team_have_the_role_of_the_organisation(store: Accounts) {
@@ -150,16 +150,11 @@ pub async fn members_of_a_team_have_the_role_of_the_organisation(store: Accounts
 }
 
 pub async fn who_leaves_an_organisation_leaves_its_teams(store: Accounts) {
+    for organisation in ["acme", "other"] {
+        make_organisation(&store, organisation).await;
+    }
     for of in ["acme/a", "acme/b", "other/a"] {
-        let of = team(of);
-        store
-            .create_account(&new_account(
-                of.organisation().as_str(),
-                berth_metadata::AccountKind::Organisation,
-            ))
-            .await
-            .unwrap();
-        make_team(&store, of.as_str()).await;
+        make_team(&store, of).await;
     }
     for user in ["alice", "bob"] {
         make_user(&store, user).await;

@@ -34,7 +34,7 @@ async fn give(store: &Accounts, round: usize, step: usize) {
         3 => drop(store.add_team_member(&team("acme/developers"), &name("alice")).await.unwrap()),
         4 => {
             let robot = new_account("alice+ci", AccountKind::Robot);
-            drop(store.create_account(&robot).await.unwrap());
+            let _ = store.create_account(&robot).await.unwrap();
         }
         _ => drop(use_refresh(store, &format!("old {round}"), Some(&format!("new {round}"))).await),
     }
