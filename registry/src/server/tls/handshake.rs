@@ -14,7 +14,7 @@ use super::{ClientCertificate, Tls};
 const WRITE_BUFFER: usize = 256 * 1024;
 
 /// How much is read from the socket at a time. The TLS library by itself asks for 4 KiB.
-const READ_BUFFER: usize = 32 * 1024;
+const READ_BUFFER: usize = 16 * 1024;
 
 /// The first byte of every TLS connection: a record of the handshake (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
