@@ -166,7 +166,7 @@ fn a_hangup_has_the_files_read_at_once_and_what_is_broken_changes_nothing() -> R
     ensure!(shown(&tls)? == before, "the broken certificate is shown");
     ensure!(metric(&tls, EXPIRY)? == expiry);
 
-    // It is looked at every two seconds, and told once.
+    // Not to wait for anything: it is looked at every two seconds meanwhile, and not told again.
     std::thread::sleep(std::time::Duration::from_secs(5));
     ensure!(tls.server.log_end().matches(KEPT).count() == 1, "{}", tls.server.log_end());
 
