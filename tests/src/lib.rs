@@ -4,6 +4,7 @@
 //! Everything here talks to a registry from outside, as its users do, so the same tests run against Berth and
 //! against Debian's `docker-registry` ([`Target`]).
 
+pub mod authority;
 pub mod checker;
 pub mod conformance;
 pub mod content;

@@ -5,10 +5,13 @@ use std::io::{self, Read as _};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::blocking::{Client, ClientBuilder, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LINK};
+use reqwest::{Certificate, Identity};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+
+use crate::authority::{Issued, Trust};
 
 /// Every manifest form there is: the registry must answer with the one that was pushed.
 const MANIFEST_TYPES: [&str; 4] = [
@@ -47,11 +50,24 @@ pub struct Contents {
     pub objects: BTreeSet<String>,
 }
 
+fn client() -> ClientBuilder {
+    Client::builder().no_proxy().timeout(Duration::from_secs(120))
+}
+
 impl Registry {
     /// A reader of the registry at `base`, for example `http://127.0.0.1:5000`.
     pub fn new(base: &str) -> Result<Self> {
-        let http = Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?;
-        Ok(Self { base: base.to_owned(), http })
+        Ok(Self { base: base.to_owned(), http: client().build()? })
+    }
+
+    /// A reader of the registry at `base`, for example `https://127.0.0.1:5000`.
+    pub fn over_tls(base: &str, trust: &Trust) -> Result<Self> {
+        let authority = Certificate::from_pem(trust.authority.as_bytes())?;
+        let mut client = client().tls_certs_only([authority]);
+        if let Some(Issued { certificate, key }) = &trust.identity {
+            client = client.identity(Identity::from_pem(format!("{certificate}{key}").as_bytes())?);
+        }
+        Ok(Self { base: base.to_owned(), http: client.build()? })
     }
 
     /// Whether `GET /v2/` answers 200.
@@ -61,6 +77,11 @@ impl Registry {
             .timeout(Duration::from_secs(5))
             .send()
             .is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// What is at a path, as text.
+    pub fn text(&self, path: &str) -> Result<String> {
+        Ok(success(path, self.get(path).send()?)?.text()?)
     }
 
     /// All repositories.

@@ -10,6 +10,7 @@ use std::process::{Command, ExitStatus};
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::authority::{Pair, Trust};
 use crate::process::Daemon;
 use crate::registry::Registry;
 
@@ -42,6 +43,7 @@ pub struct Launch {
     target: Target,
     storage: Storage,
     address: Option<SocketAddr>,
+    tls: Option<Trust>,
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -96,6 +98,14 @@ impl Launch {
         self
     }
 
+    /// With this certificate, over TLS. `trust` is whom the reader of the registry trusts, and who it is.
+    #[must_use]
+    pub fn tls(mut self, pair: &Pair, trust: Trust) -> Self {
+        self.tls = Some(trust);
+        self.env("REGISTRY_HTTP_TLS_CERTIFICATE", &pair.certificate)
+            .env("REGISTRY_HTTP_TLS_KEY", &pair.key)
+    }
+
     /// One more setting, in the registry's own environment form.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
@@ -125,6 +135,7 @@ impl Launch {
             target: Target::from_environment()?,
             storage,
             address: None,
+            tls: None,
             environment: Vec::new(),
         })
     }
@@ -148,7 +159,10 @@ impl Launch {
         };
         let log = directory.path().join("log");
         let mut daemon = Daemon::start("the registry", command, &log)?;
-        let registry = Registry::new(&format!("http://{address}"))?;
+        let registry = match &self.tls {
+            Some(trust) => Registry::over_tls(&format!("https://{address}"), trust)?,
+            None => Registry::new(&format!("http://{address}"))?,
+        };
         daemon.wait_until(|| registry.answers())?;
         Ok(Server { target: self.target, daemon, address, registry, _directory: directory })
     }

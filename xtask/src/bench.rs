@@ -24,9 +24,10 @@ const DISTRIBUTION: &str = "github.com/distribution/distribution/v3/cmd/registry
 const DISTRIBUTION_VERSION: &str = "v3.1.2";
 
 /// What berth-bench calls its rows.
-const ROWS: [&str; 16] = [
+const ROWS: [&str; 17] = [
     "manifests",
     "blobs",
+    "tls",
     "push",
     "small-blobs",
     "memory",

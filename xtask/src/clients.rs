@@ -9,7 +9,7 @@ use crate::process::{cargo, tests};
 use crate::tools;
 
 /// The modules of `tests/tests/clients` and the programs that each needs.
-const CLIENTS: [(&str, &[&str]); 13] = [
+const CLIENTS: [(&str, &[&str]); 14] = [
     ("buildah", &["buildah", "skopeo"]),
     ("containerd", &["containerd", "ctr", "skopeo"]),
     ("cosign", &["cosign", "skopeo"]),
@@ -22,6 +22,7 @@ const CLIENTS: [(&str, &[&str]); 13] = [
     ("podman", &["podman", "skopeo"]),
     ("regctl", &["regctl", "skopeo"]),
     ("skopeo", &["skopeo"]),
+    ("tls", &["containerd", "ctr", "crane", "docker", "dockerd", "oras", "podman", "skopeo"]),
     ("umoci", &["umoci", "skopeo"]),
 ];
 /// What the images are made with.

@@ -11,8 +11,8 @@ use crate::part::{Outcome, Part};
 use crate::process::{cargo, tests};
 use crate::tools;
 
-/// What disks are made with, and what takes a right away from root.
-const PROGRAMS: [&str; 4] = ["mkfs.ext4", "mount", "umount", "setpriv"];
+/// What disks are made with, what takes a right away from root, and who speaks TLS that nobody should.
+const PROGRAMS: [&str; 5] = ["mkfs.ext4", "mount", "umount", "setpriv", "openssl"];
 
 pub(crate) fn parts() -> Vec<Part> {
     vec![conformance::build(), part()]
@@ -22,7 +22,7 @@ pub(crate) fn parts() -> Vec<Part> {
 pub(crate) fn part() -> Part {
     Part {
         name: "faults",
-        what: "full and failing disks, damaged databases, signals in mid-work, 10,000 connections",
+        what: "full and failing disks, damaged databases, signals in mid-work, TLS, 10,000 connections",
         run: faults,
     }
 }
@@ -38,7 +38,7 @@ fn faults(context: &Context) -> Result<Outcome> {
         return Outcome::not_run(format!("{program} is not installed: run `cargo xtask setup`"));
     }
     tests(
-        cargo(context, "test --workspace --locked --test faults -- --ignored")
+        cargo(context, "test --workspace --locked --test faults --test tls -- --ignored")
             .env("BERTH_BIN", context.berth())
             .env("RUST_BACKTRACE", "0"),
     )

@@ -24,8 +24,30 @@ const EXPECTED_SKIPS: [(&str, &str); 4] = [
 /// Runs the suite of a release against the registry at `host`, and returns what was not as it should be, told with the
 /// `name` of the registry. The full report goes into the folder `results`.
 pub fn released(version: &str, name: &str, host: &str, results: &Path) -> Result<Vec<String>> {
+    run(Home::new()?, version, name, &format!("http://{host}"), results)
+}
+
+/// The same over TLS, with trust in the authorities of a file.
+pub fn released_over_tls(
+    version: &str,
+    name: &str,
+    host: &str,
+    authorities: &Path,
+    results: &Path,
+) -> Result<Vec<String>> {
     let mut home = Home::new()?;
-    home.set("OCI_ROOT_URL", format!("http://{host}"));
+    home.set("SSL_CERT_FILE", authorities);
+    run(home, version, name, &format!("https://{host}"), results)
+}
+
+fn run(
+    mut home: Home,
+    version: &str,
+    name: &str,
+    url: &str,
+    results: &Path,
+) -> Result<Vec<String>> {
+    home.set("OCI_ROOT_URL", url);
     home.set("OCI_NAMESPACE", "conformance/first");
     home.set("OCI_CROSSMOUNT_NAMESPACE", "conformance/second");
     home.set("OCI_REPORT_DIR", results);

@@ -1,6 +1,8 @@
 //! TLS for servers of our own.
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::{fs, io};
@@ -38,7 +40,9 @@ impl Certificate {
             generate_simple_self_signed(["127.0.0.1".to_owned()])?;
         let folder = folder::temporary()?;
         fs::write(folder.path().join("certificate.pem"), cert.pem())?;
-        fs::write(folder.path().join("key.pem"), signing_key.serialize_pem())?;
+        let key = folder.path().join("key.pem");
+        fs::write(&key, signing_key.serialize_pem())?;
+        fs::set_permissions(&key, Permissions::from_mode(0o600))?;
         Ok(Self { folder, chain: cert.der().clone(), key: signing_key.into() })
     }
 

@@ -8,13 +8,13 @@ use berth_tests::{Home, Server};
 use crate::{arrived, same};
 
 /// A containerd of the test's own.
-struct Containerd {
-    home: Home,
+pub(crate) struct Containerd {
+    pub(crate) home: Home,
     daemon: Daemon,
 }
 
 impl Containerd {
-    fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let home = Home::new()?;
         let socket = home.path("run/containerd.sock");
         let config = home.path("containerd.toml");
@@ -33,13 +33,13 @@ impl Containerd {
         Ok(Self { home, daemon })
     }
 
-    fn ctr(&self, arguments: &str) -> Result<String> {
+    pub(crate) fn ctr(&self, arguments: &str) -> Result<String> {
         let socket = self.home.path("run/containerd.sock");
         self.home.run(&format!("ctr --address {} {arguments}", socket.display()))
     }
 
     /// Loads an image as `name`, which must end in the tag `latest`, as the layouts here do.
-    fn import(&self, image: &Layout, name: &str) -> Result<()> {
+    pub(crate) fn import(&self, image: &Layout, name: &str) -> Result<()> {
         let archive = self.home.path("image.tar");
         let (archive, layout) = (archive.display(), image.path.display());
         self.home.run(&format!("tar --create --file {archive} --directory {layout} ."))?;
@@ -49,7 +49,7 @@ impl Containerd {
     }
 
     /// The digest of the image `name` as containerd stores it.
-    fn digest(&self, name: &str) -> Result<String> {
+    pub(crate) fn digest(&self, name: &str) -> Result<String> {
         let list = self.ctr(&format!("images ls name=={name}"))?;
         let line = list
             .lines()
@@ -58,7 +58,7 @@ impl Containerd {
         crate::first_digest(line)
     }
 
-    fn stop(self) -> Result<()> {
+    pub(crate) fn stop(self) -> Result<()> {
         self.daemon.stop()?;
         Ok(())
     }

@@ -15,6 +15,7 @@ mod oras;
 mod podman;
 mod regctl;
 mod skopeo;
+mod tls;
 mod umoci;
 
 use anyhow::{Result, ensure};

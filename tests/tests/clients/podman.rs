@@ -5,7 +5,7 @@ use berth_tests::{Home, Server};
 use crate::{arrived, publish, same};
 
 /// podman with all it writes inside the home.
-fn podman(home: &Home, arguments: &str) -> Result<String> {
+pub(crate) fn podman(home: &Home, arguments: &str) -> Result<String> {
     let (root, runroot) = (home.path("podman"), home.path("run/podman"));
     home.run(&format!(
         "podman --root {} --runroot {} --storage-driver vfs --cgroup-manager cgroupfs --events-backend none {arguments}",

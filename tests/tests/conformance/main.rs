@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use berth_tests::Launch;
-use berth_tests::conformance::{current, released, sparse};
+use berth_tests::authority::Authority;
+use berth_tests::conformance::{current, released, released_over_tls, sparse};
 use berth_tests::stores::Stored;
 
 #[test]
@@ -21,6 +22,21 @@ fn the_current_suite_passes_whole_on_every_storage() -> Result<()> {
 #[ignore = "run by cargo xtask conformance"]
 fn the_suite_of_release_1_1_1_passes() -> Result<()> {
     passes("v1.1.1", |storage, host, results| released("v1.1.1", storage, host, results))
+}
+
+#[test]
+#[ignore = "run by cargo xtask conformance"]
+fn the_suite_of_release_1_1_1_passes_over_tls() -> Result<()> {
+    let (authority, folder) = (Authority::new("registry")?, tempfile::tempdir()?);
+    let pair = authority.server()?.write(folder.path(), "server")?;
+    let file = folder.path().join("authority.crt");
+    fs::write(&file, authority.certificate())?;
+    let server = sparse(Launch::temporary()?.tls(&pair, authority.trust())).start()?;
+    let results = results("v1.1.1", "tls")?;
+    let complaints = released_over_tls("v1.1.1", "tls", &server.host(), &file, &results)?;
+    server.stop()?;
+    ensure!(complaints.is_empty(), "the suite does not pass:\n{}", complaints.join("\n"));
+    Ok(())
 }
 
 #[test]

@@ -3,18 +3,13 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConnection;
 use tokio_rustls::server::TlsStream;
 
 use super::policy::H2;
 use super::{ClientCertificate, Tls};
 
-/// How much ciphertext a connection may hold for a peer that takes it slowly, and how much goes to
-/// the socket at a time: a piece of a file.
-const WRITE_BUFFER: usize = 256 * 1024;
-
 /// How much is read from the socket at a time. The TLS library by itself asks for 4 KiB.
-const READ_BUFFER: usize = 32 * 1024;
+const READ_BUFFER: usize = 16 * 1024;
 
 /// The first byte of every TLS connection: a record of the handshake (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
@@ -63,8 +58,7 @@ impl Tls {
             return Err(HandshakeError::PlainHttp);
         }
         let acceptor = TlsAcceptor::from(self.current.load().config.clone());
-        let limit = |session: &mut ServerConnection| session.set_buffer_limit(Some(WRITE_BUFFER));
-        let stream = acceptor.accept_with(stream, limit).await?;
+        let stream = acceptor.accept(stream).await?;
         let (_, session) = stream.get_ref();
         let http2 = session.alpn_protocol() == Some(H2);
         let shown = session.peer_certificates().and_then(|chain| chain.first());

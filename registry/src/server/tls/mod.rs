@@ -8,6 +8,8 @@ mod certificate;
 mod files;
 mod handshake;
 mod policy;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::io;

@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) blob: u64,
     /// Connections that pull the large blob, and the bytes that they move together.
     pub(crate) pulls: [(usize, u64); 3],
+    /// The same over TLS, where no connection gets more than the blob once.
+    pub(crate) tls_pulls: [(usize, u64); 2],
     /// Small blobs of a round.
     pub(crate) small_blobs: usize,
     /// The size of each.
@@ -60,6 +62,7 @@ impl Settings {
             manifest_time: Duration::from_secs(5),
             blob: GIB,
             pulls: [(1, 4 * GIB), (8, 8 * GIB), (64, 16 * GIB)],
+            tls_pulls: [(1, GIB), (16, 8 * GIB)],
             small_blobs: 2_000,
             small_blob: 4 * KIB,
             memory_rounds: 1,
@@ -86,6 +89,7 @@ impl Settings {
             manifest_time: Duration::from_secs(1),
             blob: 64 * MIB,
             pulls: [(1, 256 * MIB), (8, 512 * MIB), (64, GIB)],
+            tls_pulls: [(1, 64 * MIB), (16, 512 * MIB)],
             small_blobs: 200,
             idle: Duration::from_secs(2),
             transfer_time: Duration::from_secs(2),

@@ -6,9 +6,11 @@ mod paced;
 mod pull;
 mod push;
 mod swarm;
+mod tls;
 
 pub(crate) use connection::{Connection, Response};
 pub(crate) use paced::push_paced;
 pub(crate) use pull::{Limit, Pulled, pull};
 pub(crate) use push::{commit, push_blob, push_content, send_content, with_body, with_digest};
 pub(crate) use swarm::swarm;
+pub(crate) use tls::TlsClient;

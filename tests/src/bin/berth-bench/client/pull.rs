@@ -45,8 +45,6 @@ pub(crate) fn pull(
     limit: Limit,
 ) -> Result<Pulled> {
     let request = request(address, "GET", path, &[]).into_bytes();
-    // The kernel never writes to it; it only says how much is wanted.
-    let mut gulp = vec![0; GULP];
     let mut pulls = Vec::with_capacity(connections);
     for _ in 0..connections {
         pulls.push(Pull::open(address)?);
@@ -55,12 +53,27 @@ pub(crate) fn pull(
     for pull in &mut pulls {
         pull.ask(&request)?;
     }
+    take_all(&mut pulls, limit, start, Some(&request))
+}
+
+/// Takes what comes on all connections, and asks again on those that have come to the end, until the limit.
+pub(super) fn take_all(
+    pulls: &mut [Pull],
+    limit: Limit,
+    start: Instant,
+    request: Option<&[u8]>,
+) -> Result<Pulled> {
+    // The kernel never writes to it; it only says how much is wanted.
+    let mut gulp = vec![0; GULP];
     let mut bytes = 0;
     while !limit.is_reached(bytes) {
-        for index in readable(&pulls)? {
+        for index in readable(pulls)? {
             bytes += pulls[index].proceed(&mut gulp)?;
-            if pulls[index].is_at_end() && !limit.is_reached(bytes) {
-                pulls[index].ask(&request)?;
+            if let Some(request) = request
+                && pulls[index].is_at_end()
+                && !limit.is_reached(bytes)
+            {
+                pulls[index].ask(request)?;
             }
         }
     }
@@ -78,7 +91,7 @@ impl Limit {
     }
 }
 
-struct Pull {
+pub(super) struct Pull {
     stream: TcpStream,
     state: State,
     bytes: u64,
@@ -95,6 +108,11 @@ impl Pull {
             TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, state: State::Head(Vec::new()), bytes: 0 })
+    }
+
+    /// A connection that was asked already, in words that are not understood here.
+    pub(super) fn uncounted(stream: TcpStream) -> Self {
+        Self { stream, state: State::Body { left: u64::MAX }, bytes: 0 }
     }
 
     fn ask(&mut self, request: &[u8]) -> Result<()> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use berth_test_stores::S3Access;
+use berth_test_stores::{Certificate, S3Access};
 
 use crate::arguments::Arguments;
 use crate::machine::first_line;
@@ -59,6 +59,7 @@ pub(crate) struct Launch {
     pub(crate) folder: PathBuf,
     data: Option<PathBuf>,
     bucket: Option<Bucket>,
+    tls: Option<TlsFiles>,
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -71,9 +72,16 @@ pub(crate) struct Bucket {
     pub(crate) redirect: bool,
 }
 
+/// The files of a certificate and its key.
+#[derive(Clone, Debug)]
+struct TlsFiles {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
 impl Launch {
     pub(crate) fn in_folder(folder: PathBuf) -> Self {
-        Self { folder, data: None, bucket: None, environment: Vec::new() }
+        Self { folder, data: None, bucket: None, tls: None, environment: Vec::new() }
     }
 
     /// On data that are there already.
@@ -85,6 +93,13 @@ impl Launch {
     /// On an object store, in a directory of the bucket that has the name of the launch's folder.
     pub(crate) fn in_bucket(mut self, bucket: Bucket) -> Self {
         self.bucket = Some(bucket);
+        self
+    }
+
+    /// Over TLS.
+    pub(crate) fn over_tls(mut self, certificate: &Certificate) -> Self {
+        let (certificate, key) = (certificate.authority(), certificate.key());
+        self.tls = Some(TlsFiles { certificate, key });
         self
     }
 

@@ -27,6 +27,14 @@ pub(super) fn command(
         true => "open_file_cache max=10000 inactive=10m; open_file_cache_valid 10m;",
         false => "open_file_cache off;",
     };
+    let listen = match &launch.tls {
+        None => format!("listen {address};"),
+        Some(files) => format!(
+            "listen {address} ssl; ssl_certificate {}; ssl_certificate_key {}; ssl_protocols TLSv1.2 TLSv1.3;",
+            files.certificate.display(),
+            files.key.display()
+        ),
+    };
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("  {kind}_temp_path {folder}/{kind};\n"))
         .concat();
@@ -45,7 +53,7 @@ http {{
   keepalive_timeout 1h;
   {cache}
 {temporary}  server {{
-    listen {address};
+    {listen}
     root {data};
     location /v2/ {{ default_type {MANIFEST_TYPE}; }}
     location ~ /blobs/ {{ default_type application/octet-stream; }}

@@ -20,6 +20,11 @@ pub(super) fn command(program: &Path, launch: &Launch, address: SocketAddr) -> R
         Some(bucket) => in_bucket(bucket, launch),
         None => format!("  filesystem: {{rootdirectory: \"{}\"}}\n", launch.data().display()),
     };
+    let tls = launch.tls.as_ref().map(|files| {
+        let (certificate, key) = (files.certificate.display(), files.key.display());
+        format!("  tls: {{certificate: \"{certificate}\", key: \"{key}\"}}\n")
+    });
+    let tls = tls.unwrap_or_default();
     fs::write(
         &config,
         format!(
@@ -28,8 +33,9 @@ log: {{level: error, accesslog: {{disabled: true}}}}
 storage:
 {storage}  delete: {{enabled: true}}
   cache: {{blobdescriptor: inmemory}}
-http: {{addr: \"{address}\"}}
-"
+http:
+  addr: \"{address}\"
+{tls}"
         ),
     )?;
     let mut command = Command::new(program);

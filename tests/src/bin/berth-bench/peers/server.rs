@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -32,7 +32,11 @@ impl Server {
         launch: &Launch,
     ) -> Result<Self> {
         let mut daemon = Daemon::start(&peer.name, command, &launch.folder.join("log"))?;
-        daemon.wait_until(|| answers(address))?;
+        daemon.wait_until(|| match &launch.tls {
+            // No row asks before it has shaken hands.
+            Some(_) => TcpStream::connect(address).is_ok(),
+            None => answers(address),
+        })?;
         Ok(Self {
             name: peer.name.clone(),
             address,

@@ -22,7 +22,7 @@ pub(super) struct Plot {
 pub(super) fn plots(row: Row, run: &RowRun) -> Vec<Plot> {
     let metrics: &[Metric] = match row {
         Row::Manifests => &[Metric::RequestsPerSecond, Metric::P99Milliseconds],
-        Row::Blobs => &[Metric::MebibytesPerSecond, Metric::ServerSecondsPerGibibyte],
+        Row::Blobs | Row::Tls => &[Metric::MebibytesPerSecond, Metric::ServerSecondsPerGibibyte],
         Row::Push => &[Metric::Seconds],
         Row::SmallBlobs => &[Metric::BlobsPerSecond],
         Row::Memory => &[Metric::IdleMebibytes, Metric::PeakMebibytes],

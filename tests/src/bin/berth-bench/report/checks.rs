@@ -67,6 +67,7 @@ pub(crate) fn of(row: Row, run: &RowRun) -> Vec<Check> {
     match row {
         Row::Manifests => manifests(run),
         Row::Blobs => blobs(run),
+        Row::Tls => tls(run),
         Row::Push => vec![limit(run, push::CASE, BERTH, Metric::TimesTheFloor, 1.25, "1.25")],
         Row::SmallBlobs => vec![factor(
             run,
@@ -125,6 +126,16 @@ fn blobs(run: &RowRun) -> Vec<Check> {
                 best(run, case, Metric::MebibytesPerSecond, true),
                 best(run, case, Metric::ServerSecondsPerGibibyte, false),
             ]
+        })
+        .collect()
+}
+
+fn tls(run: &RowRun) -> Vec<Check> {
+    let bars = [(1.3, DISTRIBUTION_3), (1.0, NGINX)];
+    run.cases()
+        .into_iter()
+        .flat_map(|case| {
+            bars.map(|(times, peer)| factor(run, case, Metric::MebibytesPerSecond, times, peer))
         })
         .collect()
 }

@@ -12,6 +12,7 @@ pub(crate) mod retention;
 pub(crate) mod small_blobs;
 pub(crate) mod start;
 pub(crate) mod stores;
+mod tls;
 mod watch;
 
 use anyhow::Result;
@@ -26,6 +27,7 @@ use crate::results::RowRun;
 pub(crate) enum Row {
     Manifests,
     Blobs,
+    Tls,
     Push,
     SmallBlobs,
     Memory,
@@ -43,9 +45,10 @@ pub(crate) enum Row {
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Manifests,
         Self::Blobs,
+        Self::Tls,
         Self::Push,
         Self::SmallBlobs,
         Self::Memory,
@@ -67,6 +70,7 @@ impl Row {
         match self {
             Self::Manifests => "manifests",
             Self::Blobs => "blobs",
+            Self::Tls => "tls",
             Self::Push => "push",
             Self::SmallBlobs => "small-blobs",
             Self::Memory => "memory",
@@ -89,6 +93,7 @@ impl Row {
         match self {
             Self::Manifests => "Manifest GET",
             Self::Blobs => "Blob GET, page cache warm",
+            Self::Tls => "Blob GET over TLS",
             Self::Push => "Push of a large blob",
             Self::SmallBlobs => "Push of many small blobs",
             Self::Memory => "Memory",
@@ -110,6 +115,7 @@ impl Row {
         match self {
             Self::Manifests => manifests::run(bench, run),
             Self::Blobs => blobs::run(bench, run),
+            Self::Tls => tls::run(bench, run),
             Self::Push => push::run(bench, run),
             Self::SmallBlobs => small_blobs::run(bench, run),
             Self::Memory => memory::run(bench, run),
