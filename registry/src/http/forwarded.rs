@@ -35,7 +35,7 @@ pub(crate) fn client(
 
 /// The addresses that proxies have written down, the first client first; `None` for what is no
 /// address.
-fn claimed(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+pub fn claimed(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let values = |name| {
         let texts = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         texts.flat_map(|text| text.split(','))

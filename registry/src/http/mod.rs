@@ -29,6 +29,7 @@ pub use body::BlobBody;
 pub use content_range::ContentRange;
 pub use error::ApiError;
 pub(crate) use face::{base_url, host};
+pub use forwarded::claimed as forwarded_addresses;
 pub use range::{ByteRange, ResolvedRanges};
 
 #[cfg(test)]
