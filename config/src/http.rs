@@ -1,5 +1,6 @@
 //! The `http` section.
 
+mod rates;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ByteSize, Cidr, GoDuration, Secret};
 
+pub use rates::Rates;
 pub use tls::{CipherSuite, ClientAuth, Tls, TlsVersion};
 
 /// How the registry listens and answers.
@@ -193,6 +195,10 @@ pub struct Limits {
     pub idletimeout: GoDuration,
     /// Connections served at a time; more wait to be accepted.
     pub connections: u32,
+    /// What one caller may take: an account, or an address of those who have not said who they are.
+    pub caller: Rates,
+    /// What all callers together may take of one repository.
+    pub repository: Rates,
     /// Memory for the bytes of all uploads in flight; uploads slow down when it is used up.
     pub uploadmemory: ByteSize,
 }
@@ -206,6 +212,8 @@ impl Default for Limits {
             bodytimeout: GoDuration::from_secs(60),
             idletimeout: GoDuration::from_secs(180),
             connections: 16384,
+            caller: Rates::default(),
+            repository: Rates::default(),
             uploadmemory: ByteSize::from_mib(24),
         }
     }

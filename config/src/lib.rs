@@ -65,7 +65,7 @@ pub use glob::Glob;
 pub use health::{Health, StorageDriverHealth};
 pub use http::{
     CipherSuite, ClientAuth, DebugListener, H2c, Http, Http2, Limits, Listen, Network, Prometheus,
-    Tls, TlsVersion,
+    Rates, Tls, TlsVersion,
 };
 pub use load::{Loaded, Origin};
 pub use log::{AccessLog, Log, LogFormatter, LogLevel};

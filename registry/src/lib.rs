@@ -12,6 +12,7 @@ mod error;
 pub mod http;
 mod notifications;
 mod observe;
+mod rates;
 mod registry;
 mod retention;
 pub mod server;

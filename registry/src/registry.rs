@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::audit::AuditLog;
 use crate::notifications::Notifications;
 use crate::observe::Metrics;
+use crate::rates::Consumption;
 use crate::retention::PullLog;
 use crate::services::StorageHealth;
 use crate::{AccessControl, RegistryError};
@@ -32,6 +33,8 @@ pub struct Registry {
     pub(crate) access: Option<Arc<AccessControl>>,
     /// Who did what; kept where callers are told apart.
     pub(crate) audit: Option<AuditLog>,
+    /// How much callers and repositories take, where that is limited.
+    pub(crate) consumption: Consumption,
     /// Requests that change something, each a task that outlives its connection.
     pub(crate) writes: TaskTracker,
 }
@@ -60,6 +63,7 @@ impl Registry {
             health: StorageHealth::default(),
             access: None,
             audit: None,
+            consumption: Consumption::new(),
             writes: TaskTracker::new(),
         }
     }

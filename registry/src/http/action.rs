@@ -125,7 +125,7 @@ impl Action {
     pub fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<Self, ActionError> {
         let path = decode(path)?;
         if let Some(name) = path.strip_prefix("/api/v1/repositories/") {
-            return Self::repository(method, name);
+            return Self::whole_repository(method, name);
         }
         let rest = path.strip_prefix("/v2").ok_or(ActionError::NotFound)?;
         let query = Query::new(query);
@@ -177,6 +177,32 @@ impl Action {
         }
     }
 
+    /// The repository that it is about.
+    pub(super) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Ping | Self::Catalog(_) => None,
+            Self::Tags(repository, _)
+            | Self::Referrers { repository, .. }
+            | Self::ReadManifest(repository, _)
+            | Self::PutManifest(repository, ..)
+            | Self::DeleteManifest(repository, _)
+            | Self::ReadBlob(repository, _)
+            | Self::DeleteBlob(repository, _)
+            | Self::StartUpload(repository, _)
+            | Self::Upload(repository, ..)
+            | Self::DeleteRepository(repository) => Some(repository),
+        }
+    }
+
+    /// Whether it brings the bytes of a blob.
+    pub(super) fn is_upload(&self) -> bool {
+        matches!(
+            self,
+            Self::StartUpload(_, StartUpload::Whole(_))
+                | Self::Upload(_, _, UploadWrite::Append | UploadWrite::Finish(_))
+        )
+    }
+
     /// Whether it changes anything. Such a request runs to its end even when its client goes.
     pub fn is_write(&self) -> bool {
         match self {
@@ -217,7 +243,7 @@ impl Action {
         }
     }
 
-    fn repository(method: &Method, name: &str) -> Result<Self, ActionError> {
+    fn whole_repository(method: &Method, name: &str) -> Result<Self, ActionError> {
         match *method {
             Method::DELETE => Ok(Self::DeleteRepository(name.parse()?)),
             _ => Err(ActionError::MethodNotAllowed("DELETE")),

@@ -17,10 +17,12 @@ use super::account::{Account, Logged, REQUEST_ID, RequestIds};
 use super::action::{Action, ActionError};
 use super::audited::{self, Audited};
 use super::handlers::{Context, handle};
+use super::paced::Paced;
 use super::{ApiError, forwarded, gate, operations, render, token};
 use crate::access::Caller;
 use crate::audit::AuditLog;
 use crate::notifications::Origin;
+use crate::rates::Pass;
 use crate::server::ClientCertificate;
 use crate::server::sendfile::SendfileConnection;
 use crate::services::{self, BodyPump, BodyReader};
@@ -45,6 +47,18 @@ pub struct ConnectionInfo {
     pub certificate: Option<Arc<ClientCertificate>>,
     /// How to send files over it, where the kernel can.
     pub(crate) sendfile: Option<SendfileConnection>,
+}
+
+impl ConnectionInfo {
+    fn without_sendfile(&self) -> Self {
+        Self {
+            remote: self.remote.clone(),
+            ip: self.ip,
+            secure: self.secure,
+            certificate: self.certificate.clone(),
+            sendfile: None,
+        }
+    }
 }
 
 /// The whole HTTP face: the Distribution API and, beside it, what operators ask.
@@ -153,7 +167,13 @@ impl App {
             .filter(|_| is_audited)
             .map(|action| Audited::of(action, &call.head, &call.connection, &call.config, &id));
         let answered = match (admitted, action) {
-            (Ok(caller), Ok(action)) => self.act(action, caller, audited, call).await,
+            (Ok(caller), Ok(action)) => match self.count(&action, &caller, &call) {
+                Ok(pass) => self.act(action, caller, audited, pass, call).await,
+                Err(error) => {
+                    self.discard(call).await;
+                    Err(error)
+                }
+            },
             (Err(error), _) => {
                 if let (Some(log), Some(audited)) = (&self.registry.audit, audited) {
                     log.record(audited.refused(&call.head, &error));
@@ -174,6 +194,11 @@ impl App {
         Answered { label, caller, response }
     }
 
+    fn count(&self, action: &Action, caller: &Caller, call: &Call<'_>) -> Result<Pass, ApiError> {
+        let Call { head, config, connection, .. } = call;
+        gate::count(&self.registry, config, action, caller, head, connection)
+    }
+
     /// The audit log, where one is kept.
     fn audit(&self, config: &Config) -> Option<&AuditLog> {
         self.registry.audit.as_ref().filter(|_| !config.audit.disabled)
@@ -181,7 +206,8 @@ impl App {
 
     /// Reads the body of a request that is refused, so that its client gets to read the answer.
     async fn discard(&self, call: Call<'_>) {
-        let (pump, mut body) = self.body(call.body, &call.head.headers, &call.config);
+        let pass = Pass::default();
+        let (pump, mut body) = self.body(call.body, &call.head.headers, &call.config, &pass);
         tokio::select! {
             () = discard(&mut body, &call.head.headers) => {}
             () = pump.run() => {}
@@ -193,6 +219,7 @@ impl App {
         action: Action,
         caller: Caller,
         audited: Option<Audited>,
+        pass: Pass,
         call: Call<'_>,
     ) -> Result<Response<Body>, ApiError> {
         let Call { head, body, config, connection, id } = call;
@@ -203,7 +230,7 @@ impl App {
         };
         let (pump, body) = match action.is_write() {
             true => {
-                let (pump, body) = self.body(body, &head.headers, &config);
+                let (pump, body) = self.body(body, &head.headers, &config, &pass);
                 (Some(pump), body)
             }
             false => (None, BodyReader::empty()),
@@ -217,18 +244,26 @@ impl App {
             method: head.method,
             headers: head.headers,
             body,
-            connection,
+            // What the kernel sends by itself is sent as fast as it goes.
+            connection: match pass.is_paced() {
+                true => Arc::new(connection.without_sendfile()),
+                false => connection,
+            },
             origin,
             base_url,
         };
         let Some(pump) = pump else {
             let result = handle(action, &mut context).await;
             record(&context, audited, &result);
-            return result;
+            return result.map(|response| match pass.is_paced() {
+                true => response.map(|body| Body::new(Paced::new(body, pass))),
+                false => response,
+            });
         };
         // What a client began runs to its end, even when the client goes: a task of its own is
         // not dropped with the connection.
         let mut task = self.registry.writes.spawn(async move {
+            let _counted = pass;
             let result = handle(action, &mut context).await;
             record(&context, audited, &result);
             if result.is_err() {
@@ -246,14 +281,26 @@ impl App {
         })
     }
 
-    fn body(&self, body: Incoming, headers: &HeaderMap, config: &Config) -> (BodyPump, BodyReader) {
+    fn body(
+        &self,
+        body: Incoming,
+        headers: &HeaderMap,
+        config: &Config,
+        pass: &Pass,
+    ) -> (BodyPump, BodyReader) {
         let received = self.registry.metrics.received_bytes.clone();
-        let frames = http_body_util::BodyDataStream::new(body).map(move |frame| match frame {
-            Ok(bytes) => {
+        let pass = pass.is_paced().then(|| pass.clone());
+        let frames = http_body_util::BodyDataStream::new(body).then(move |frame| {
+            if let Ok(bytes) = &frame {
                 received.inc_by(bytes.len() as u64);
-                Ok(bytes)
             }
-            Err(error) => Err(error.to_string()),
+            let pass = pass.clone();
+            async move {
+                if let (Some(pass), Ok(bytes)) = (pass, &frame) {
+                    pass.take(bytes.len()).await;
+                }
+                frame.map_err(|error| error.to_string())
+            }
         });
         let idle_limit = config.http.limits.bodytimeout.get();
         let memory = self.registry.upload_memory.clone();

@@ -46,14 +46,13 @@ impl Audited {
                 ("delete", true)
             }
         };
-        let (repository, reference) = named(action);
-        let (digest, reference) = match reference {
+        let (digest, reference) = match reference(action) {
             Some(Reference::Digest(digest)) => (Some(digest.to_string()), None),
             Some(Reference::Tag(tag)) => (None, Some(tag.to_string())),
             None => (None, None),
         };
         let mut line = line(word, forwarded::client(&head.headers, connection, config), id);
-        line.target = repository.unwrap_or_default();
+        line.target = action.repository().map(ToString::to_string).unwrap_or_default();
         line.reference = reference;
         line.digest = digest;
         Self { line, is_told }
@@ -157,31 +156,17 @@ fn message(error: &ApiError) -> Option<String> {
     error.body.errors.first().map(|entry| entry.message.clone())
 }
 
-/// What an action is about.
-fn named(action: &Action) -> (Option<String>, Option<Reference>) {
-    let (repository, reference) = match action {
-        Action::Ping | Action::Catalog(_) => return (None, None),
-        Action::Tags(repository, _)
-        | Action::StartUpload(repository, StartUpload::Session(_))
-        | Action::Upload(
-            repository,
-            _,
-            UploadWrite::Status | UploadWrite::Append | UploadWrite::Cancel,
-        )
-        | Action::DeleteRepository(repository) => (repository, None),
-        Action::ReadManifest(repository, reference)
-        | Action::PutManifest(repository, reference, _)
-        | Action::DeleteManifest(repository, reference) => (repository, Some(reference.clone())),
-        Action::Referrers { repository, subject: digest, .. }
-        | Action::ReadBlob(repository, digest)
-        | Action::DeleteBlob(repository, digest)
-        | Action::StartUpload(
-            repository,
-            StartUpload::Whole(digest) | StartUpload::Mount { digest, .. },
-        )
-        | Action::Upload(repository, _, UploadWrite::Finish(digest)) => {
-            (repository, Some(Reference::Digest(*digest)))
-        }
-    };
-    (Some(repository.to_string()), reference)
+/// The tag or the digest that an action names.
+fn reference(action: &Action) -> Option<Reference> {
+    match action {
+        Action::ReadManifest(_, reference)
+        | Action::PutManifest(_, reference, _)
+        | Action::DeleteManifest(_, reference) => Some(reference.clone()),
+        Action::Referrers { subject: digest, .. }
+        | Action::ReadBlob(_, digest)
+        | Action::DeleteBlob(_, digest)
+        | Action::StartUpload(_, StartUpload::Whole(digest) | StartUpload::Mount { digest, .. })
+        | Action::Upload(_, _, UploadWrite::Finish(digest)) => Some(Reference::Digest(*digest)),
+        _ => None,
+    }
 }

@@ -15,6 +15,7 @@ use super::action::{Action, StartUpload};
 use super::{ActionError, ApiError, ConnectionInfo, face, forwarded};
 use crate::Registry;
 use crate::access::{AccessControl, AuthenticationError, Caller, Shown, Source};
+use crate::rates::{Pass, TooMuch};
 
 /// Where tokens are issued, below the prefix of the API.
 pub(super) const TOKEN_PATH: &str = "/token";
@@ -119,6 +120,35 @@ fn scope(action: &Action) -> Option<String> {
             }
         }
     }
+}
+
+/// Counts a request, and refuses what is more than its caller, or all callers of its repository, may
+/// take.
+pub(super) fn count(
+    registry: &Registry,
+    config: &Config,
+    action: &Action,
+    caller: &Caller,
+    head: &Parts,
+    connection: &ConnectionInfo,
+) -> Result<Pass, ApiError> {
+    let name = || match caller.is_anonymous() {
+        true => {
+            let address = forwarded::client(&head.headers, connection, config);
+            address.map_or_else(|| "local".to_owned(), |address| address.to_string())
+        }
+        false => format!("account {}", caller.name),
+    };
+    let repository = action.repository().map(RepositoryName::as_str);
+    let limits = &config.http.limits;
+    registry.consumption.admit(limits, name, repository, action.is_upload()).map_err(
+        |TooMuch(wait)| {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            let message = format!("too many requests; try again in {seconds} seconds");
+            refusal(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
+                .with_header(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+        },
+    )
 }
 
 /// Says what a request lacks, and where to get it.

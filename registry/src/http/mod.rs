@@ -17,6 +17,7 @@ mod forwarded;
 mod gate;
 mod handlers;
 mod operations;
+mod paced;
 mod page;
 mod query;
 mod range;

@@ -23,6 +23,7 @@ mod observe;
 mod quotas;
 mod races;
 mod ranges;
+mod rates;
 mod referrers;
 mod refused_manifests;
 mod refused_names;
