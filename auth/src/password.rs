@@ -1,12 +1,13 @@
 //! Passwords that people choose: hashed slowly, and away from the threads that serve requests.
 
-use std::sync::{Arc, OnceLock};
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{Htpasswd, Password};
 
@@ -36,19 +37,47 @@ pub enum PasswordError {
     /// It could not be hashed.
     #[error("the password cannot be hashed: {0}")]
     Hash(argon2::password_hash::Error),
+    /// There is nobody to hash it any more.
+    #[error("the password cannot be hashed: berth is stopping")]
+    Stopped,
 }
 
-/// Whoever hashes and compares: a few threads at most, so that a crowd that logs in does not take
-/// the processors away from those who pull.
+/// How many passwords wait at most before those who bring more wait themselves.
+const WAITING: usize = 256;
+
+/// By how much threads that hash step back behind those that serve: a crowd that logs in gets its
+/// share of the processors, and no more than that, while others pull.
+const NICENESS: i32 = 5;
+
+/// Whoever hashes and compares: a few threads, away from those that serve requests.
 #[derive(Debug)]
 pub struct Passwords {
-    permits: Arc<Semaphore>,
+    queue: mpsc::Sender<Work>,
+}
+
+struct Work(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Work")
+    }
 }
 
 impl Passwords {
-    /// At most `threads` at a time; others wait for their turn.
-    pub fn new(threads: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(threads.max(1))) }
+    /// So many threads; what they cannot take waits. They end with it.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(threads: usize) -> io::Result<Self> {
+        let (queue, waiting) = mpsc::channel::<Work>(WAITING);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..threads.max(1) {
+            let waiting = waiting.clone();
+            std::thread::Builder::new()
+                .name("passwords".to_owned())
+                .spawn(move || work_off(&waiting))?;
+        }
+        Ok(Self { queue })
     }
 
     /// The hash of a new password, in the PHC string format.
@@ -65,7 +94,10 @@ impl Passwords {
         if password.expose().contains(char::is_control) {
             return Err(PasswordError::Control);
         }
-        self.run(move || hash(password.expose())).await.map_err(PasswordError::Hash)
+        match self.run(move || hash(password.expose())).await {
+            Some(hashed) => hashed.map_err(PasswordError::Hash),
+            None => Err(PasswordError::Stopped),
+        }
     }
 
     /// Whether a password is that of a hash. Without a hash it takes as long, and is wrong: who
@@ -83,6 +115,7 @@ impl Passwords {
             right && is_there
         })
         .await
+        .unwrap_or(false)
     }
 
     /// Whether a name and a password are of a password file.
@@ -92,21 +125,30 @@ impl Passwords {
         name: String,
         password: Password,
     ) -> bool {
-        self.run(move || file.verify(&name, &password)).await
+        self.run(move || file.verify(&name, &password)).await.unwrap_or(false)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        // The semaphore is never closed; without a permit the work would only be less bounded.
-        let permit = self.permits.clone().acquire_owned().await.ok();
-        let task = tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(permit);
-            done
-        });
-        match task.await {
-            Ok(done) => done,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+    /// Has it done by one of the threads. Nothing where they have gone.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let work = Work(Box::new(move || {
+            // Whoever asked may have gone.
+            let _ = answer.send(work());
+        }));
+        self.queue.send(work).await.ok()?;
+        answered.await.ok()
+    }
+}
+
+fn work_off(waiting: &Mutex<mpsc::Receiver<Work>>) {
+    // Where the system does not allow it, hashing is only less polite.
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+    loop {
+        // One thread at a time waits for work; a thread that panics has taken its work before.
+        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        let Some(Work(work)) = next else { return };
+        // A panic ends the one login, not the thread: its answer is dropped.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     }
 }
 
@@ -133,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_password_is_right() {
-        let passwords = Passwords::new(1);
+        let passwords = Passwords::new(1).unwrap();
         let hash = passwords.hash("correct horse".to_owned().into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         let verify = |text: &str, hash: Option<&str>| {
@@ -148,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_poor_password_is_not_taken() {
-        let passwords = Passwords::new(1);
+        let passwords = Passwords::new(1).unwrap();
         let long = "x".repeat(257);
         for (text, error) in [
             ("1234567", PasswordError::TooShort),

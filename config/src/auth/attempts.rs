@@ -14,8 +14,8 @@ pub struct LoginAttempts {
     pub source: u32,
     /// How long a wrong password counts.
     pub window: GoDuration,
-    /// How many passwords are compared at a time. Each takes 20 MiB and some ten milliseconds of a processor; more of
-    /// them wait.
+    /// How many passwords are compared at a time, by threads that step back behind those that serve. Each takes 20 MiB
+    /// and some ten milliseconds of a processor; more of them wait.
     pub parallel: u32,
 }
 

@@ -57,6 +57,9 @@ pub enum AccessError {
     /// Nothing can be signed.
     #[error("no tokens can be issued: {0}")]
     Signing(#[from] SigningError),
+    /// The system gives no thread.
+    #[error("no thread can be had to compare passwords: {0}")]
+    Threads(std::io::Error),
     /// The database does not answer.
     #[error("accounts and grants cannot be read: {0}")]
     Metadata(#[from] MetadataError),

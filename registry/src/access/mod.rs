@@ -94,7 +94,8 @@ impl AccessControl {
             htpasswd_state: ArcSwap::from_pointee(state),
             foreign,
             keys: ArcSwapOption::empty(),
-            passwords: Passwords::new(auth.attempts.parallel as usize),
+            passwords: Passwords::new(auth.attempts.parallel as usize)
+                .map_err(AccessError::Threads)?,
             throttle: Throttle::default(),
             remembered: Remembered::new(),
             workloads: Workloads::new(&auth.workloads)?,

@@ -231,7 +231,7 @@ fn what_is_taken_from_a_holder_is_taken_from_their_tokens() -> Result<()> {
 fn tokens_of_an_account_end_when_they_are_revoked_or_it_is_disabled() -> Result<()> {
     let api = Api::in_memory(&[("REGISTRY_AUTH_ACCOUNTS_ENABLED", "true")])?;
     let hash = api.with_accounts(|_| async {
-        let passwords = berth_auth::password::Passwords::new(1);
+        let passwords = berth_auth::password::Passwords::new(1)?;
         Ok(passwords.hash("a long password".to_owned().into()).await?)
     })?;
     api.with_accounts(|store| async move {
