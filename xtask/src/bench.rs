@@ -24,7 +24,7 @@ const DISTRIBUTION: &str = "github.com/distribution/distribution/v3/cmd/registry
 const DISTRIBUTION_VERSION: &str = "v3.1.2";
 
 /// What berth-bench calls its rows.
-const ROWS: [&str; 17] = [
+const ROWS: [&str; 18] = [
     "manifests",
     "blobs",
     "tls",
@@ -42,6 +42,7 @@ const ROWS: [&str; 17] = [
     "database-million",
     "retention",
     "collection",
+    "identity",
 ];
 
 #[derive(Args, Debug)]

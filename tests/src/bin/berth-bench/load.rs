@@ -46,6 +46,13 @@ pub(crate) const THREADS: usize = 2;
 pub(crate) enum Target<'a> {
     /// Always the same.
     Path(&'a str),
+    /// The same, with one more header.
+    With {
+        /// The path.
+        path: &'a str,
+        /// The header, `Name: value`.
+        header: &'a str,
+    },
     /// Tags at random.
     Tags {
         /// A path with two `%d`, for the repository and the tag.
@@ -92,6 +99,9 @@ pub(crate) fn wrk(
         .arg(script);
     match target {
         Target::Path(path) => command.arg(format!("{base}{path}")),
+        Target::With { path, header } => {
+            command.args(["--header", header]).arg(format!("{base}{path}"))
+        }
         Target::Tags { template, count, each, asked } => command
             .arg(base)
             .args(["--", template])

@@ -5,8 +5,7 @@ use berth_metadata::{AuditFilter, AuditOutcome};
 use berth_tests::wire::{delete, get, post};
 use serde_json::Value;
 
-use super::htpasswd::until;
-use super::{GRANTS, HTPASSWD, PasswordFile, basic, by};
+use super::{GRANTS, HTPASSWD, PasswordFile, basic, by, until};
 use crate::api::Api;
 
 /// `actor action target outcome` of each line, the oldest first.
@@ -72,7 +71,7 @@ fn it_has_what_was_done_and_what_was_refused_and_no_secret() -> Result<()> {
     ensure!(
         first["actor"] == "alice"
             && first["source"] == "127.0.0.1"
-            && first["digest"] == blob.digest.to_string()
+            && first["digest"] == blob.digest
             && first["request"].is_string(),
         "{first}"
     );

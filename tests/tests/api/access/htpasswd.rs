@@ -1,11 +1,9 @@
 //! The password file, as `registry:2` has it.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context as _, Result, ensure};
 use berth_tests::wire::{get, post};
 
-use super::{HTPASSWD, PasswordFile, basic, by, challenged};
+use super::{HTPASSWD, PasswordFile, basic, by, challenged, until};
 use crate::api::Api;
 
 #[test]
@@ -83,15 +81,5 @@ fn who_guesses_has_to_wait_and_others_do_not() -> Result<()> {
         answer.refusal(429, "TOOMANYREQUESTS")?;
     }
     api.send(&by("bob", get("/v2/")))?.expect(200)?;
-    Ok(())
-}
-
-/// Asks again until it is so, for as long as a change may take to be seen.
-pub(super) fn until(mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
-    let start = Instant::now();
-    while !is_so()? {
-        ensure!(start.elapsed() < Duration::from_secs(30), "it is still not so");
-        std::thread::sleep(Duration::from_millis(20));
-    }
     Ok(())
 }

@@ -12,9 +12,8 @@ use berth_oci::access::Actions;
 use berth_tests::wire::{get, post};
 use serde_json::{Value, json};
 
-use super::htpasswd::until;
 use super::{
-    GRANTS, HTPASSWD, PasswordFile, ask_token, basic, by, challenged, form, text, token_of,
+    GRANTS, HTPASSWD, PasswordFile, ask_token, basic, by, challenged, form, text, token_of, until,
     with_token,
 };
 use crate::api::Api;

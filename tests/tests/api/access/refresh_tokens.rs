@@ -3,8 +3,7 @@
 use anyhow::{Result, ensure};
 use berth_tests::wire::{Answer, get};
 
-use super::htpasswd::until;
-use super::{GRANTS, HTPASSWD, PasswordFile, ask_token, form, text, with_token};
+use super::{GRANTS, HTPASSWD, PasswordFile, ask_token, form, text, until, with_token};
 use crate::api::Api;
 
 const TEAM: &str = "['user:alice writer team/**']";

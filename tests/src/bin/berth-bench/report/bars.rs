@@ -35,6 +35,7 @@ pub(super) fn plots(row: Row, run: &RowRun) -> Vec<Plot> {
         Row::DatabaseReads => &[Metric::RequestsPerSecond, Metric::P99Milliseconds],
         Row::DatabaseWrites => &[Metric::RequestsPerSecond],
         Row::DatabaseMillion | Row::Collection => &[Metric::P99Milliseconds],
+        Row::Identity => &[Metric::RequestsPerSecond, Metric::P99Milliseconds],
         Row::Retention => &[Metric::Seconds, Metric::PeakMebibytes],
     };
     metrics.iter().map(|metric| plot(row, run, *metric)).collect()

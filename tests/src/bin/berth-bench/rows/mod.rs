@@ -5,6 +5,7 @@ pub(crate) mod collection;
 mod command;
 pub(crate) mod database;
 pub(crate) mod growth;
+pub(crate) mod identity;
 pub(crate) mod manifests;
 pub(crate) mod memory;
 pub(crate) mod push;
@@ -42,10 +43,11 @@ pub(crate) enum Row {
     DatabaseMillion,
     Collection,
     Retention,
+    Identity,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Manifests,
         Self::Blobs,
         Self::Tls,
@@ -63,6 +65,7 @@ impl Row {
         Self::DatabaseMillion,
         Self::Collection,
         Self::Retention,
+        Self::Identity,
     ];
 
     /// As `--only` and the numbers have it.
@@ -85,6 +88,7 @@ impl Row {
             Self::DatabaseMillion => "database-million",
             Self::Collection => "collection",
             Self::Retention => "retention",
+            Self::Identity => "identity",
         }
     }
 
@@ -108,6 +112,7 @@ impl Row {
             Self::DatabaseMillion => "SQLite and PostgreSQL: a million tags",
             Self::Collection => "Collection of garbage",
             Self::Retention => "Retention policies",
+            Self::Identity => "Tokens and logins",
         }
     }
 
@@ -130,6 +135,7 @@ impl Row {
             Self::DatabaseMillion => database::million::run(bench, run),
             Self::Collection => collection::run(bench, run),
             Self::Retention => retention::run(bench, run),
+            Self::Identity => identity::run(bench, run),
         }
     }
 
