@@ -139,6 +139,9 @@ impl App {
             let error = ActionError::NotFound.into();
             return Answered { label: "token", caller: None, response: render::error(&error) };
         };
+        if let Err(error) = gate::count_nameless(&self.registry, &config, &head, &connection) {
+            return Answered { label: "token", caller: None, response: render::error(&error) };
+        }
         let (answered, caller) =
             token::answer(access, &config, path, &head, body, &connection).await;
         if let (Some(log), Ok(response)) = (self.audit(&config), &answered) {
@@ -161,22 +164,21 @@ impl App {
             gate::admit(&self.registry, &call.config, &action, &call.head, &call.connection).await;
         let caller = admitted.as_ref().ok().map(|caller| caller.name.clone());
         let is_audited = self.audit(&call.config).is_some();
-        let audited = action
-            .as_ref()
-            .ok()
-            .filter(|_| is_audited)
-            .map(|action| Audited::of(action, &call.head, &call.connection, &call.config, &id));
         let answered = match (admitted, action) {
             (Ok(caller), Ok(action)) => match self.count(&action, &caller, &call) {
-                Ok(pass) => self.act(action, caller, audited, pass, call).await,
+                Ok(pass) => {
+                    let told = is_audited && Audited::is_told(&action, &call.config);
+                    let audited = told.then(|| call.audited(&action));
+                    self.act(action, caller, audited, pass, call).await
+                }
                 Err(error) => {
                     self.discard(call).await;
                     Err(error)
                 }
             },
-            (Err(error), _) => {
-                if let (Some(log), Some(audited)) = (&self.registry.audit, audited) {
-                    log.record(audited.refused(&call.head, &error));
+            (Err(error), action) => {
+                if let (Some(log), Ok(action)) = (self.audit(&call.config), &action) {
+                    log.record(call.audited(action).refused(&call.head, &error));
                 }
                 self.discard(call).await;
                 Err(error)
@@ -315,6 +317,13 @@ struct Call<'a> {
     config: Arc<Config>,
     connection: Arc<ConnectionInfo>,
     id: &'a HeaderValue,
+}
+
+impl Call<'_> {
+    /// What the audit log says of it.
+    fn audited(&self, action: &Action) -> Audited {
+        Audited::of(action, &self.head, &self.connection, &self.config, self.id)
+    }
 }
 
 /// An answer, and what is told of it.

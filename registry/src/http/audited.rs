@@ -19,11 +19,27 @@ use super::{ApiError, ConnectionInfo, forwarded, render};
 /// A line of the audit log, as far as it is known before the request is answered.
 pub(super) struct Audited {
     line: NewAudit,
-    /// Whether what is allowed is told too, not only what is refused.
-    is_told: bool,
 }
 
 impl Audited {
+    /// Whether an action is told of where it is allowed, not only where it is refused.
+    pub(super) fn is_told(action: &Action, config: &Config) -> bool {
+        match action {
+            Action::ReadManifest(..) | Action::ReadBlob(..) => config.audit.pulls,
+            Action::Ping | Action::Catalog(_) | Action::Tags(..) | Action::Referrers { .. } => {
+                false
+            }
+            // Until it is finished nothing is stored.
+            Action::Upload(_, _, UploadWrite::Finish(_)) => true,
+            Action::Upload(..) => false,
+            Action::PutManifest(..)
+            | Action::StartUpload(..)
+            | Action::DeleteManifest(..)
+            | Action::DeleteBlob(..)
+            | Action::DeleteRepository(_) => true,
+        }
+    }
+
     /// What is to be told of a request.
     pub(super) fn of(
         action: &Action,
@@ -32,18 +48,17 @@ impl Audited {
         config: &Config,
         id: &HeaderValue,
     ) -> Self {
-        let (word, is_told) = match action {
-            Action::Ping => ("login", false),
-            Action::Catalog(_) => ("list", false),
-            Action::Tags(..) | Action::Referrers { .. } => ("pull", false),
-            Action::ReadManifest(..) | Action::ReadBlob(..) => ("pull", config.audit.pulls),
-            Action::PutManifest(..) => ("push", true),
-            Action::StartUpload(_, StartUpload::Mount { .. }) => ("mount", true),
-            Action::StartUpload(..) => ("push", true),
-            Action::Upload(_, _, UploadWrite::Finish(_)) => ("push", true),
-            Action::Upload(..) => ("push", false),
+        let word = match action {
+            Action::Ping => "login",
+            Action::Catalog(_) => "list",
+            Action::Tags(..)
+            | Action::Referrers { .. }
+            | Action::ReadManifest(..)
+            | Action::ReadBlob(..) => "pull",
+            Action::StartUpload(_, StartUpload::Mount { .. }) => "mount",
+            Action::PutManifest(..) | Action::StartUpload(..) | Action::Upload(..) => "push",
             Action::DeleteManifest(..) | Action::DeleteBlob(..) | Action::DeleteRepository(_) => {
-                ("delete", true)
+                "delete"
             }
         };
         let (digest, reference) = match reference(action) {
@@ -55,7 +70,7 @@ impl Audited {
         line.target = action.repository().map(ToString::to_string).unwrap_or_default();
         line.reference = reference;
         line.digest = digest;
-        Self { line, is_told }
+        Self { line }
     }
 
     /// The line of a request that was let in.
@@ -64,10 +79,7 @@ impl Audited {
         actor: &str,
         answer: &Result<Response<Body>, ApiError>,
     ) -> Option<NewAudit> {
-        let Self { mut line, is_told } = self;
-        if !is_told {
-            return None;
-        }
+        let mut line = self.line;
         actor.clone_into(&mut line.actor);
         match answer {
             // A session that was only opened has stored nothing yet.

@@ -133,22 +133,36 @@ pub(super) fn count(
     connection: &ConnectionInfo,
 ) -> Result<Pass, ApiError> {
     let name = || match caller.is_anonymous() {
-        true => {
-            let address = forwarded::client(&head.headers, connection, config);
-            address.map_or_else(|| "local".to_owned(), |address| address.to_string())
-        }
+        true => address(head, connection, config),
         false => format!("account {}", caller.name),
     };
     let repository = action.repository().map(RepositoryName::as_str);
     let limits = &config.http.limits;
-    registry.consumption.admit(limits, name, repository, action.is_upload()).map_err(
-        |TooMuch(wait)| {
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            let message = format!("too many requests; try again in {seconds} seconds");
-            refusal(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
-                .with_header(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
-        },
-    )
+    registry.consumption.admit(limits, name, repository, action.is_upload()).map_err(too_much)
+}
+
+/// Counts a request whose caller is not known yet, by its address.
+pub(super) fn count_nameless(
+    registry: &Registry,
+    config: &Config,
+    head: &Parts,
+    connection: &ConnectionInfo,
+) -> Result<(), ApiError> {
+    let name = || address(head, connection, config);
+    let counted = registry.consumption.admit(&config.http.limits, name, None, false);
+    counted.map(|_| ()).map_err(too_much)
+}
+
+fn address(head: &Parts, connection: &ConnectionInfo, config: &Config) -> String {
+    let address = forwarded::client(&head.headers, connection, config);
+    address.map_or_else(|| "local".to_owned(), |address| address.to_string())
+}
+
+fn too_much(TooMuch(wait): TooMuch) -> ApiError {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let message = format!("too many requests; try again in {seconds} seconds");
+    refusal(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
+        .with_header(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
 }
 
 /// Says what a request lacks, and where to get it.
