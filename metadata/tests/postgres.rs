@@ -41,16 +41,30 @@ accounts_suite!(accounts_by_session, open);
 
 /// Through a pooler that hands out the server's connections by transaction: two statements that are
 /// not in one transaction may run on two connections.
-async fn open_behind_a_pooler() -> Opened {
-    static POOLER: LazyLock<PgBouncer> =
-        LazyLock::new(|| PgBouncer::start(&SERVER).expect("a PgBouncer"));
-    let pooled = POOLER.url(database_of(&SERVER.database().unwrap()));
+async fn open_pooled(server: &Postgres, pooler: &PgBouncer) -> Opened {
+    let pooled = pooler.url(database_of(&server.database().unwrap()));
     let options = PostgresOptions { pooling: Pooling::Transaction, ..options(pooled) };
     Opened::new(PostgresStore::open(options).await.unwrap(), None)
 }
 
+async fn open_behind_a_pooler() -> Opened {
+    static POOLER: LazyLock<PgBouncer> =
+        LazyLock::new(|| PgBouncer::start(&SERVER).expect("a PgBouncer"));
+    open_pooled(&SERVER, &POOLER).await
+}
+
+/// On a server of their own: a pooler keeps connections to each database for a while, and a server has
+/// only so many.
+async fn open_accounts_behind_a_pooler() -> Opened {
+    static ACCOUNTS: LazyLock<Postgres> =
+        LazyLock::new(|| Postgres::options().fsync(false).start().expect("a PostgreSQL server"));
+    static POOLER: LazyLock<PgBouncer> =
+        LazyLock::new(|| PgBouncer::start(&ACCOUNTS).expect("a PgBouncer"));
+    open_pooled(&ACCOUNTS, &POOLER).await
+}
+
 metadata_suite!(by_transaction, open_behind_a_pooler);
-accounts_suite!(accounts_by_transaction, open_behind_a_pooler);
+accounts_suite!(accounts_by_transaction, open_accounts_behind_a_pooler);
 
 /// Two processes on one database.
 async fn two() -> (Store, Store) {

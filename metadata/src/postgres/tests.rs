@@ -72,7 +72,7 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
     let server = Postgres::options().fsync(false).start().unwrap();
     let options = PostgresOptions::new(server.database().unwrap());
     let (_, mut session) = transfer_session(&options).await.unwrap();
-    for fill in [FILL, accounts::tests::FILL] {
+    for fill in [FILL, accounts::plans::FILL] {
         sqlx::raw_sql(fill).execute(session.connection()).await.unwrap();
     }
 
@@ -157,8 +157,8 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("events to drop", events::TRIM),
         ("old events to drop", events::EXPIRE),
     ];
-    let listings = [&listings, accounts::tests::LISTINGS].concat();
-    let others = [&others, accounts::tests::OTHERS].concat();
+    let listings = [&listings, accounts::plans::LISTINGS].concat();
+    let others = [&others, accounts::plans::OTHERS].concat();
     let mut bad = Vec::new();
     for (name, sql) in listings.iter().chain(&others) {
         // A table of two or three rows.

@@ -285,7 +285,7 @@ async fn no_statement_scans_or_sorts_a_table() {
         collection::DISCARD_FILES,
         usage::USAGE,
     ];
-    for statements in others.iter().chain(accounts::tests::INDEXED) {
+    for statements in others.iter().chain(accounts::plans::INDEXED) {
         for statement in statements.split(';').filter(|text| !text.trim().is_empty()) {
             let explain = format!("EXPLAIN QUERY PLAN {statement}");
             let rows = sqlx::query(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await;

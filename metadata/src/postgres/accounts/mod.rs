@@ -5,10 +5,10 @@ mod audit;
 mod grants;
 mod keys;
 mod members;
+#[cfg(test)]
+pub(super) mod plans;
 mod policy;
 mod refresh;
 mod store;
 mod teams;
-#[cfg(test)]
-pub(super) mod tests;
 mod tokens;

@@ -51,11 +51,18 @@ impl Operation for Create {
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
         let token = &self.0;
+        let account = token.account.as_ref().map(AccountName::as_str);
+        context
+            .session
+            .query(LOCK_ACCOUNT)
+            .bind(account)
+            .execute(context.session.connection())
+            .await?;
         let login: Option<i64> = context
             .session
             .query_scalar(sql::INSERT_LOGIN)
             .bind(token.subject.as_str())
-            .bind(token.account.as_ref().map(AccountName::as_str))
+            .bind(account)
             .bind(token.access_token.map(|id| id.0))
             .bind(token.client.as_str())
             .bind(token.details.as_str())
@@ -71,6 +78,9 @@ impl Operation for Create {
         }
     }
 }
+
+/// Whoever revokes the account's tokens meanwhile waits, and finds this one.
+pub(super) const LOCK_ACCOUNT: &str = "SELECT 1 FROM accounts WHERE name = $1 FOR SHARE";
 
 /// Exchanges a token. One that has been exchanged before is left as it is.
 pub(super) struct Exchange {

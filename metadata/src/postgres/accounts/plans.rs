@@ -4,7 +4,7 @@
 use super::{audit, refresh, tokens};
 use crate::accounts::sql;
 
-/// 20,000 users, of which one has a great deal.
+/// Enough that the planner would rather not read all of it.
 pub(in crate::postgres) const FILL: &str = "
     INSERT INTO accounts (name, kind, owner, is_admin, description, tokens_valid_from, created_at)
     SELECT 'user-' || n, 'user', NULL, 0, '', 0, 0 FROM generate_series(1, 20000) n
@@ -82,6 +82,7 @@ pub(in crate::postgres) const OTHERS: &[(&str, &str)] = &[
     ("delete login", sql::DELETE_LOGIN),
     ("audit time", sql::AUDIT_TIME),
     ("lines to write", audit::RECORD),
+    ("account to lock", refresh::LOCK_ACCOUNT),
     ("login to lock", refresh::LOCK),
     ("old lines to forget", audit::PURGE),
     ("logins that are over", refresh::PURGE_LOGINS),
