@@ -117,7 +117,10 @@ fn beside<T>(server: &Server, crowd: usize, work: impl FnOnce() -> Result<T>) ->
 /// What `docker login` asks: a token for the name and the password. It is asked by the form, whose
 /// answers are remembered by nobody, so that each takes the time of a hash.
 fn log_in(server: &Server) -> Result<String> {
-    let body = format!("grant_type=password&username={USER}&password={USER}&client_id=bench");
+    let body = format!(
+        "grant_type=password&username={USER}&password={USER}&client_id=bench\
+         &scope=repository:{REPOSITORY}:pull"
+    );
     let headers = [("Content-Type", "application/x-www-form-urlencoded")];
     let mut connection = Connection::open(server.address)?;
     let answer = connection.exchange("POST", "/token", &headers, body.as_bytes())?.expect(200)?;
