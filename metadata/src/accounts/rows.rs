@@ -14,7 +14,7 @@ use super::{
 use crate::encoding::{self, from_json, micros, time};
 use crate::fault::Fault;
 
-/// The columns of `accounts`: see [`account_columns!`](super::sql::account_columns).
+/// The columns of an account, in the order of `account_columns!`.
 pub(crate) type AccountRow =
     (String, String, i64, i64, Option<String>, String, Option<i64>, i64, i64);
 
