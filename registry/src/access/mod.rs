@@ -146,6 +146,14 @@ impl AccessControl {
     }
 }
 
+/// Draws a password that nobody can guess.
+///
+/// # Errors
+/// When the system has no random numbers to give.
+pub fn draw_password() -> Result<String, berth_auth::secret::NoRandom> {
+    berth_auth::secret::draw("").map(|password| password.expose().to_owned())
+}
+
 /// Where a request comes from, as far as guessing is counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source(pub(crate) Option<IpAddr>);
