@@ -3,6 +3,16 @@ use std::path::PathBuf;
 use berth_registry::ContentName;
 use clap::{Parser, Subcommand};
 
+use crate::commands::administer::Common;
+use crate::commands::audit::AuditOptions;
+use crate::commands::grant::GrantCommand;
+use crate::commands::organisation::OrganisationCommand;
+use crate::commands::policy::PolicyCommand;
+use crate::commands::robot::RobotCommand;
+use crate::commands::team::TeamCommand;
+use crate::commands::token::TokenCommand;
+use crate::commands::user::UserCommand;
+
 /// An OCI image registry in one binary.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
@@ -93,6 +103,62 @@ pub(crate) enum Command {
         quiet: bool,
         /// The configuration file.
         config: Option<PathBuf>,
+    },
+    /// Say who may log in.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Say who belongs together, and below which name their repositories are.
+    Organisation {
+        #[command(subcommand)]
+        command: OrganisationCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Say to whom in an organisation something is granted together.
+    Team {
+        #[command(subcommand)]
+        command: TeamCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Look after programs that use the registry.
+    Robot {
+        #[command(subcommand)]
+        command: RobotCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Look after access tokens, with which users and robots log in in place of a password.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Say who may do what.
+    Grant {
+        #[command(subcommand)]
+        command: GrantCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Ask who may do what.
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show who did what, the newest first.
+    Audit {
+        #[command(flatten)]
+        options: AuditOptions,
+        #[command(flatten)]
+        common: Common,
     },
     /// Look at the configuration.
     Config {

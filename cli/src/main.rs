@@ -55,6 +55,14 @@ fn main() -> ExitCode {
             let options = RetentionOptions { dry_run, repository, json, quiet };
             commands::retention::run(options, config.as_deref())
         }
+        Command::User { command, common } => commands::user::run(command, &common),
+        Command::Organisation { command, common } => commands::organisation::run(command, &common),
+        Command::Team { command, common } => commands::team::run(command, &common),
+        Command::Robot { command, common } => commands::robot::run(command, &common),
+        Command::Token { command, common } => commands::token::run(command, &common),
+        Command::Grant { command, common } => commands::grant::run(command, &common),
+        Command::Policy { command, common } => commands::policy::run(command, &common),
+        Command::Audit { options, common } => commands::audit::run(options, &common),
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),
             ConfigCommand::Show { config } => commands::config::show(config.as_deref()),

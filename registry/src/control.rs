@@ -2,7 +2,7 @@
 //! has the database.
 //!
 //! A request is a line of JSON, and so is each thing that is told; the last one is
-//! [`Told::Done`], [`Told::Retained`], [`Told::Finished`] or [`Told::Failed`].
+//! [`Told::Done`], [`Told::Retained`], [`Told::Answered`], [`Told::Finished`] or [`Told::Failed`].
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,6 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use crate::http::{ApiAnswer, ApiRequest};
 use crate::{Collected, ContentName, Registry, Retained, RetentionRun};
 
 /// The longest request, in bytes.
@@ -43,6 +44,8 @@ pub enum Ask {
     Deletions(Option<RepositoryName>),
     /// Carry out a retention policy.
     Retain(RetentionRun),
+    /// Do what the API for accounts and grants does.
+    Administer(ApiRequest),
 }
 
 /// What is told while the work goes on, and at its end.
@@ -82,6 +85,8 @@ pub enum Told {
     Done(Collected),
     /// The retention policy is carried out.
     Retained(Retained),
+    /// What the API for accounts and grants has answered.
+    Answered(ApiAnswer),
     /// Anything else is done.
     Finished,
     /// It could not be done, and why.
@@ -91,7 +96,14 @@ pub enum Told {
 impl Told {
     /// Whether nothing follows.
     fn is_last(&self) -> bool {
-        matches!(self, Self::Done(_) | Self::Retained(_) | Self::Finished | Self::Failed(_))
+        matches!(
+            self,
+            Self::Done(_)
+                | Self::Retained(_)
+                | Self::Answered(_)
+                | Self::Finished
+                | Self::Failed(_)
+        )
     }
 }
 
@@ -103,7 +115,7 @@ pub fn socket_path(database: &Path) -> PathBuf {
 }
 
 /// Carries out what is asked, and tells of it.
-pub async fn carry_out(registry: &Registry, ask: Ask, tell: mpsc::Sender<Told>) {
+pub async fn carry_out(registry: &Arc<Registry>, ask: Ask, tell: mpsc::Sender<Told>) {
     let outcome = match ask {
         Ask::Collect { dry_run, delete_untagged } => {
             registry.collect_as_asked(dry_run, delete_untagged, &tell).await.map(Told::Done)
@@ -116,6 +128,7 @@ pub async fn carry_out(registry: &Registry, ask: Ask, tell: mpsc::Sender<Told>) 
             registry.tell_deletions(repository.as_ref(), &tell).await.map(|()| Told::Finished)
         }
         Ask::Retain(run) => registry.retain_as_asked(run, &tell).await.map(Told::Retained),
+        Ask::Administer(request) => Ok(Told::Answered(request.carry_out(registry.clone()).await)),
     };
     let last = outcome.unwrap_or_else(|error| {
         Told::Failed(match error.cause() {
@@ -175,7 +188,7 @@ impl Drop for ControlSocket {
     }
 }
 
-async fn answer(stream: UnixStream, registry: &Registry) -> io::Result<()> {
+async fn answer(stream: UnixStream, registry: &Arc<Registry>) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(tokio::io::AsyncReadExt::take(read, LONGEST)).read_line(&mut line).await?;

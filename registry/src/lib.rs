@@ -18,7 +18,7 @@ mod retention;
 pub mod server;
 mod services;
 
-pub use access::{AccessControl, AccessError};
+pub use access::{AccessControl, AccessError, draw_password};
 pub use content_name::{ContentName, ContentNameError};
 pub use error::{DigestMismatch, NamedManifest, RegistryError};
 pub use observe::AccessLog;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use berth_config::Config;
-use berth_metadata::MetadataStore;
+use berth_metadata::{AccountStore, MetadataStore};
 use berth_storage_backends::BlobStore;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -35,6 +35,8 @@ pub struct Registry {
     pub(crate) audit: Option<AuditLog>,
     /// How much callers and repositories take, where that is limited.
     pub(crate) consumption: Consumption,
+    /// The accounts, whether or not anybody has to say who they are.
+    pub(crate) accounts: Option<Arc<dyn AccountStore>>,
     /// Requests that change something, each a task that outlives its connection.
     pub(crate) writes: TaskTracker,
 }
@@ -64,6 +66,7 @@ impl Registry {
             access: None,
             audit: None,
             consumption: Consumption::new(),
+            accounts: None,
             writes: TaskTracker::new(),
         }
     }
@@ -73,6 +76,12 @@ impl Registry {
     pub fn with_access(self, access: Option<AccessControl>) -> Self {
         let audit = access.as_ref().map(|access| AuditLog::new(access.store().clone()));
         Self { access: access.map(Arc::new), audit, ..self }
+    }
+
+    /// The same registry, with the accounts that can be administered.
+    #[must_use]
+    pub fn with_accounts(self, accounts: Arc<dyn AccountStore>) -> Self {
+        Self { accounts: Some(accounts), ..self }
     }
 
     /// The configuration in force.

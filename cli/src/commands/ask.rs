@@ -40,7 +40,9 @@ pub(super) fn run(
         let mut outcome = None;
         while let Some(told) = told.recv().await {
             outcome = match &told {
-                Told::Done(_) | Told::Retained(_) | Told::Finished => Some(Ok(())),
+                Told::Done(_) | Told::Retained(_) | Told::Answered(_) | Told::Finished => {
+                    Some(Ok(()))
+                }
                 Told::Failed(reason) => Some(Err(reason.clone())),
                 _ => outcome,
             };
@@ -73,6 +75,7 @@ async fn carry_out(config: Arc<Config>, ask: Ask, tell: mpsc::Sender<Told>) -> R
     };
     let metadata = stores.metadata.clone();
     let registry = Registry::new(config, stores.blobs, stores.metadata);
+    let registry = Arc::new(registry.with_accounts(stores.accounts));
     control::carry_out(&registry, ask, tell).await;
     metadata.close().await;
     Ok(())

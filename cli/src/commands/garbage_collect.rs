@@ -36,7 +36,7 @@ impl Screen {
             Told::Line(line) => self.line(&line)?,
             Told::Done(collected) => self.report(&collected)?,
             // Told to those who ask for something else.
-            Told::Verdict { .. } | Told::Retained(_) => {}
+            Told::Verdict { .. } | Told::Retained(_) | Told::Answered(_) => {}
             Told::Finished | Told::Failed(_) => self.end_progress()?,
         }
         Ok(())

@@ -1,11 +1,21 @@
 //! One file a command.
 
+pub(crate) mod administer;
 mod ask;
+pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod deletion;
 pub(crate) mod garbage_collect;
+pub(crate) mod grant;
 pub(crate) mod metadata;
 pub(crate) mod migrate;
+pub(crate) mod organisation;
+mod password;
+pub(crate) mod policy;
 pub(crate) mod retention;
+pub(crate) mod robot;
 pub(crate) mod serve;
 mod stores;
+pub(crate) mod team;
+pub(crate) mod token;
+pub(crate) mod user;

@@ -53,9 +53,9 @@ async fn serve(
         stores::check(&config, &stores).await?;
     }
     let metadata = stores.metadata.clone();
-    let access = AccessControl::open(&config, stores.accounts).await?;
+    let access = AccessControl::open(&config, stores.accounts.clone()).await?;
     let registry = Registry::new(config.clone(), stores.blobs, stores.metadata);
-    let registry = Arc::new(registry.with_access(access));
+    let registry = Arc::new(registry.with_accounts(stores.accounts).with_access(access));
 
     let access_log = AccessLog::new(std::io::stdout(), is_json(&config));
     let listener = Listener::bind(&config.http.listen().map_err(|error| anyhow!(error))?).await?;

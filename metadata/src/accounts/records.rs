@@ -82,6 +82,9 @@ pub struct AccountChange {
     /// Whether all tokens that were issued so far are worth nothing from now on: sets
     /// `tokens_valid_from` to the present and takes the refresh tokens away.
     pub revoke_tokens: bool,
+    /// Whether to leave all as it is where this account is the last administrator who may log in for
+    /// all time to come.
+    pub spare_last_admin: bool,
 }
 
 impl fmt::Debug for AccountChange {

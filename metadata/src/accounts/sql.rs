@@ -63,7 +63,11 @@ pub(crate) const CHANGE_ACCOUNT: &str = "
         description = coalesce($6, description),
         expires_at = CASE WHEN $7 = 1 THEN $8 ELSE expires_at END,
         tokens_valid_from = CASE WHEN $9 = 1 THEN $10 ELSE tokens_valid_from END
-    WHERE name = $1";
+    WHERE name = $1 AND ($11 = 0 OR is_admin = 0 OR is_disabled = 1 OR EXISTS (
+        SELECT 1 FROM accounts other
+        WHERE other.name <> $1 AND other.is_admin = 1 AND other.is_disabled = 0
+            AND other.expires_at IS NULL
+    ))";
 
 pub(crate) const DELETE_LOGINS: &str = "DELETE FROM logins WHERE account = $1";
 

@@ -37,7 +37,8 @@ pub trait AccountStore: std::fmt::Debug + Send + Sync + 'static {
     /// Whether there is any account.
     async fn has_accounts(&self) -> Result<bool, MetadataError>;
 
-    /// Changes an account; false when there is none.
+    /// Changes an account; false when there is none, or when it is
+    /// [spared](AccountChange::spare_last_admin).
     async fn change_account(
         &self,
         name: &AccountName,

@@ -96,6 +96,13 @@ impl Caller {
         }
     }
 
+    /// The user in whose name they decide about accounts and grants: credentials that are for all
+    /// that a user may do, and no token that was issued for something.
+    pub(crate) fn administers(&self) -> Option<&AccountName> {
+        let is_whole = matches!(self.rights, Rights::Policy) && self.holder.limit.is_none();
+        self.account().filter(|name| is_whole && !name.is_robot())
+    }
+
     /// Whether they may do something with a repository.
     pub(crate) fn may(&self, policy: &Policy, access: Access, repository: &str) -> bool {
         let allowed = || policy.decide(&self.holder, access, repository).is_allowed();

@@ -4,6 +4,7 @@
 //! files, and kept up to date by a task ([`refresh`]). A request's credentials become a [`Caller`]
 //! once ([`authenticate`](AccessControl::authenticate)), who is then asked what they may do.
 
+pub(crate) mod administration;
 mod authenticate;
 mod caller;
 mod error;
@@ -49,6 +50,8 @@ pub struct AccessControl {
     epoch: AtomicU64,
     /// The generation of the database's part of the policy that is in force.
     generation: AtomicU64,
+    /// One reads the policy at a time, so that what is in force is never older than what was.
+    reading: tokio::sync::Mutex<()>,
     htpasswd: ArcSwapOption<Htpasswd>,
     htpasswd_state: ArcSwap<FileState>,
     foreign: Option<TrustedServer>,
@@ -90,6 +93,7 @@ impl AccessControl {
             policy: ArcSwap::from_pointee(Policy::default()),
             epoch: AtomicU64::new(0),
             generation: AtomicU64::new(0),
+            reading: tokio::sync::Mutex::new(()),
             htpasswd: ArcSwapOption::new(htpasswd),
             htpasswd_state: ArcSwap::from_pointee(state),
             foreign,
@@ -140,6 +144,14 @@ impl AccessControl {
     pub(crate) fn wake(&self) {
         self.changed.notify_one();
     }
+}
+
+/// Draws a password that nobody can guess.
+///
+/// # Errors
+/// When the system has no random numbers to give.
+pub fn draw_password() -> Result<String, berth_auth::secret::NoRandom> {
+    berth_auth::secret::draw("").map(|password| password.expose().to_owned())
 }
 
 /// Where a request comes from, as far as guessing is counted.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use berth_auth::{Memberships, Policy};
 use berth_config::Auth;
-use berth_metadata::{OrganisationRole, PolicyData};
+use berth_metadata::{AccountStore, OrganisationRole, PolicyData};
 use berth_oci::access::{Effect, Grant, RepositoryPattern, Role, Subject};
 
 use super::{AccessControl, AccessError};
@@ -15,12 +15,9 @@ impl AccessControl {
     /// Reads the policy, and puts it in force.
     pub(super) async fn read_policy(&self) -> Result<(), AccessError> {
         let auth = self.auth.load_full();
-        let data = match auth.has_grants() {
-            true => self.store.policy().await?,
-            false => PolicyData::default(),
-        };
-        self.generation.store(data.generation, Ordering::Release);
-        self.policy.store(Arc::new(policy(&auth, data)));
+        let (generation, policy) = read(&auth, self.store.as_ref()).await?;
+        self.generation.store(generation, Ordering::Release);
+        self.policy.store(Arc::new(policy));
         self.epoch.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
@@ -30,6 +27,7 @@ impl AccessControl {
         if !self.auth.load().has_grants() {
             return Ok(());
         }
+        let _reading = self.reading.lock().await;
         let generation = self.store.policy_generation().await?;
         match generation == self.generation.load(Ordering::Acquire) {
             true => Ok(()),
@@ -45,6 +43,18 @@ impl AccessControl {
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.wake();
     }
+}
+
+/// The policy as it stands, and the generation of the database's part of it.
+pub(super) async fn read(
+    auth: &Auth,
+    store: &dyn AccountStore,
+) -> Result<(u64, Policy), AccessError> {
+    let data = match auth.has_grants() {
+        true => store.policy().await?,
+        false => PolicyData::default(),
+    };
+    Ok((data.generation, policy(auth, data)))
 }
 
 fn policy(auth: &Auth, data: PolicyData) -> Policy {

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use super::account::{Account, Logged, REQUEST_ID, RequestIds};
 use super::action::{Action, ActionError};
+use super::api::{self, Api};
 use super::audited::{self, Audited};
 use super::handlers::{Context, handle};
 use super::paced::Paced;
@@ -65,6 +66,7 @@ impl ConnectionInfo {
 #[derive(Debug)]
 pub struct App {
     registry: Arc<Registry>,
+    api: Api,
     operations: Router,
     access_log: Option<AccessLog>,
     request_ids: RequestIds,
@@ -78,7 +80,8 @@ impl App {
         metrics_path: Option<&str>,
     ) -> Self {
         let operations = operations::router(registry.clone(), metrics_path);
-        Self { registry, operations, access_log, request_ids: RequestIds::new() }
+        let api = Api::new(registry.clone());
+        Self { registry, api, operations, access_log, request_ids: RequestIds::new() }
     }
 
     /// The registry that it shows.
@@ -119,6 +122,9 @@ impl App {
             Some((Some(Root::Distribution), path)) => {
                 self.distribution(&path, Call { head, body, config, connection, id }).await
             }
+            Some((Some(Root::Administration), path)) => {
+                self.administration(&path, Call { head, body, config, connection, id }).await
+            }
             Some((Some(Root::Token), path)) if config.auth.issues_tokens() => {
                 self.token(&path, Call { head, body, config, connection, id }).await
             }
@@ -131,6 +137,13 @@ impl App {
                 Answered { label: "operations", caller: None, response }
             }
         }
+    }
+
+    async fn administration(&self, path: &str, call: Call<'_>) -> Answered {
+        let Call { head, body, config, connection, id } = call;
+        let (response, caller) =
+            api::answer(&self.api, &config, path, head, body, &connection, id).await;
+        Answered { label: "api", caller: caller.map(|caller| caller.name), response }
     }
 
     async fn token(&self, path: &str, call: Call<'_>) -> Answered {
@@ -357,8 +370,10 @@ fn awaits_continue(headers: &HeaderMap) -> bool {
 /// What a path is of.
 #[derive(Clone, Copy, Debug)]
 enum Root {
-    /// The Distribution API, or what we have beside it.
+    /// The Distribution API, or what we have beside it for content.
     Distribution,
+    /// Accounts and grants.
+    Administration,
     /// The token service.
     Token,
 }
@@ -368,8 +383,11 @@ impl Root {
         let is_below = |root: &str| {
             path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if is_below("/v2") || is_below("/api") {
+        if is_below("/v2") || is_below("/api/v1/repositories") {
             return Some(Self::Distribution);
+        }
+        if is_below(api::ROOT) {
+            return Some(Self::Administration);
         }
         is_below(gate::TOKEN_PATH).then_some(Self::Token)
     }

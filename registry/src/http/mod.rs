@@ -6,6 +6,7 @@
 
 mod account;
 mod action;
+pub(crate) mod api;
 mod app;
 mod audited;
 mod body;
@@ -25,6 +26,7 @@ mod render;
 mod token;
 
 pub use action::{Action, ActionError, StartUpload, UploadWrite};
+pub use api::{ApiAnswer, ApiRequest};
 pub use app::{App, ConnectionInfo};
 pub use body::BlobBody;
 pub use content_range::ContentRange;

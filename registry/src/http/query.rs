@@ -12,6 +12,15 @@ impl<'a> Query<'a> {
         Self(text.unwrap_or_default())
     }
 
+    /// Every parameter, in order.
+    pub(super) fn pairs(self) -> impl Iterator<Item = (String, String)> {
+        self.0
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(name, value)| (decode(name).into_owned(), decode(value).into_owned()))
+    }
+
     /// Every value of `name`, in order.
     pub(super) fn all(self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
         self.0

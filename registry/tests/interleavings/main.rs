@@ -175,7 +175,7 @@ impl Scene {
 }
 
 /// One cycle, as `berth garbage-collect` asks for it.
-async fn collect(registry: &Registry) -> Result<()> {
+async fn collect(registry: &Arc<Registry>) -> Result<()> {
     let (tell, mut told) = mpsc::channel(64);
     let work = async {
         carry_out(registry, Ask::Collect { dry_run: false, delete_untagged: false }, tell).await;

@@ -123,9 +123,10 @@ impl Change for ChangeAccount {
             .bind(change.expires.flatten().map(micros))
             .bind(i64::from(change.revoke_tokens))
             .bind(now)
+            .bind(i64::from(change.spare_last_admin))
             .execute(session.connection())
             .await?;
-        if change.revoke_tokens {
+        if change.revoke_tokens && changed.rows_affected() > 0 {
             session
                 .query(sql::DELETE_LOGINS)
                 .bind(name.as_str())

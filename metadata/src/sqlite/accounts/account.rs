@@ -110,9 +110,10 @@ impl Change for ChangeAccount {
             .bind(change.expires.flatten().map(micros))
             .bind(i64::from(change.revoke_tokens))
             .bind(context.now)
+            .bind(i64::from(change.spare_last_admin))
             .execute(&mut *context.connection)
             .await?;
-        if change.revoke_tokens {
+        if change.revoke_tokens && changed.rows_affected() > 0 {
             sqlx::query(sql::DELETE_LOGINS)
                 .bind(name.as_str())
                 .execute(&mut *context.connection)

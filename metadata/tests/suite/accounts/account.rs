@@ -140,6 +140,31 @@ pub async fn a_change_leaves_what_it_does_not_name(store: Accounts) {
     assert!(!store.account(&name("bob")).await.unwrap().unwrap().is_disabled);
 }
 
+pub async fn the_last_administrator_is_spared(store: Accounts) {
+    for text in ["alice", "bob"] {
+        let new = NewAccount { is_admin: true, ..new_account(text, AccountKind::User) };
+        store.create_account(&new).await.unwrap();
+    }
+    make_user(&store, "carol").await;
+    let token = NewRefreshToken { account: Some(name("bob")), ..new_refresh("bob") };
+    store.create_refresh_token(&token).await.unwrap();
+    let change = async |text: &str, change: AccountChange| {
+        let change = AccountChange { spare_last_admin: true, ..change };
+        store.change_account(&name(text), &change).await.unwrap()
+    };
+    let demote = AccountChange { is_admin: Some(false), ..Default::default() };
+    let disable = AccountChange { is_disabled: Some(true), ..Default::default() };
+    let end = AccountChange { expires: Some(Some(SystemTime::now())), ..Default::default() };
+    assert!(change("alice", demote.clone()).await);
+    for last in [demote, disable.clone(), end] {
+        assert!(!change("bob", AccountChange { revoke_tokens: true, ..last }).await);
+    }
+    let bob = store.account(&name("bob")).await.unwrap().unwrap();
+    assert!(bob.is_admin && !bob.is_disabled && bob.expires.is_none());
+    assert!(is_good(&store, "bob").await);
+    assert!(change("carol", disable).await);
+}
+
 pub async fn revoked_tokens_are_worth_nothing_from_then_on(store: Accounts) {
     make_user(&store, "alice").await;
     make_user(&store, "bob").await;

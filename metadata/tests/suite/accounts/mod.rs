@@ -28,6 +28,7 @@ macro_rules! accounts_suite {
                     accounts_are_listed_by_kind_in_the_order_of_bytes,
                     robots_are_listed_by_owner,
                     a_change_leaves_what_it_does_not_name,
+                    the_last_administrator_is_spared,
                     revoked_tokens_are_worth_nothing_from_then_on,
                     all_that_belongs_to_an_account_goes_with_it,
                     an_organisation_takes_its_teams_and_robots_along,
