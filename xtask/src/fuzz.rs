@@ -11,7 +11,7 @@ use crate::process::{output, run, succeeds};
 use crate::tools::cargo::{self, CARGO_FUZZ};
 
 /// How long each target runs as a part of `cargo xtask test`.
-const SHORT_SECONDS: u32 = 10;
+const SHORT_SECONDS: u32 = 6;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 pub(crate) fn parts() -> Vec<Part> {
     vec![Part {
         name: "fuzz",
-        what: "each parser of outside input, for ten seconds",
+        what: "each parser of outside input, for six seconds",
         run: |context| fuzz_all(context, SHORT_SECONDS, &[]),
     }]
 }
