@@ -22,7 +22,7 @@ pub(crate) fn parts() -> Vec<Part> {
 pub(crate) fn part() -> Part {
     Part {
         name: "faults",
-        what: "full and failing disks, damaged databases, signals in mid-work, TLS, 10,000 connections",
+        what: "full and failing disks, damaged databases, signals in mid-work, TLS, administration, 10,000 connections",
         run: faults,
     }
 }
@@ -38,8 +38,11 @@ fn faults(context: &Context) -> Result<Outcome> {
         return Outcome::not_run(format!("{program} is not installed: run `cargo xtask setup`"));
     }
     tests(
-        cargo(context, "test --workspace --locked --test faults --test tls -- --ignored")
-            .env("BERTH_BIN", context.berth())
-            .env("RUST_BACKTRACE", "0"),
+        cargo(
+            context,
+            "test --workspace --locked --test administration --test faults --test tls -- --ignored",
+        )
+        .env("BERTH_BIN", context.berth())
+        .env("RUST_BACKTRACE", "0"),
     )
 }

@@ -8,7 +8,8 @@ use super::administer::{Common, encode, print_json};
 /// `berth policy …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Say whether somebody may do something, and why. The exit code is 0 when they may, 1 when not.
+    /// Say whether somebody may do something, and why. The exit code is 0 when they may, 1 when not, and
+    /// 2 when it cannot be told.
     Explain {
         /// A user or a robot, anonymous, or workload:RULE.
         subject: String,
@@ -28,7 +29,13 @@ pub(crate) fn run(command: PolicyCommand, common: &Common) -> Result<ExitCode> {
         encode(&action),
         encode(&repository)
     );
-    let told = common.ask("GET", &target, None)?;
+    let told = match common.ask("GET", &target, None) {
+        Ok(told) => told,
+        Err(error) => {
+            eprintln!("berth: {error:#}");
+            return Ok(ExitCode::from(2));
+        }
+    };
     match common.is_json() {
         true => drop(print_json(&told)?),
         false => println!("{}", told["reason"].as_str().unwrap_or_default()),

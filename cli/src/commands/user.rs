@@ -5,7 +5,7 @@ use berth_config::GoDuration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::administer::{Common, body, encode, from_now};
+use super::administer::{Common, body, encode, from_now, print_json};
 use super::password::NewPassword;
 
 const USERS: &str = "/api/v1/users";
@@ -90,8 +90,7 @@ pub(crate) fn run(command: UserCommand, common: &Common) -> Result<ExitCode> {
                 ("expires", from_now(expires)?),
             ]);
             let done = format!("the user {name} is there");
-            common.done("POST", USERS, Some(new), &done)?;
-            show_drawn(common, &password)
+            set_password(common, ("POST", USERS), new, &password, &done)
         }
         UserCommand::List => common.list(
             USERS,
@@ -118,14 +117,29 @@ pub(crate) fn run(command: UserCommand, common: &Common) -> Result<ExitCode> {
         }
         UserCommand::Password { name, password_stdin } => {
             let password = NewPassword::ask(password_stdin)?;
-            change(&name, json!({ "password": password.value() }), "has another password")?;
-            show_drawn(common, &password)
+            let change = json!({ "password": password.value() });
+            let done = format!("{name} has another password");
+            set_password(common, ("PATCH", &one(&name)), change, &password, &done)
         }
     }
 }
 
-fn show_drawn(common: &Common, password: &NewPassword) -> Result<ExitCode> {
-    let NewPassword::Drawn(password) = password else { return Ok(ExitCode::SUCCESS) };
-    eprintln!("The password, which is not shown again:");
+/// Has a password set, and shows it where nobody knows it yet.
+fn set_password(
+    common: &Common,
+    (method, target): (&str, &str),
+    body: Value,
+    password: &NewPassword,
+    done: &str,
+) -> Result<ExitCode> {
+    let NewPassword::Drawn(password) = password else {
+        return common.done(method, target, Some(body), done);
+    };
+    let mut user = common.ask(method, target, Some(body))?;
+    if common.is_json() {
+        user["password"] = json!(password);
+        return print_json(&user);
+    }
+    eprintln!("{done}; the password, which is not shown again:");
     common.secret(password)
 }

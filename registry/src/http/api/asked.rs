@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::problem::Cause;
-use super::{Api, Call};
+use super::{Api, Call, Origin};
 use crate::Registry;
 use crate::access::administration::Asker;
 
@@ -80,7 +80,8 @@ impl ApiRequest {
             }
             None => Bytes::new(),
         };
-        Some(Call { asker: Asker::Operator, request, body, prefix: String::new() })
+        let (prefix, origin) = (String::new(), Origin::default());
+        Some(Call { asker: Asker::Operator, request, body, prefix, origin })
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use berth_config::Config;
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
@@ -14,11 +14,11 @@ use http_body_util::BodyExt as _;
 use tracing::error;
 
 use super::problem::Cause;
-use super::{Api, Call, Problem};
+use super::{Api, Call, Origin, Problem};
 use crate::access::Caller;
 use crate::access::administration::Asker;
-use crate::http::ConnectionInfo;
 use crate::http::gate::{self, Challenger};
+use crate::http::{ConnectionInfo, audited, forwarded};
 
 /// The longest body, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -46,13 +46,20 @@ where
                 Ok((request, body)) => {
                     let asker = Asker::Caller(caller.clone());
                     let prefix = config.http.path_prefix().to_owned();
-                    api.answer(Call { asker, request, body, prefix }).await
+                    let origin = Origin {
+                        source: forwarded::client(&request.headers, connection, config),
+                        request: id.to_str().ok().map(str::to_owned),
+                    };
+                    api.answer(Call { asker, request, body, prefix, origin }).await
                 }
                 Err(problem) => problem.into(),
             };
             (response, Some(caller))
         }
-        Err(problem) => (problem.into(), None),
+        Err(problem) => {
+            audit_refusal(api, config, (&head, connection, id), &problem);
+            (problem.into(), None)
+        }
     };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(Cause(cause)) = response.extensions_mut().remove() {
@@ -74,6 +81,7 @@ async fn identify(
             "everybody may do everything here, so there is nothing to administer: set auth.accounts.enabled (REGISTRY_AUTH_ACCOUNTS_ENABLED=true), after `berth user create --admin NAME` has made the first administrator",
         ));
     };
+    gate::count_nameless(&api.registry, config, head, connection)?;
     let challenger = Challenger { access, config, head };
     let error = match gate::identify(access, config, head, connection).await {
         Ok(caller) if !caller.is_anonymous() => return Ok(caller),
@@ -86,6 +94,23 @@ async fn identify(
         true => problem.with_header(WWW_AUTHENTICATE, challenger.password()),
         false => problem,
     })
+}
+
+/// Tells the audit log of who was not let in.
+fn audit_refusal(
+    api: &Api,
+    config: &Config,
+    (head, connection, id): (&Parts, &ConnectionInfo, &HeaderValue),
+    problem: &Problem,
+) {
+    let shows_something = head.headers.contains_key(AUTHORIZATION);
+    if let Some(log) = &api.registry.audit
+        && shows_something
+        && !config.audit.disabled
+    {
+        let source = forwarded::client(&head.headers, connection, config);
+        log.record(audited::login(head, source, id, None, problem.status()));
+    }
 }
 
 /// The request as the API sees it.

@@ -5,6 +5,7 @@
 
 mod asked;
 mod audit;
+mod audited;
 mod extract;
 mod grants;
 mod guard;
@@ -27,7 +28,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
-use http::{Method, Response};
+use http::Response;
 use tower::ServiceExt as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,6 +37,8 @@ use crate::Registry;
 use crate::access::administration::{Administration, Asker};
 
 pub use asked::{ApiAnswer, ApiRequest};
+use audited::Audited;
+pub(crate) use audited::Origin;
 pub(super) use guard::answer;
 use problem::Problem;
 
@@ -61,6 +64,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// What stands before the API's paths.
     pub(crate) prefix: String,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
 }
 
 impl Api {
@@ -75,8 +80,9 @@ impl Api {
 
     /// Answers what is asked. A change runs to its end, even when whoever asked for it goes.
     pub(crate) async fn answer(&self, call: Call) -> Response<Body> {
-        let Call { asker, mut request, body, prefix } = call;
-        let is_change = !matches!(request.method, Method::GET | Method::HEAD);
+        let Call { asker, mut request, body, prefix, origin } = call;
+        let path = request.uri.path();
+        let audited = Audited::of(asker.name(), &request.method, path, &body, &origin);
         request.extensions.insert(asker);
         request.extensions.insert(Prefix(prefix.into()));
         let request = Request::from_parts(request, Body::from(body));
@@ -87,10 +93,14 @@ impl Api {
                 Err(never) => match never {},
             }
         };
-        if !is_change {
-            return work.await;
-        }
-        let done = self.registry.writes.spawn(work).await;
+        let Some(audited) = audited else { return work.await };
+        let registry = self.registry.clone();
+        let told = async move {
+            let response = work.await;
+            audited::tell(&registry, audited.answered(&response)).await;
+            response
+        };
+        let done = self.registry.writes.spawn(told).await;
         done.unwrap_or_else(|error| Problem::internal(error.to_string()).into())
     }
 }

@@ -12,6 +12,10 @@ use crate::http::ApiError;
 #[derive(Clone, Debug)]
 pub(super) struct Cause(pub(super) String);
 
+/// What an answer says is wrong; in its extensions, for whoever tells others.
+#[derive(Clone, Debug)]
+pub(super) struct Detail(pub(super) String);
+
 /// Why something was not done, as RFC 9457 has it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {
@@ -167,6 +171,7 @@ impl From<Problem> for Response<Body> {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(problem.headers);
+        response.extensions_mut().insert(Detail(problem.detail));
         if let Some(cause) = problem.cause {
             response.extensions_mut().insert(Cause(cause));
         }
