@@ -255,6 +255,12 @@ impl Server {
         &self.registry
     }
 
+    /// All that it wrote, both to its standard output and to its log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.daemon.log()
+    }
+
     /// The last lines it wrote, both to its standard output and to its log.
     #[must_use]
     pub fn log_end(&self) -> String {
