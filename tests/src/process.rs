@@ -81,6 +81,12 @@ impl Daemon {
         Ok(())
     }
 
+    /// The file of what the process writes.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// The last lines the process wrote.
     #[must_use]
     pub fn log_end(&self) -> String {
