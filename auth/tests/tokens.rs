@@ -188,6 +188,7 @@ mod certificates {
     use super::*;
     use rcgen::{
         BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
+        PKCS_RSA_SHA256, SigningKey as _,
     };
 
     fn key() -> KeyPair {
@@ -223,6 +224,19 @@ mod certificates {
         assert_eq!(trusted.verify(&sign(&key, header)), Err(TokenError::UnknownKey));
         // One key alone needs no name.
         assert!(trusted.verify(&sign(&key, Header::new(Algorithm::ES256))).is_ok());
+    }
+
+    #[test]
+    fn the_key_of_a_certificate_may_be_one_of_rsa() {
+        let key = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
+        let certificate = CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
+        let part = |json: String| BASE64_URL_SAFE_NO_PAD.encode(json);
+        let header = part(serde_json::to_string(&Header::new(Algorithm::RS256)).unwrap());
+        let signed = format!("{header}.{}", part(foreign_claims().to_string()));
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(key.sign(signed.as_bytes()).unwrap());
+        let trusted = trusting(&certificate.pem());
+        assert!(trusted.verify(&format!("{signed}.{signature}")).is_ok());
+        assert!(trusted.verify(&format!("{signed}x.{signature}")).is_err());
     }
 
     /// The obvious way: bit by bit.

@@ -84,14 +84,12 @@ impl Home {
 
     /// Runs a command line that must fail, and returns what it printed on both outputs.
     pub fn refused(&self, line: &str) -> Result<String> {
-        let finished = self.finish(line, None)?;
-        ensure!(
-            !finished.status.success(),
-            "`{line}` should fail and did not:\n{}{}",
-            finished.stdout,
-            finished.stderr
-        );
-        Ok(finished.stdout + &finished.stderr)
+        self.expect_failure(line, None)
+    }
+
+    /// The same, with `input` on its standard input.
+    pub fn refused_with_input(&self, line: &str, input: &[u8]) -> Result<String> {
+        self.expect_failure(line, Some(input))
     }
 
     /// Runs a command line in `directory` and says whether it succeeded, whatever it printed.
@@ -123,6 +121,17 @@ impl Home {
         let Finished { status, stdout, stderr } = &finished;
         ensure!(status.success(), "`{line}` failed with {status}:\n{stdout}{stderr}");
         Ok(stdout.trim().to_owned())
+    }
+
+    fn expect_failure(&self, line: &str, input: Option<&[u8]>) -> Result<String> {
+        let finished = self.finish(line, input)?;
+        ensure!(
+            !finished.status.success(),
+            "`{line}` should fail and did not:\n{}{}",
+            finished.stdout,
+            finished.stderr
+        );
+        Ok(finished.stdout + &finished.stderr)
     }
 
     fn finish(&self, line: &str, input: Option<&[u8]>) -> Result<Finished> {

@@ -88,6 +88,12 @@ impl Daemon {
         String::from_utf8_lossy(&text).into_owned()
     }
 
+    /// The file of what the process writes.
+    #[must_use]
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+
     /// The last lines the process wrote.
     #[must_use]
     pub fn log_end(&self) -> String {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use reqwest::blocking::{Client, ClientBuilder, RequestBuilder, Response};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LINK};
-use reqwest::{Certificate, Identity};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LINK};
+use reqwest::{Certificate, Identity, Method};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -28,6 +28,7 @@ const PAGE: usize = 5;
 pub struct Registry {
     base: String,
     http: Client,
+    authorization: Option<String>,
 }
 
 /// A manifest as it was served; its bytes hash to its digest.
@@ -57,7 +58,7 @@ fn client() -> ClientBuilder {
 impl Registry {
     /// A reader of the registry at `base`, for example `http://127.0.0.1:5000`.
     pub fn new(base: &str) -> Result<Self> {
-        Ok(Self { base: base.to_owned(), http: client().build()? })
+        Ok(Self { base: base.to_owned(), http: client().build()?, authorization: None })
     }
 
     /// A reader of the registry at `base`, for example `https://127.0.0.1:5000`.
@@ -67,16 +68,23 @@ impl Registry {
         if let Some(Issued { certificate, key }) = &trust.identity {
             client = client.identity(Identity::from_pem(format!("{certificate}{key}").as_bytes())?);
         }
-        Ok(Self { base: base.to_owned(), http: client.build()? })
+        Ok(Self { base: base.to_owned(), http: client.build()?, authorization: None })
     }
 
-    /// Whether `GET /v2/` answers 200.
+    /// The same reader, who says who it is in an `Authorization` header.
+    #[must_use]
+    pub fn showing(mut self, authorization: &str) -> Self {
+        self.authorization = Some(authorization.to_owned());
+        self
+    }
+
+    /// Whether `GET /v2/` answers 200, or asks who is there.
     #[must_use]
     pub fn answers(&self) -> bool {
         self.get("/v2/")
             .timeout(Duration::from_secs(5))
             .send()
-            .is_ok_and(|answer| answer.status().is_success())
+            .is_ok_and(|answer| answer.status().is_success() || answer.status() == 401)
     }
 
     /// What is at a path, as text.
@@ -113,8 +121,9 @@ impl Registry {
 
     /// Whether a manifest exists.
     pub fn has_manifest(&self, repository: &str, reference: &str) -> Result<bool> {
-        let url = format!("{}/v2/{repository}/manifests/{reference}", self.base);
-        let answer = self.http.head(url).header(ACCEPT, MANIFEST_TYPES.join(", ")).send()?;
+        let path = format!("/v2/{repository}/manifests/{reference}");
+        let head = self.request(Method::HEAD, &path);
+        let answer = head.header(ACCEPT, MANIFEST_TYPES.join(", ")).send()?;
         ensure!(
             answer.status().is_success() || answer.status() == 404,
             "HEAD answered {}",
@@ -189,9 +198,17 @@ impl Registry {
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url =
             if path.starts_with('/') { format!("{}{path}", self.base) } else { path.to_owned() };
-        self.http.get(url)
+        let request = self.http.request(method, url);
+        match &self.authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
+            None => request,
+        }
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Launch {
     storage: Storage,
     address: Option<SocketAddr>,
     tls: Option<Trust>,
+    authorization: Option<String>,
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -106,6 +107,13 @@ impl Launch {
             .env("REGISTRY_HTTP_TLS_KEY", &pair.key)
     }
 
+    /// With a reader of the registry who shows this `Authorization` header.
+    #[must_use]
+    pub fn showing(mut self, authorization: impl Into<String>) -> Self {
+        self.authorization = Some(authorization.into());
+        self
+    }
+
     /// One more setting, in the registry's own environment form.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
@@ -136,6 +144,7 @@ impl Launch {
             storage,
             address: None,
             tls: None,
+            authorization: None,
             environment: Vec::new(),
         })
     }
@@ -162,6 +171,10 @@ impl Launch {
         let registry = match &self.tls {
             Some(trust) => Registry::over_tls(&format!("https://{address}"), trust)?,
             None => Registry::new(&format!("http://{address}"))?,
+        };
+        let registry = match &self.authorization {
+            Some(authorization) => registry.showing(authorization),
+            None => registry,
         };
         daemon.wait_until(|| registry.answers())?;
         Ok(Server { target: self.target, daemon, address, registry, _directory: directory })
@@ -269,13 +282,19 @@ impl Server {
 
     /// Stops it as an operator would (SIGTERM). Berth must then end with exit code 0, all its work written down.
     pub fn stop(self) -> Result<()> {
+        self.stop_for_log().map(drop)
+    }
+
+    /// The same; returns all that it wrote, both to its standard output and to its log.
+    pub fn stop_for_log(self) -> Result<String> {
+        let log = self.daemon.log_file().to_owned();
         let status = self.daemon.stop()?;
         // distribution 2.8 does not handle SIGTERM, so it ends by the signal.
         ensure!(
             status.success() || self.target == Target::DockerRegistry,
             "the registry stopped with {status}"
         );
-        Ok(())
+        Ok(String::from_utf8_lossy(&fs::read(log)?).into_owned())
     }
 
     /// Asks it to end, unless it has ended already, and tells how it did: something else than this test may have

@@ -9,7 +9,7 @@ use crate::process::{cargo, tests};
 use crate::tools;
 
 /// The modules of `tests/tests/clients` and the programs that each needs.
-const CLIENTS: [(&str, &[&str]); 14] = [
+const CLIENTS: [(&str, &[&str]); 15] = [
     ("buildah", &["buildah", "skopeo"]),
     ("containerd", &["containerd", "ctr", "skopeo"]),
     ("cosign", &["cosign", "skopeo"]),
@@ -17,6 +17,24 @@ const CLIENTS: [(&str, &[&str]); 14] = [
     ("distribution", &["docker-registry", "crane", "oras", "skopeo"]),
     ("docker", &["dockerd", "docker", "skopeo"]),
     ("helm", &["helm"]),
+    (
+        "identity",
+        &[
+            "buildah",
+            "containerd",
+            "ctr",
+            "crane",
+            "docker",
+            "docker-registry",
+            "dockerd",
+            "helm",
+            "node",
+            "oras",
+            "podman",
+            "regctl",
+            "skopeo",
+        ],
+    ),
     ("nginx", &["nginx", "openssl", "curl", "crane", "docker", "dockerd", "skopeo"]),
     ("oras", &["oras", "skopeo"]),
     ("podman", &["podman", "skopeo"]),

@@ -50,7 +50,9 @@ fn key_of(certificate: &CertificateDer<'_>) -> Result<PublicKey, CertificateErro
     let info = parsed.public_key();
     let (key, algorithms) = match info.parsed() {
         Ok(Spki::RSA(rsa)) => {
-            let key = DecodingKey::from_rsa_raw_components(rsa.modulus, rsa.exponent);
+            // Numbers stand in a certificate with a zero before them, so that they are positive.
+            let [modulus, exponent] = [rsa.modulus, rsa.exponent].map(without_zeros);
+            let key = DecodingKey::from_rsa_raw_components(modulus, exponent);
             (key, vec![A::RS256, A::RS384, A::RS512, A::PS256, A::PS384, A::PS512])
         }
         Ok(Spki::EC(point)) => {
@@ -67,6 +69,13 @@ fn key_of(certificate: &CertificateDer<'_>) -> Result<PublicKey, CertificateErro
         _ => return Err(CertificateError::Key),
     };
     Ok(PublicKey { ids: vec![libtrust_id(info.raw)], key, algorithms })
+}
+
+fn without_zeros(mut number: &[u8]) -> &[u8] {
+    while let [0, rest @ ..] = number {
+        number = rest;
+    }
+    number
 }
 
 /// What Docker's libtrust calls a key, and with it the token servers made for `registry:2`: the

@@ -18,6 +18,7 @@ CREATE TABLE accounts (
 
 CREATE INDEX accounts_by_kind ON accounts (kind, name);
 CREATE INDEX accounts_by_owner ON accounts (owner, name);
+CREATE INDEX accounts_by_right ON accounts (is_admin, is_disabled);
 
 CREATE TABLE organisation_members (
     organisation text COLLATE "C" NOT NULL REFERENCES accounts (name) ON DELETE CASCADE,

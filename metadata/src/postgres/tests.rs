@@ -55,7 +55,7 @@ const FILL: &str = "
 
 /// The plan of a statement that is prepared once and used for every value.
 async fn plan(session: &mut Session, sql: &str) -> String {
-    let parameters = (1..=10).filter(|n| sql.contains(&format!("${n}"))).count();
+    let parameters = (1..=20).filter(|n| sql.contains(&format!("${n}"))).count();
     let values = vec!["NULL"; parameters].join(", ");
     let values = if parameters == 0 { String::new() } else { format!("({values})") };
     let explain = format!(

@@ -97,6 +97,7 @@ impl App {
     ) -> Response<Body> {
         let config = self.registry.config();
         let id = self.request_ids.of(request.headers());
+        let is_head = request.method() == Method::HEAD;
         let log = self.access_log.as_ref().filter(|_| !config.log.accesslog.disabled);
         let logged = log.map(|log| (log, Logged::of(&request, id.clone(), connection.clone())));
         let mut account = Account::open(&self.registry.metrics, logged);
@@ -104,6 +105,9 @@ impl App {
             self.route(request, config.clone(), connection, &id).await;
         response.headers_mut().insert(REQUEST_ID, id);
         add_headers(response.headers_mut(), &config);
+        if is_head {
+            render::remove_body(&mut response);
+        }
         account.close(label, caller, &response);
         response
     }

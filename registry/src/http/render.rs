@@ -50,6 +50,16 @@ pub(super) fn error(error: &ApiError) -> Response<Body> {
     response
 }
 
+/// Leaves of the answer to a HEAD what stands before the body. HTTP/1 does so anyway; over HTTP/2 the body would go out,
+/// which is an error of the protocol for some clients.
+pub(super) fn remove_body(response: &mut Response<Body>) {
+    let len = http_body::Body::size_hint(response.body()).exact().filter(|len| *len > 0);
+    if let Some(len) = len {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert(len.into());
+    }
+    *response.body_mut() = Body::empty();
+}
+
 /// A header value made of what the registry itself has parsed.
 pub(super) fn value(text: impl Into<Bytes>) -> Result<HeaderValue, ApiError> {
     HeaderValue::from_maybe_shared(text.into())

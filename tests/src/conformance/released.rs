@@ -40,6 +40,22 @@ pub fn released_over_tls(
     run(home, version, name, &format!("https://{host}"), results)
 }
 
+/// The same over TLS, as somebody who has a password and gets tokens for it.
+pub fn released_with_login(
+    version: &str,
+    name: &str,
+    host: &str,
+    authorities: &Path,
+    (user, password): (&str, &str),
+    results: &Path,
+) -> Result<Vec<String>> {
+    let mut home = Home::new()?;
+    home.set("SSL_CERT_FILE", authorities);
+    home.set("OCI_USERNAME", user);
+    home.set("OCI_PASSWORD", password);
+    run(home, version, name, &format!("https://{host}"), results)
+}
+
 fn run(
     mut home: Home,
     version: &str,

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{azurite, cache, moto, swift, versity};
+use crate::{azurite, cache, moto, openid, swift, versity};
 
 /// A server that is installed.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +21,11 @@ pub struct Tool {
 }
 
 /// Everything that this crate starts and Debian need not have.
-pub const TOOLS: [Tool; 4] = [
+pub const TOOLS: [Tool; 5] = [
     Tool { name: "versitygw", path: versity::path, build: build_versity },
     Tool { name: "moto", path: moto::path, build: install_moto },
     Tool { name: "azurite", path: azurite::path, build: install_azurite },
+    Tool { name: "oidc-provider", path: openid::path, build: install_openid },
     Tool { name: "swift", path: swift::path, build: install_swift },
 ];
 
@@ -105,10 +106,18 @@ fn python(folder: &Path, packages: &[&str]) -> Result<()> {
 }
 
 fn install_azurite(folder: &Path) -> Result<()> {
+    npm(folder, &format!("azurite@{}", azurite::VERSION))
+}
+
+fn install_openid(folder: &Path) -> Result<()> {
+    npm(folder, &format!("oidc-provider@{}", openid::VERSION))
+}
+
+fn npm(folder: &Path, package: &str) -> Result<()> {
     run(Command::new("npm")
         .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
         .arg(folder)
-        .arg(format!("azurite@{}", azurite::VERSION)))
+        .arg(package))
 }
 
 fn run(command: &mut Command) -> Result<()> {

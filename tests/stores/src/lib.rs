@@ -10,6 +10,8 @@
 //! | [`Oss`] | Alibaba Cloud OSS | ours, in this process |
 //! | [`Postgres`] | PostgreSQL | Debian's, with a standby where one is wanted |
 //! | [`PgBouncer`] | PostgreSQL | Debian's, a pooler in transaction mode before the other |
+//! | [`OpenIdProvider`] | OpenID Connect | oidc-provider, a certified one |
+//! | [`TokenServer`] | tokens for `registry:2` | ours, in this process |
 //!
 //! Between them and their clients stand [`FaultProxy`], which knows HTTP, [`TcpProxy`], which knows nothing, and
 //! [`Balancer`], which has several replicas behind it.
@@ -32,6 +34,7 @@ mod http;
 pub mod identity;
 pub mod install;
 mod moto;
+mod openid;
 mod oss;
 mod pgbouncer;
 mod postgres;
@@ -41,6 +44,7 @@ mod s3;
 mod swift;
 mod tcp_proxy;
 mod tls;
+mod token_server;
 mod versity;
 mod wait;
 mod xml;
@@ -49,6 +53,7 @@ pub use azurite::Azurite;
 pub use balancer::Balancer;
 pub use gcs::Gcs;
 pub use moto::Moto;
+pub use openid::OpenIdProvider;
 pub use oss::Oss;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Postgres, PostgresOptions};
@@ -57,4 +62,5 @@ pub use s3::S3Access;
 pub use swift::{Swift, SwiftUser};
 pub use tcp_proxy::TcpProxy;
 pub use tls::Certificate;
+pub use token_server::{KeyKind, SignedBy, TokenServer};
 pub use versity::VersityGateway;

@@ -72,6 +72,22 @@ fn many_streams_of_one_connection_push_and_pull_at_once() -> Result<()> {
 }
 
 #[test]
+fn the_answer_to_head_has_no_body_whatever_it_is() -> Result<()> {
+    let api = Api::in_memory(&[H2C])?;
+    api.push_image("app", "1", 100)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    for (path, expected) in
+        [("/v2/app/manifests/1", 200), ("/v2/app/manifests/2", 404), ("/v2/App/manifests/1", 400)]
+    {
+        let (status, body) = runtime.block_on(async {
+            send(connect(&api).await?, "HEAD", path.to_owned(), None, Vec::new()).await
+        })?;
+        ensure!(status == expected && body.is_empty(), "{path}: {status}, {} bytes", body.len());
+    }
+    Ok(())
+}
+
+#[test]
 fn it_is_not_spoken_unless_it_is_switched_on() -> Result<()> {
     for settings in [&[][..], &[H2C, ("REGISTRY_HTTP_HTTP2_DISABLED", "true")]] {
         let api = Api::in_memory(settings)?;

@@ -5,7 +5,7 @@ use berth_tests::{Home, Server};
 use crate::{arrived, publish, same};
 
 /// buildah with all it writes inside the home.
-fn buildah(home: &Home, arguments: &str) -> Result<String> {
+pub(crate) fn buildah(home: &Home, arguments: &str) -> Result<String> {
     let (root, runroot) = (home.path("buildah"), home.path("run/buildah"));
     home.run(&format!(
         "buildah --root {} --runroot {} --storage-driver vfs {arguments}",

@@ -10,6 +10,7 @@ mod crane;
 mod distribution;
 mod docker;
 mod helm;
+mod identity;
 mod nginx;
 mod oras;
 mod podman;

@@ -42,7 +42,7 @@ impl Mutual {
     }
 }
 
-fn write(folder: &Path, authority: &str, client: Option<&Issued>) -> Result<()> {
+pub(crate) fn write(folder: &Path, authority: &str, client: Option<&Issued>) -> Result<()> {
     fs::create_dir_all(folder)?;
     fs::write(folder.join("ca.crt"), authority)?;
     if let Some(client) = client {
@@ -172,10 +172,10 @@ fn containerd_pushes_and_pulls_with_a_certificate_of_its_own() -> Result<()> {
 }
 
 /// What the Docker daemon trusts for one registry; it looks nowhere else, and gone when this is.
-struct DockerTrust(PathBuf);
+pub(crate) struct DockerTrust(PathBuf);
 
 impl DockerTrust {
-    fn new(host: &str, authority: &str, client: &Issued) -> Result<Self> {
+    pub(crate) fn new(host: &str, authority: &str, client: &Issued) -> Result<Self> {
         let trust = Self(Path::new("/etc/docker/certs.d").join(host));
         write(&trust.0, authority, Some(client))?;
         Ok(trust)
@@ -189,7 +189,7 @@ impl Drop for DockerTrust {
 }
 
 /// An address of this machine that is no loopback: there the daemon trusts any certificate.
-fn outer_address() -> Result<IpAddr> {
+pub(crate) fn outer_address() -> Result<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     // Nothing is sent; this asks for the route.
     socket.connect("192.0.2.1:9").context("this machine has no address but loopback")?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use berth_tests::Launch;
 use berth_tests::authority::Authority;
-use berth_tests::conformance::{current, released, released_over_tls, sparse};
+use berth_tests::conformance::{current, released, released_over_tls, released_with_login, sparse};
 use berth_tests::stores::Stored;
 
 #[test]
@@ -36,6 +36,28 @@ fn the_suite_of_release_1_1_1_passes_over_tls() -> Result<()> {
     let complaints = released_over_tls("v1.1.1", "tls", &server.host(), &file, &results)?;
     server.stop()?;
     ensure!(complaints.is_empty(), "the suite does not pass:\n{}", complaints.join("\n"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "run by cargo xtask conformance"]
+fn the_suite_of_release_1_1_1_passes_with_a_login() -> Result<()> {
+    let (authority, folder) = (Authority::new("registry")?, tempfile::tempdir()?);
+    let pair = authority.server()?.write(folder.path(), "server")?;
+    let (trusted, users) = (folder.path().join("authority.crt"), folder.path().join("htpasswd"));
+    fs::write(&trusted, authority.certificate())?;
+    let login = ("alice", "of-alice-4f1c");
+    fs::write(&users, format!("{}:{}\n", login.0, bcrypt::hash(login.1, 5)?))?;
+    let launch = Launch::temporary()?
+        .tls(&pair, authority.trust())
+        .env("REGISTRY_AUTH_HTPASSWD_PATH", &users)
+        .env("REGISTRY_AUTH_GRANTS", "['allow user:alice maintainer conformance/**']");
+    let (server, results) = (sparse(launch).start()?, results("v1.1.1", "login")?);
+    let complaints =
+        released_with_login("v1.1.1", "login", &server.host(), &trusted, login, &results)?;
+    let log = server.stop_for_log()?;
+    ensure!(complaints.is_empty(), "the suite does not pass:\n{}", complaints.join("\n"));
+    ensure!(!log.contains(login.1), "the password is in the log");
     Ok(())
 }
 
