@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use berth_test_stores::{KeyKind, SignedBy, TokenServer};
 use berth_tests::fixtures::{self, Layout};
-use berth_tests::wire::{Answer, get, post, send};
+use berth_tests::wire::{Request, get, post, send};
 use berth_tests::{Home, Launch, Server, Target};
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ fn table(tokens: &TokenServer) -> Result<Vec<(&'static str, String, bool)>> {
     Ok(vec![
         ("good", signed(SignedBy::Root)?, true),
         ("of a certificate that it brings", signed(SignedBy::Chain)?, true),
-        ("for all actions", of(&access("team/app", &["*"]))?, false),
+        ("for all actions", of(&access("team/app", &["*"]))?, true),
         ("to pull", of(&access("team/app", &["pull"]))?, false),
         ("for another repository", of(&access("team/other", &["pull", "push"]))?, false),
         ("for nothing", of(&json!([]))?, false),
@@ -54,13 +54,33 @@ fn table(tokens: &TokenServer) -> Result<Vec<(&'static str, String, bool)>> {
     ])
 }
 
-/// What an answer comes to: the status, the code of the error, and what the challenge says of the token.
-fn outcome(answer: &Answer) -> Result<(u16, Option<String>, Option<String>)> {
+/// What an answer comes to.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    status: u16,
+    challenge: Option<String>,
+    code: Option<String>,
+}
+
+fn ask(server: &Server, request: &Request) -> Result<Outcome> {
+    let answer = send(server.address(), request)?;
     let code = match answer.status {
         401 => answer.json()?["errors"][0]["code"].as_str().map(str::to_owned),
         _ => None,
     };
-    Ok((answer.status, code, answer.find("www-authenticate").map(str::to_owned)))
+    // Debian's has no order among the actions that it asks for.
+    let challenge =
+        answer.find("www-authenticate").map(|told| told.replace("push,pull", "pull,push"));
+    Ok(Outcome { status: answer.status, challenge, code })
+}
+
+/// What Berth has to answer where the other answers so. It has a code of its own where a token is good, but not for
+/// this: clients show it to people, and to log in again is of no use to them.
+fn expected(mut theirs: Outcome) -> Outcome {
+    if theirs.challenge.as_ref().is_some_and(|told| told.contains("insufficient_scope")) {
+        theirs.code = Some("DENIED".to_owned());
+    }
+    theirs
 }
 
 #[test]
@@ -76,9 +96,8 @@ fn debian_s_registry_and_berth_take_the_same_tokens() -> Result<()> {
                 [get("/v2/"), get("/v2/team/app/tags/list"), post("/v2/team/app/blobs/uploads/")]
             {
                 let shown = request.clone().header("Authorization", format!("Bearer {token}"));
-                let ask =
-                    |server: &Server| outcome(&send(server.address(), &shown)?).context(*what);
-                let (theirs, ours) = (ask(&theirs)?, ask(&ours)?);
+                let theirs = expected(ask(&theirs, &shown).context(*what)?);
+                let ours = ask(&ours, &shown).context(*what)?;
                 if theirs != ours {
                     surprises.push(format!(
                         "{what}, {}: {theirs:?} there, {ours:?} here",
@@ -86,7 +105,7 @@ fn debian_s_registry_and_berth_take_the_same_tokens() -> Result<()> {
                     ));
                 }
                 let is_push = request.line().starts_with("POST");
-                if is_push && (ours.0 == 202) != *pushes {
+                if is_push && (ours.status == 202) != *pushes {
                     surprises.push(format!("{what}: {ours:?}"));
                 }
             }
