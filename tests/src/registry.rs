@@ -70,13 +70,13 @@ impl Registry {
         Ok(Self { base: base.to_owned(), http: client.build()? })
     }
 
-    /// Whether `GET /v2/` answers 200.
+    /// Whether `GET /v2/` answers 200, or asks who is there.
     #[must_use]
     pub fn answers(&self) -> bool {
         self.get("/v2/")
             .timeout(Duration::from_secs(5))
             .send()
-            .is_ok_and(|answer| answer.status().is_success())
+            .is_ok_and(|answer| answer.status().is_success() || answer.status() == 401)
     }
 
     /// What is at a path, as text.
