@@ -28,6 +28,9 @@ fn no_secret_is_logged_or_told_twice() -> Result<()> {
     let short = json!({ "name": "x", "password": "secret7" });
     secrets.push("secret7".to_owned());
     house.send("POST", "/users", Some(short), &root)?.expect(400)?;
+    let number = json!({ "name": "x", "password": 8_712_643_123_u64 });
+    secrets.push("8712643123".to_owned());
+    house.send("POST", "/users", Some(number), &root)?.expect(400)?;
 
     let lists =
         ["/users", "/robots", "/accounts/mia/tokens", "/accounts/acme+bot/tokens", "/audit"];

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use berth_auth::{Holder, Policy, Who};
-use berth_metadata::AccountKind;
+use berth_metadata::{Account, AccountKind};
 use berth_oci::RepositoryName;
-use berth_oci::access::Access;
+use berth_oci::access::{Access, AccountName};
 
 use super::{Administration, AdministrationError};
 use crate::access::login::is_active;
@@ -38,18 +38,13 @@ impl Administration {
             Who::Workload(_) => self.require_administrator("ask what workloads may do")?,
             Who::Account(name) => {
                 self.require_over(name)?;
-                match self.store.account(name).await? {
-                    Some(account) if account.kind == AccountKind::Organisation => {
-                        return Err(AdministrationError::Invalid(format!(
-                            "{name} is an organisation, which does nothing itself: ask for one of its members"
-                        )));
-                    }
+                match self.account_of_caller(name).await? {
                     Some(account) if !is_active(&account) => {
                         let reason = format!("denied: {name} is disabled or expired");
                         return Ok(Explained { is_allowed: false, reason });
                     }
                     Some(account) => holder.is_admin = account.is_admin,
-                    None => return Err(AdministrationError::no_account(name)),
+                    None => {}
                 }
             }
         }
@@ -60,6 +55,28 @@ impl Administration {
             reason.push_str("; until `auth` is enabled, everybody may do everything");
         }
         Ok(Explained { is_allowed: decision.is_allowed(), reason })
+    }
+
+    /// The account of somebody who may log in; nothing for a name that a password file or a
+    /// certificate can hold without any.
+    async fn account_of_caller(
+        &self,
+        name: &AccountName,
+    ) -> Result<Option<Account>, AdministrationError> {
+        let auth = &self.registry.config().auth;
+        let has_others = auth.htpasswd.is_some() || auth.certificates.enabled;
+        if auth.is_enabled() && !auth.accounts.enabled {
+            return Ok(None);
+        }
+        match self.store.account(name).await? {
+            Some(account) if account.kind == AccountKind::Organisation => {
+                Err(AdministrationError::Invalid(format!(
+                    "{name} is an organisation, which does nothing itself: ask for one of its members"
+                )))
+            }
+            None if !has_others => Err(AdministrationError::no_account(name)),
+            account => Ok(account),
+        }
     }
 
     /// The policy that requests are decided by; where no request is, the one that would be.

@@ -48,7 +48,8 @@ impl Administration {
 
     /// Takes a grant away.
     pub(crate) async fn remove_grant(&self, id: GrantId) -> Result<(), AdministrationError> {
-        self.grant(id).await?;
+        let stored = self.grant(id).await?;
+        self.refuse_broad(&stored.grant.subject)?;
         if !self.store.remove_grant(id).await? {
             return Err(no_grant(id));
         }
@@ -72,12 +73,9 @@ impl Administration {
         if matches!(self.scope, Scope::All) {
             return Ok(());
         }
+        self.refuse_broad(subject)?;
         let is_known = match subject {
-            Subject::Anyone | Subject::Authenticated => {
-                return Err(AdministrationError::denied(
-                    "only administrators make grants to anyone or to authenticated",
-                ));
-            }
+            Subject::Anyone | Subject::Authenticated => true,
             Subject::Account(name) if name.is_robot() => self.standing(name) == Standing::Over,
             Subject::Account(_) | Subject::Workload(_) => true,
             Subject::Organisation(name) => self.standing(name) != Standing::Stranger,
@@ -86,6 +84,18 @@ impl Administration {
         match is_known {
             true => Ok(()),
             false => Err(no_subject(subject)),
+        }
+    }
+
+    /// Refuses what is granted to everybody, unless whoever asks decides over everybody.
+    fn refuse_broad(&self, subject: &Subject) -> Result<(), AdministrationError> {
+        match (&self.scope, subject) {
+            (Scope::Own(_), Subject::Anyone | Subject::Authenticated) => {
+                Err(AdministrationError::denied(
+                    "only administrators decide about grants to anyone and to authenticated",
+                ))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use axum::body::Body;
 use berth_metadata::{AuditOutcome, NewAudit};
 use http::{Method, Response, StatusCode};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use tracing::warn;
 
@@ -33,6 +34,7 @@ impl Audited {
         }
         let members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
         // Kinds of things and their names take turns.
+        let path = percent_decode_str(path).decode_utf8_lossy();
         let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty()).skip(2).collect();
         let mut kinds: Vec<&str> = steps.iter().copied().step_by(2).collect();
         let mut names: Vec<&str> = steps.iter().copied().skip(1).step_by(2).collect();
@@ -68,7 +70,9 @@ impl Audited {
                 StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => AuditOutcome::Denied,
                 _ => AuditOutcome::Failed,
             };
-            line.detail = response.extensions().get().map(|Detail(detail)| detail.clone());
+            // What is malformed may be a password that is no text, and would be quoted.
+            let detail = response.extensions().get().map(|Detail(detail)| detail.clone());
+            line.detail = detail.filter(|_| status != StatusCode::BAD_REQUEST);
         }
         line
     }
