@@ -47,7 +47,8 @@ impl AccessControl {
             Credentials::Bearer(token) => self.by_token(&token).await?,
             Credentials::Basic { name, password } => {
                 let caller = self.login(&name, &password, shown.source).await?;
-                (caller, seconds(SystemTime::now()) + PASSWORD_SECONDS)
+                let until = remembered_until(&caller);
+                (caller, until)
             }
         };
         self.remembered.put(key, caller.clone(), until, epoch);
@@ -80,7 +81,8 @@ impl AccessControl {
     async fn by_token(&self, token: &Password) -> Result<(Caller, u64), AuthenticationError> {
         if token.expose().starts_with(secret::ACCESS_TOKEN) {
             let caller = self.by_access_token(token, None).await?;
-            return Ok((caller, seconds(SystemTime::now()) + PASSWORD_SECONDS));
+            let until = remembered_until(&caller);
+            return Ok((caller, until));
         }
         if let Some(server) = &self.foreign {
             let token = server.verify(token.expose())?;
@@ -147,6 +149,13 @@ impl AccessControl {
     fn is_in_password_file(&self, name: &str) -> bool {
         self.htpasswd.load().as_ref().is_some_and(|file| file.has(name))
     }
+}
+
+/// Until when a password or an access token is remembered, in seconds since 1970: never beyond its own
+/// end.
+fn remembered_until(caller: &Caller) -> u64 {
+    let soon = seconds(SystemTime::now()) + PASSWORD_SECONDS;
+    caller.ends.map_or(soon, |ends| soon.min(seconds(ends)))
 }
 
 /// Whether a token was issued before the time from which tokens are good, by clocks that agree.

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use berth_auth::token::Way;
 use berth_auth::{AccessList, Holder, Policy};
@@ -16,6 +17,8 @@ pub(crate) struct Caller {
     pub(crate) way: Way,
     /// The access token that they have shown, if it was one.
     pub(crate) access_token: Option<AccessTokenId>,
+    /// From when on their credentials are worth nothing, where that is known.
+    pub(super) ends: Option<SystemTime>,
     rights: Rights,
 }
 
@@ -45,13 +48,21 @@ impl Caller {
             holder: Holder::ANONYMOUS,
             way: Way::Anonymous,
             access_token: None,
+            ends: None,
             rights: Rights::Policy,
         }
     }
 
     /// Somebody who has shown who they are.
     pub(super) fn known(name: &str, holder: Holder, way: Way) -> Self {
-        Self { name: name.into(), holder, way, access_token: None, rights: Rights::Policy }
+        Self {
+            name: name.into(),
+            holder,
+            way,
+            access_token: None,
+            ends: None,
+            rights: Rights::Policy,
+        }
     }
 
     /// The holder of a token of another server.
@@ -62,6 +73,7 @@ impl Caller {
             holder: Holder::of(berth_auth::Who::Stranger),
             way: Way::Account,
             access_token: None,
+            ends: None,
             rights: Rights::Foreign(Arc::new(access)),
         }
     }

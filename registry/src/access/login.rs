@@ -89,7 +89,11 @@ impl AccessControl {
         let _ = self.store.access_tokens_used(&[(token.id, SystemTime::now())]).await;
         let mut holder = holder_of(account.name.as_str(), Some(&account));
         holder.limit = Limit { role: token.role, repositories: token.repositories };
-        Ok(Caller::known(account.name.as_str(), holder, Way::Account).with_access_token(token.id))
+        let ends = [token.expires, account.expires].into_iter().flatten().min();
+        let caller = Caller::known(account.name.as_str(), holder, Way::Account);
+        let mut caller = caller.with_access_token(token.id);
+        caller.ends = ends;
+        Ok(caller)
     }
 
     /// The workload that shows this token.
