@@ -179,11 +179,7 @@ fn json_line(line: &NewAudit) -> String {
         "time": time.to_string(),
         "actor": line.actor,
         "action": line.action,
-        "outcome": match line.outcome {
-            AuditOutcome::Done => "done",
-            AuditOutcome::Failed => "failed",
-            AuditOutcome::Denied => "denied",
-        },
+        "outcome": line.outcome.as_str(),
     });
     let optional = [
         ("target", Some(&line.target).filter(|target| !target.is_empty())),

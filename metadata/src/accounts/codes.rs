@@ -55,11 +55,7 @@ impl Coded for AuditOutcome {
     const WHAT: &'static str = "outcome";
 
     fn code(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Denied => "denied",
-        }
+        self.as_str()
     }
 }
 

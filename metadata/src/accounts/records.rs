@@ -216,6 +216,13 @@ pub struct AccessToken {
     pub used: Option<SystemTime>,
 }
 
+impl AccessToken {
+    /// Whether its time is over.
+    pub fn is_over(&self) -> bool {
+        self.expires.is_some_and(|expires| expires <= SystemTime::now())
+    }
+}
+
 /// A token and its owner.
 #[derive(Clone, Debug)]
 pub struct TokenOwner {
@@ -291,6 +298,17 @@ pub enum AuditOutcome {
     Failed,
     /// It was not allowed.
     Denied,
+}
+
+impl AuditOutcome {
+    /// The word for it, in the log and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Denied => "denied",
+        }
+    }
 }
 
 /// What is put into the audit log.

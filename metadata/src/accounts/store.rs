@@ -151,6 +151,17 @@ pub trait AccountStore: std::fmt::Debug + Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page<AccessToken>, MetadataError>;
 
+    /// The token of a number; `None` when the account has none of it.
+    async fn numbered_access_token(
+        &self,
+        account: &AccountName,
+        id: AccessTokenId,
+    ) -> Result<Option<AccessToken>, MetadataError> {
+        let before = AccessTokenId(id.0.saturating_sub(1));
+        let page = self.access_tokens(account, Some(before), 1).await?;
+        Ok(page.entries.into_iter().find(|token| token.id == id))
+    }
+
     /// Gives a token another secret and another end; what it stands for stays. What was had with the
     /// secret of before, its refresh tokens, goes with that. False when the account has no such token.
     async fn rotate_access_token(

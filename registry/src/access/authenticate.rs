@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use berth_auth::token::{IssuedToken, OwnKeys, TokenError, Way};
-use berth_auth::{Credentials, Password, Who, secret};
+use berth_auth::{Credentials, Holder, Password, Who, secret};
 use berth_config::CertificateName;
 use berth_metadata::AccessTokenId;
 
-use super::login::{holder_of, is_active};
+use super::login::{is_active, known};
 use super::remembered::PASSWORD_SECONDS;
 use super::{AccessControl, AuthenticationError, Caller, Source, seconds};
 use crate::server::ClientCertificate;
@@ -46,11 +46,11 @@ impl AccessControl {
         let (caller, until) = match Credentials::parse(header)? {
             Credentials::Bearer(token) => self.by_token(&token).await?,
             Credentials::Basic { name, password } => {
-                let caller = self.login(&name, &password, shown.source).await?;
-                let until = remembered_until(&caller);
-                (caller, until)
+                (self.login(&name, &password, shown.source).await?, soon())
             }
         };
+        // Never beyond the end of an account or of its access token.
+        let until = caller.ends.map_or(until, |ends| until.min(seconds(ends)));
         self.remembered.put(key, caller.clone(), until, epoch);
         Ok(caller)
     }
@@ -72,7 +72,7 @@ impl AccessControl {
         };
         let account = self.find_account(name).await?;
         match account.as_ref().is_none_or(is_active) {
-            true => Ok(Caller::known(name, holder_of(name, account.as_ref()), Way::Certificate)),
+            true => Ok(known(name, account.as_ref(), Way::Certificate)),
             false => Err(AuthenticationError::Wrong),
         }
     }
@@ -80,9 +80,7 @@ impl AccessControl {
     /// Whoever holds a token, and until when it is good, in seconds since 1970.
     async fn by_token(&self, token: &Password) -> Result<(Caller, u64), AuthenticationError> {
         if token.expose().starts_with(secret::ACCESS_TOKEN) {
-            let caller = self.by_access_token(token, None).await?;
-            let until = remembered_until(&caller);
-            return Ok((caller, until));
+            return Ok((self.by_access_token(token, None).await?, soon()));
         }
         if let Some(server) = &self.foreign {
             let token = server.verify(token.expose())?;
@@ -90,9 +88,9 @@ impl AccessControl {
         }
         let Some(keys) = self.keys() else { return Err(AuthenticationError::Wrong) };
         let issued = self.verify_own(&keys, token.expose())?;
-        let expires = issued.expires;
-        let caller = self.holder_of_token(issued).await?;
-        Ok((caller, expires))
+        let (expires, access) = (issued.expires, issued.access.clone());
+        let caller = self.still(Login::of(issued)).await?;
+        Ok((caller.with_token_for(access), expires))
     }
 
     fn verify_own(&self, keys: &OwnKeys, token: &str) -> Result<IssuedToken, TokenError> {
@@ -100,50 +98,40 @@ impl AccessControl {
         keys.verify(token, &config.tokens.issuer, &config.tokens.service)
     }
 
-    /// Whoever a token was issued to, if it would be issued to them still.
-    pub(super) async fn holder_of_token(
-        &self,
-        token: IssuedToken,
-    ) -> Result<Caller, AuthenticationError> {
-        let mut holder = token.holder;
-        match (&holder.who, token.way) {
-            (Who::Account(name), Way::Account | Way::Htpasswd | Way::Certificate) => {
+    /// Whoever has logged in once, as they are now, if they still could.
+    pub(super) async fn still(&self, login: Login) -> Result<Caller, AuthenticationError> {
+        let Login { subject, mut holder, way, access_token, since } = login;
+        let mut ends = None;
+        match &holder.who {
+            Who::Anonymous => {}
+            Who::Stranger if way == Way::Htpasswd => {
+                good(self.is_in_password_file(&subject))?;
+            }
+            Who::Stranger => {}
+            Who::Workload(rule) => good(self.workloads.has_rule(rule))?,
+            Who::Account(name) => {
                 let account = self.find_account(name.as_str()).await?;
-                let is_in_file = || self.is_in_password_file(name.as_str());
-                let still_good = match (&account, token.way) {
-                    (Some(account), _) => {
-                        is_active(account)
-                            && !is_revoked(account.tokens_valid_from, token.issued_micros)
-                    }
-                    (None, Way::Htpasswd) => is_in_file(),
-                    (None, Way::Certificate) => true,
-                    (None, _) => false,
-                };
-                if !still_good {
-                    return Err(TokenError::Revoked.into());
+                good(match way {
+                    Way::Htpasswd => self.is_in_password_file(name.as_str()),
+                    Way::Certificate => true,
+                    Way::Anonymous | Way::Account | Way::Workload => account.is_some(),
+                })?;
+                if let Some(account) = &account {
+                    good(is_active(account) && since >= account.tokens_valid_from)?;
+                    ends = account.expires;
                 }
-                holder.is_admin = account.as_ref().is_some_and(|account| account.is_admin);
-                if let Some(id) = token.access_token {
-                    let tokens = self.store.access_tokens(name, Some(AccessTokenId(id - 1)), 1);
-                    let found = tokens.await?.entries.into_iter().next();
-                    let now = SystemTime::now();
-                    let is_good = found.is_some_and(|found| {
-                        found.id.0 == id && found.expires.is_none_or(|expires| expires > now)
-                    });
-                    if !is_good {
-                        return Err(TokenError::Revoked.into());
-                    }
+                holder.is_admin = account.is_some_and(|account| account.is_admin);
+                if let Some(id) = access_token {
+                    let token = self.store.numbered_access_token(name, id).await?;
+                    let token = token.ok_or(TokenError::Revoked)?;
+                    good(!token.is_over())?;
+                    ends = [ends, token.expires].into_iter().flatten().min();
                 }
             }
-            (Who::Stranger, Way::Htpasswd) if !self.is_in_password_file(&token.subject) => {
-                return Err(TokenError::Revoked.into());
-            }
-            (Who::Workload(rule), _) if !self.workloads.has_rule(rule) => {
-                return Err(TokenError::Revoked.into());
-            }
-            _ => {}
         }
-        Ok(Caller::known(&token.subject, holder, token.way).with_token_for(token.access))
+        let mut caller = Caller::known(&subject, holder, way);
+        (caller.access_token, caller.ends) = (access_token, ends);
+        Ok(caller)
     }
 
     fn is_in_password_file(&self, name: &str) -> bool {
@@ -151,14 +139,40 @@ impl AccessControl {
     }
 }
 
-/// Until when a password or an access token is remembered, in seconds since 1970: never beyond its own
-/// end.
-fn remembered_until(caller: &Caller) -> u64 {
-    let soon = seconds(SystemTime::now()) + PASSWORD_SECONDS;
-    caller.ends.map_or(soon, |ends| soon.min(seconds(ends)))
+/// A login that goes on: in a token that was issued for it, or in a refresh token.
+#[derive(Debug)]
+pub(super) struct Login {
+    /// Who it is, in words.
+    pub(super) subject: String,
+    pub(super) holder: Holder,
+    pub(super) way: Way,
+    /// The access token that they have shown then.
+    pub(super) access_token: Option<AccessTokenId>,
+    /// When that was.
+    pub(super) since: SystemTime,
 }
 
-/// Whether a token was issued before the time from which tokens are good, by clocks that agree.
-fn is_revoked(valid_from: SystemTime, issued_micros: u64) -> bool {
-    SystemTime::UNIX_EPOCH + Duration::from_micros(issued_micros) < valid_from
+impl Login {
+    fn of(token: IssuedToken) -> Self {
+        Self {
+            subject: token.subject,
+            holder: token.holder,
+            way: token.way,
+            access_token: token.access_token.map(AccessTokenId),
+            since: SystemTime::UNIX_EPOCH + Duration::from_micros(token.issued_micros),
+        }
+    }
+}
+
+/// Refuses what is not good any more.
+fn good(is_good: bool) -> Result<(), TokenError> {
+    match is_good {
+        true => Ok(()),
+        false => Err(TokenError::Revoked),
+    }
+}
+
+/// Until when a password or an access token that was right is remembered, in seconds since 1970.
+fn soon() -> u64 {
+    seconds(SystemTime::now()) + PASSWORD_SECONDS
 }

@@ -78,20 +78,9 @@ impl Caller {
         }
     }
 
-    pub(super) fn with_access_token(mut self, id: AccessTokenId) -> Self {
-        self.access_token = Some(id);
-        self
-    }
-
     /// The same, with a token for no more than this.
     pub(super) fn with_token_for(mut self, access: AccessList) -> Self {
         self.rights = Rights::Token(Arc::new(access));
-        self
-    }
-
-    /// The same, by what the policy says alone.
-    pub(super) fn by_policy(mut self) -> Self {
-        self.rights = Rights::Policy;
         self
     }
 

@@ -50,7 +50,7 @@ impl AccessControl {
             let right =
                 self.passwords.verify_in_file(file, name.to_owned(), password.clone()).await;
             return match right && account.as_ref().is_none_or(is_active) {
-                true => Ok(Caller::known(name, holder_of(name, account.as_ref()), Way::Htpasswd)),
+                true => Ok(known(name, account.as_ref(), Way::Htpasswd)),
                 false => Err(AuthenticationError::Wrong),
             };
         }
@@ -61,7 +61,7 @@ impl AccessControl {
         let right = self.passwords.verify(password.clone(), hash).await;
         match account {
             Some(account) if right && is_active(&account) => {
-                Ok(Caller::known(name, holder_of(name, Some(&account)), Way::Account))
+                Ok(known(name, Some(&account), Way::Account))
             }
             _ => Err(AuthenticationError::Wrong),
         }
@@ -79,9 +79,8 @@ impl AccessControl {
         let found = self.store.access_token(&SecretHash(secret::hash(token))).await?;
         let Some(found) = found else { return Err(AuthenticationError::Wrong) };
         let (token, account) = (found.token, found.account);
-        let is_over = token.expires.is_some_and(|expires| expires <= SystemTime::now());
         let is_of_another = name.is_some_and(|name| name != account.name.as_str());
-        if is_over || is_of_another || !is_active(&account) {
+        if token.is_over() || is_of_another || !is_active(&account) {
             debug!(account = %account.name, "an access token that is not good was shown");
             return Err(AuthenticationError::Wrong);
         }
@@ -89,10 +88,9 @@ impl AccessControl {
         let _ = self.store.access_tokens_used(&[(token.id, SystemTime::now())]).await;
         let mut holder = holder_of(account.name.as_str(), Some(&account));
         holder.limit = Limit { role: token.role, repositories: token.repositories };
-        let ends = [token.expires, account.expires].into_iter().flatten().min();
-        let caller = Caller::known(account.name.as_str(), holder, Way::Account);
-        let mut caller = caller.with_access_token(token.id);
-        caller.ends = ends;
+        let mut caller = Caller::known(account.name.as_str(), holder, Way::Account);
+        caller.access_token = Some(token.id);
+        caller.ends = [token.expires, account.expires].into_iter().flatten().min();
         Ok(caller)
     }
 
@@ -115,8 +113,15 @@ impl AccessControl {
     }
 }
 
+/// Whoever has shown that they are of this name.
+pub(super) fn known(name: &str, account: Option<&Account>, way: Way) -> Caller {
+    let mut caller = Caller::known(name, holder_of(name, account), way);
+    caller.ends = account.and_then(|account| account.expires);
+    caller
+}
+
 /// Who somebody of this name is, for decisions.
-pub(super) fn holder_of(name: &str, account: Option<&Account>) -> Holder {
+fn holder_of(name: &str, account: Option<&Account>) -> Holder {
     let who = name.parse().map_or(Who::Stranger, Who::Account);
     Holder { is_admin: account.is_some_and(|account| account.is_admin), ..Holder::of(who) }
 }

@@ -38,6 +38,7 @@ pub(crate) use token_service::{Asked, Grant, IssueError, Issued};
 
 use files::FileState;
 use remembered::Remembered;
+use rules::Basis;
 use workloads::Workloads;
 
 /// What is known of who may use the registry.
@@ -48,8 +49,8 @@ pub struct AccessControl {
     policy: ArcSwap<Policy>,
     /// Grows with each change of anything that a remembered caller follows from.
     epoch: AtomicU64,
-    /// The generation of the database's part of the policy that is in force.
-    generation: AtomicU64,
+    /// What the policy in force was read from.
+    basis: ArcSwapOption<Basis>,
     /// One reads the policy at a time, so that what is in force is never older than what was.
     reading: tokio::sync::Mutex<()>,
     htpasswd: ArcSwapOption<Htpasswd>,
@@ -92,7 +93,7 @@ impl AccessControl {
             auth: ArcSwap::from_pointee(auth.clone()),
             policy: ArcSwap::from_pointee(Policy::default()),
             epoch: AtomicU64::new(0),
-            generation: AtomicU64::new(0),
+            basis: ArcSwapOption::empty(),
             reading: tokio::sync::Mutex::new(()),
             htpasswd: ArcSwapOption::new(htpasswd),
             htpasswd_state: ArcSwap::from_pointee(state),
@@ -105,7 +106,7 @@ impl AccessControl {
             workloads: Workloads::new(&auth.workloads)?,
             changed: Notify::new(),
         };
-        access.read_policy().await?;
+        access.follow_policy().await?;
         if auth.issues_tokens() {
             access.rotate_keys(SystemTime::now()).await?;
         }
@@ -133,11 +134,6 @@ impl AccessControl {
     /// The policy in force.
     pub(crate) fn policy(&self) -> arc_swap::Guard<Arc<Policy>> {
         self.policy.load()
-    }
-
-    /// The configuration in force.
-    pub(crate) fn auth(&self) -> arc_swap::Guard<Arc<Auth>> {
-        self.auth.load()
     }
 
     /// Has everything read again: something was changed.

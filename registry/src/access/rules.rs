@@ -11,35 +11,40 @@ use berth_oci::access::{Effect, Grant, RepositoryPattern, Role, Subject};
 
 use super::{AccessControl, AccessError};
 
-impl AccessControl {
-    /// Reads the policy, and puts it in force.
-    pub(super) async fn read_policy(&self) -> Result<(), AccessError> {
-        let auth = self.auth.load_full();
-        let (generation, policy) = read(&auth, self.store.as_ref()).await?;
-        self.generation.store(generation, Ordering::Release);
-        self.policy.store(Arc::new(policy));
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        Ok(())
-    }
+/// What a policy was read from: it is stale when either is another one.
+#[derive(Debug)]
+pub(super) struct Basis {
+    auth: Arc<Auth>,
+    /// The generation of the database's part.
+    generation: u64,
+}
 
-    /// Reads it if the database's part has changed.
+impl AccessControl {
+    /// Reads the policy, if it is not that of the configuration and the database as they stand, and puts
+    /// it in force.
     pub(super) async fn follow_policy(&self) -> Result<(), AccessError> {
-        if !self.auth.load().has_grants() {
+        let _reading = self.reading.lock().await;
+        let auth = self.auth.load_full();
+        let stands = match auth.has_grants() {
+            true => self.store.policy_generation().await?,
+            false => PolicyData::default().generation,
+        };
+        let is_current =
+            |basis: &Basis| basis.generation == stands && Arc::ptr_eq(&basis.auth, &auth);
+        if self.basis.load().as_deref().is_some_and(is_current) {
             return Ok(());
         }
-        let _reading = self.reading.lock().await;
-        let generation = self.store.policy_generation().await?;
-        match generation == self.generation.load(Ordering::Acquire) {
-            true => Ok(()),
-            false => self.read_policy().await,
-        }
+        let (generation, policy) = read(&auth, self.store.as_ref()).await?;
+        self.policy.store(Arc::new(policy));
+        self.basis.store(Some(Arc::new(Basis { auth, generation })));
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Puts another configuration in force.
     pub(crate) fn reload(&self, auth: &Auth) {
         self.workloads.reload(&auth.workloads);
         self.auth.store(Arc::new(auth.clone()));
-        self.generation.store(u64::MAX, Ordering::Release);
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.wake();
     }

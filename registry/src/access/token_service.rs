@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::authenticate::Login;
 use super::{AccessControl, AuthenticationError, Caller, Source, micros, seconds};
 
 /// How many scopes a token can be asked for at a time.
@@ -92,7 +93,7 @@ pub(crate) enum IssueError {
 
 /// What a refresh token stands for, as it is kept with it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Login {
+struct Kept {
     holder: Holder,
     way: Way,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -182,7 +183,7 @@ impl AccessControl {
         let unavailable = |cause: String| IssueError::Unavailable { cause };
         let token =
             secret::draw(secret::REFRESH_TOKEN).map_err(|error| unavailable(error.to_string()))?;
-        let login = Login {
+        let kept = Kept {
             holder: caller.holder.clone(),
             way: caller.way,
             access_token: caller.access_token.map(|id| id.0),
@@ -197,7 +198,7 @@ impl AccessControl {
             account,
             access_token: caller.access_token,
             client,
-            details: serde_json::to_string(&login).map_err(|e| unavailable(e.to_string()))?,
+            details: serde_json::to_string(&kept).map_err(|e| unavailable(e.to_string()))?,
             expires: SystemTime::now() + self.auth.load().tokens.refresh.get(),
         };
         self.store
@@ -234,42 +235,20 @@ impl AccessControl {
         if known != client {
             return Err(IssueError::Refresh);
         }
-        let login: Login =
+        let kept: Kept =
             serde_json::from_str(&details).map_err(|error| unavailable(error.to_string()))?;
-        let caller = self.still(login, &subject, created).await?;
-        Ok((caller, next))
-    }
-
-    /// Whoever has logged in then, as they are now.
-    async fn still(
-        &self,
-        login: Login,
-        subject: &str,
-        created: SystemTime,
-    ) -> Result<Caller, IssueError> {
-        let token = IssuedToken {
-            issuer: String::new(),
-            subject: subject.to_owned(),
-            service: String::new(),
-            expires: 0,
-            not_before: 0,
-            issued: seconds(created),
-            issued_micros: micros(created),
-            id: String::new(),
-            access: AccessList::default(),
-            holder: login.holder,
-            way: login.way,
-            access_token: login.access_token,
+        let login = Login {
+            subject,
+            holder: kept.holder,
+            way: kept.way,
+            access_token: kept.access_token.map(AccessTokenId),
+            since: created,
         };
-        let caller = self.holder_of_token(token).await.map_err(|error| match error {
+        let caller = self.still(login).await.map_err(|error| match error {
             AuthenticationError::Token(_) => IssueError::Refresh,
             other => other.into(),
         })?;
-        let caller = caller.by_policy();
-        Ok(match login.access_token {
-            Some(id) => caller.with_access_token(AccessTokenId(id)),
-            None => caller,
-        })
+        Ok((caller, next))
     }
 }
 

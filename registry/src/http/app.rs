@@ -1,4 +1,3 @@
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -19,13 +18,11 @@ use super::api::{self, Api};
 use super::audited::{self, Audited};
 use super::handlers::{Context, handle};
 use super::paced::Paced;
-use super::{ApiError, forwarded, gate, operations, render, token};
+use super::{ApiError, ConnectionInfo, forwarded, gate, operations, render, token};
 use crate::access::Caller;
 use crate::audit::AuditLog;
 use crate::notifications::Origin;
 use crate::rates::Pass;
-use crate::server::ClientCertificate;
-use crate::server::sendfile::SendfileConnection;
 use crate::services::{self, BodyPump, BodyReader};
 use crate::{AccessLog, Registry, RegistryError};
 
@@ -34,33 +31,6 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 /// How much of a body is read and thrown away after an error, so that the client gets to read the
 /// answer instead of a broken connection.
 const DISCARD_LIMIT: u64 = 8 << 20;
-
-/// What is known of the connection that a request came over.
-#[derive(Debug)]
-pub struct ConnectionInfo {
-    /// The peer's address, for the log.
-    pub remote: String,
-    /// The address alone, where the peer has one.
-    pub ip: Option<IpAddr>,
-    /// Whether it is over TLS.
-    pub secure: bool,
-    /// The certificate that its client has shown, verified.
-    pub certificate: Option<Arc<ClientCertificate>>,
-    /// How to send files over it, where the kernel can.
-    pub(crate) sendfile: Option<SendfileConnection>,
-}
-
-impl ConnectionInfo {
-    fn without_sendfile(&self) -> Self {
-        Self {
-            remote: self.remote.clone(),
-            ip: self.ip,
-            secure: self.secure,
-            certificate: self.certificate.clone(),
-            sendfile: None,
-        }
-    }
-}
 
 /// The whole HTTP face: the Distribution API and, beside it, what operators ask.
 #[derive(Debug)]
@@ -120,20 +90,15 @@ impl App {
         id: &HeaderValue,
     ) -> Answered {
         let (head, body) = request.into_parts();
-        let path = head.uri.path().strip_prefix(config.http.path_prefix());
-        // The prefix is that of the API. Operators ask this process, not the world through a proxy.
-        match path.map(|path| (Root::of(path), path.to_owned())) {
-            Some((Some(Root::Distribution), path)) => {
-                self.distribution(&path, Call { head, body, config, connection, id }).await
-            }
-            Some((Some(Root::Administration), path)) => {
-                self.administration(&path, Call { head, body, config, connection, id }).await
-            }
-            Some((Some(Root::Token), path)) if config.auth.issues_tokens() => {
-                self.token(&path, Call { head, body, config, connection, id }).await
-            }
+        let root = path_of(&head, &config).and_then(Root::of);
+        let call = Call { head, body, config, connection, id };
+        match root {
+            Some(Root::Distribution) => self.distribution(call).await,
+            Some(Root::Administration) => self.administration(call).await,
+            Some(Root::Token) if call.config.auth.issues_tokens() => self.token(call).await,
+            // The prefix is that of the API. Operators ask this process, not the world through a proxy.
             _ => {
-                let request = Request::from_parts(head, Body::new(body));
+                let request = Request::from_parts(call.head, Body::new(call.body));
                 let response = match self.operations.clone().oneshot(request).await {
                     Ok(response) => response,
                     Err(never) => match never {},
@@ -143,14 +108,16 @@ impl App {
         }
     }
 
-    async fn administration(&self, path: &str, call: Call<'_>) -> Answered {
+    async fn administration(&self, call: Call<'_>) -> Answered {
+        let path = call.path().to_owned();
         let Call { head, body, config, connection, id } = call;
         let (response, caller) =
-            api::answer(&self.api, &config, path, head, body, &connection, id).await;
+            api::answer(&self.api, &config, &path, head, body, &connection, id).await;
         Answered { label: "api", caller: caller.map(|caller| caller.name), response }
     }
 
-    async fn token(&self, path: &str, call: Call<'_>) -> Answered {
+    async fn token(&self, call: Call<'_>) -> Answered {
+        let wants_keys = call.path() == token::KEYS_PATH;
         let Call { head, body, config, connection, id } = call;
         let Some(access) = &self.registry.access else {
             let error = ActionError::NotFound.into();
@@ -159,8 +126,10 @@ impl App {
         if let Err(error) = gate::count_nameless(&self.registry, &config, &head, &connection) {
             return Answered { label: "token", caller: None, response: render::error(&error) };
         }
-        let (answered, caller) =
-            token::answer(access, &config, path, &head, body, &connection).await;
+        let (answered, caller) = match wants_keys {
+            true => (token::keys(access, &head), None),
+            false => token::answer(access, &config, &head, body, &connection).await,
+        };
         if let (Some(log), Ok(response)) = (self.audit(&config), &answered) {
             let source = forwarded::client(&head.headers, &connection, &config);
             let actor = caller.as_ref().map(|caller| &*caller.name);
@@ -173,9 +142,9 @@ impl App {
         Answered { label: "token", caller: caller.map(|caller| caller.name), response }
     }
 
-    async fn distribution(&self, path: &str, call: Call<'_>) -> Answered {
+    async fn distribution(&self, call: Call<'_>) -> Answered {
         let id = call.id.clone();
-        let action = Action::parse(&call.head.method, path, call.head.uri.query());
+        let action = Action::parse(&call.head.method, call.path(), call.head.uri.query());
         let label = action.as_ref().map_or("malformed", Action::label);
         let admitted =
             gate::admit(&self.registry, &call.config, &action, &call.head, &call.connection).await;
@@ -337,6 +306,11 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Its path, below the prefix of the configuration.
+    fn path(&self) -> &str {
+        path_of(&self.head, &self.config).unwrap_or_default()
+    }
+
     /// What the audit log says of it.
     fn audited(&self, action: &Action) -> Audited {
         Audited::of(action, &self.head, &self.connection, &self.config, self.id)
@@ -369,6 +343,11 @@ async fn discard(body: &mut BodyReader, headers: &HeaderMap) {
 /// one that this header names (RFC 9110 section 10.1.1).
 fn awaits_continue(headers: &HeaderMap) -> bool {
     headers.contains_key(EXPECT)
+}
+
+/// The path of a request, below the prefix of the configuration; `None` where it is not below it.
+fn path_of<'h>(head: &'h Parts, config: &Config) -> Option<&'h str> {
+    head.uri.path().strip_prefix(config.http.path_prefix())
 }
 
 /// What a path is of.

@@ -28,6 +28,7 @@ pub(crate) fn base_url(headers: &HeaderMap, host: &str, config: &Config) -> Stri
     format!("{}{}", origin(headers, host, config), config.http.path_prefix())
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+/// The value of a header, where there is one that is text.
+pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
 }

@@ -29,7 +29,7 @@ pub(super) async fn admit(
     connection: &ConnectionInfo,
 ) -> Result<Caller, ApiError> {
     let Some(access) = &registry.access else { return Ok(Caller::unrestricted()) };
-    let challenger = Challenger { access, config, head };
+    let challenger = Challenger { config, head };
     let caller = identify(access, config, head, connection)
         .await
         .map_err(|error| challenger.unknown(error, action.as_ref().ok()))?;
@@ -167,7 +167,6 @@ fn too_much(TooMuch(wait): TooMuch) -> ApiError {
 
 /// Says what a request lacks, and where to get it.
 pub(super) struct Challenger<'a> {
-    pub(super) access: &'a AccessControl,
     pub(super) config: &'a Config,
     pub(super) head: &'a Parts,
 }
@@ -266,7 +265,7 @@ impl Challenger<'_> {
     }
 
     fn basic(&self) -> Challenge {
-        let file = self.access.auth().htpasswd.as_ref().map(|file| file.realm.clone());
+        let file = self.config.auth.htpasswd.as_ref().map(|file| file.realm.clone());
         Challenge::Basic { realm: file.unwrap_or_else(|| "Berth".to_owned()) }
     }
 

@@ -11,6 +11,7 @@ mod app;
 mod audited;
 mod body;
 mod chunks;
+mod connection_info;
 mod content_range;
 mod error;
 mod face;
@@ -27,11 +28,12 @@ mod token;
 
 pub use action::{Action, ActionError, StartUpload, UploadWrite};
 pub use api::{ApiAnswer, ApiRequest};
-pub use app::{App, ConnectionInfo};
+pub use app::App;
 pub use body::BlobBody;
+pub use connection_info::ConnectionInfo;
 pub use content_range::ContentRange;
 pub use error::ApiError;
-pub(crate) use face::{base_url, host};
+pub(crate) use face::{base_url, host, text};
 pub use forwarded::claimed as forwarded_addresses;
 pub use range::{ByteRange, ResolvedRanges};
 

@@ -24,11 +24,13 @@ const LONGEST_FORM: usize = 128 * 1024;
 /// What a token exchange (RFC 8693) calls itself.
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
-/// Answers a request to the token service, and says who has got a token, if somebody has.
+/// Where the public keys are, below the prefix of the API.
+pub(super) const KEYS_PATH: &str = "/token/keys";
+
+/// Answers a request for a token, and says who has got a token, if somebody has.
 pub(super) async fn answer<B>(
     access: &AccessControl,
     config: &Config,
-    path: &str,
     head: &Parts,
     body: B,
     connection: &ConnectionInfo,
@@ -37,10 +39,7 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let challenger = Challenger { access, config, head };
-    if path == "/token/keys" {
-        return (keys(access, head), None);
-    }
+    let challenger = Challenger { config, head };
     let asked = match head.method {
         Method::GET => get(access, config, head, connection).await,
         Method::POST => post(config, head, body, connection).await,
@@ -210,7 +209,8 @@ fn refused(status: StatusCode, code: &str, message: &str) -> Response<Body> {
     response.unwrap_or_else(|error| render::error(&error))
 }
 
-fn keys(access: &AccessControl, head: &Parts) -> Result<Response<Body>, ApiError> {
+/// Answers with the public keys.
+pub(super) fn keys(access: &AccessControl, head: &Parts) -> Result<Response<Body>, ApiError> {
     if !matches!(head.method, Method::GET | Method::HEAD) {
         return Err(ActionError::MethodNotAllowed("GET, HEAD").into());
     }

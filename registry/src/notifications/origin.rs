@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Notifications;
 use super::envelope::{Actor, Request, Source};
 use crate::access::Caller;
-use crate::http::{ConnectionInfo, base_url, host};
+use crate::http::{ConnectionInfo, base_url, host, text};
 
 /// The request that events come from, as it stands in the database; nothing where nobody wants to
 /// know.
@@ -95,10 +95,6 @@ impl Notifications {
         let description = Description { request, actor, source, base_url };
         Origin(serde_json::to_string(&description).ok().map(Arc::from))
     }
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
 }
 
 /// Whom the request is from: in the words of a proxy before us, where there is one. As in

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use berth_tests::content::Blob;
+use berth_tests::wait;
 use berth_tests::wire::{Answer, get, patch, post};
 
-use crate::access::until;
 use crate::api::Api;
 
 fn too_many(answer: &Answer) -> Result<()> {
@@ -43,13 +43,13 @@ fn uploads_at_a_time_are_limited() -> Result<()> {
     let request = patch(&first).header("Content-Length", 10);
     slow.write(&request.head())?;
     slow.write(b"12345")?;
-    until(|| Ok(api.received_bytes()? >= 5.0))?;
+    wait::until("the change is seen", || Ok(api.received_bytes()? >= 5.0))?;
     let refused = || api.send(&patch(&second).body("x"));
     too_many(&refused()?)?;
     api.begin("team/other")?;
     slow.write(b"67890")?;
     ensure!(slow.answer(false)?.status == 202);
-    until(|| Ok(refused()?.status == 202))?;
+    wait::until("the change is seen", || Ok(refused()?.status == 202))?;
     Ok(())
 }
 

@@ -152,9 +152,7 @@ impl Administration {
         account: &AccountName,
         id: AccessTokenId,
     ) -> Result<AccessToken, AdministrationError> {
-        let before = AccessTokenId(id.0.saturating_sub(1));
-        let page = self.store.access_tokens(account, Some(before), 1).await?;
-        let found = page.entries.into_iter().find(|token| token.id == id);
+        let found = self.store.numbered_access_token(account, id).await?;
         found.ok_or_else(|| no_token(account, id))
     }
 }

@@ -82,7 +82,7 @@ async fn identify(
         ));
     };
     gate::count_nameless(&api.registry, config, head, connection)?;
-    let challenger = Challenger { access, config, head };
+    let challenger = Challenger { config, head };
     let error = match gate::identify(access, config, head, connection).await {
         Ok(caller) if !caller.is_anonymous() => return Ok(caller),
         Ok(_) => challenger.anonymous(None),

@@ -11,8 +11,8 @@ use axum::body::Body;
 use berth_config::Config;
 use http::{HeaderMap, Method, Response, StatusCode};
 
+use super::ConnectionInfo;
 use super::action::{Action, UploadWrite};
-use super::app::ConnectionInfo;
 use super::{ApiError, render};
 use crate::Registry;
 use crate::access::Caller;

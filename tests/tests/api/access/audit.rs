@@ -1,11 +1,12 @@
 //! The audit log.
 
 use anyhow::{Result, ensure};
-use berth_metadata::{AuditFilter, AuditOutcome};
+use berth_metadata::AuditFilter;
+use berth_tests::wait;
 use berth_tests::wire::{delete, get, post};
 use serde_json::Value;
 
-use super::{GRANTS, HTPASSWD, PasswordFile, basic, by, until};
+use super::{GRANTS, HTPASSWD, PasswordFile, basic, by};
 use crate::api::Api;
 
 /// `actor action target outcome` of each line, the oldest first.
@@ -17,11 +18,7 @@ fn lines(api: &Api) -> Result<Vec<String>> {
             .into_iter()
             .map(|record| {
                 let entry = record.entry;
-                let outcome = match entry.outcome {
-                    AuditOutcome::Done => "done",
-                    AuditOutcome::Failed => "failed",
-                    AuditOutcome::Denied => "denied",
-                };
+                let outcome = entry.outcome.as_str();
                 format!("{} {} {} {outcome}", entry.actor, entry.action, entry.target)
             })
             .collect();
@@ -61,7 +58,7 @@ fn it_has_what_was_done_and_what_was_refused_and_no_secret() -> Result<()> {
         "alice pull team/app denied",
         "alice login  denied",
     ];
-    until(|| Ok(lines(&api)?.len() >= expected.len()))?;
+    wait::until("the change is seen", || Ok(lines(&api)?.len() >= expected.len()))?;
     let found = lines(&api)?;
     ensure!(found == expected, "{found:#?}");
     let log = api.stop_and_read_log()?;
@@ -99,7 +96,7 @@ fn pulls_are_told_where_they_are_wanted_and_nothing_where_it_is_off() -> Result<
         ])?;
         api.send(&by("alice", get("/v2/team/app/manifests/v1")))?.expect(404)?;
         api.send(&by("alice", get("/token")))?.expect(200)?;
-        until(|| Ok(lines(&api)?.len() >= expected.len()))?;
+        wait::until("the change is seen", || Ok(lines(&api)?.len() >= expected.len()))?;
         ensure!(lines(&api)? == expected, "{:?}", lines(&api)?);
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! The password file, as `registry:2` has it.
 
 use anyhow::{Context as _, Result, ensure};
+use berth_tests::wait;
 use berth_tests::wire::{get, post};
 
-use super::{HTPASSWD, PasswordFile, basic, by, challenged, until};
+use super::{HTPASSWD, PasswordFile, basic, by, challenged};
 use crate::api::Api;
 
 #[test]
@@ -48,12 +49,12 @@ fn a_changed_file_is_taken_over_and_a_broken_one_is_not() -> Result<()> {
     ])?;
     api.send(&by("alice", get("/v2/")))?.expect(200)?;
     file.write(&["alice", "bob"])?;
-    until(|| Ok(api.send(&by("bob", get("/v2/")))?.status == 200))?;
+    wait::until("the change is seen", || Ok(api.send(&by("bob", get("/v2/")))?.status == 200))?;
     std::fs::write(file.path(), "no password file")?;
     // Whoever is written now is seen after what was broken before.
     api.send(&by("bob", get("/v2/")))?.expect(200)?;
     file.write(&["carol"])?;
-    until(|| Ok(api.send(&by("carol", get("/v2/")))?.status == 200))?;
+    wait::until("the change is seen", || Ok(api.send(&by("carol", get("/v2/")))?.status == 200))?;
     // A password that was right a moment ago is not remembered beyond that.
     challenged(api.send(&by("alice", get("/v2/")))?)?;
     Ok(())

@@ -10,7 +10,6 @@ mod refresh_tokens;
 mod workloads;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
@@ -85,16 +84,6 @@ fn form(api: &Api, fields: &[(&str, &str)]) -> Result<Answer> {
     let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let request = post("/token").header("Content-Type", "application/x-www-form-urlencoded");
     api.send(&request.body(pairs.join("&")))
-}
-
-/// Asks again until it is so, for as long as a change may take to be seen.
-pub(crate) fn until(mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
-    let start = Instant::now();
-    while !is_so()? {
-        ensure!(start.elapsed() < Duration::from_secs(30), "it is still not so");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 /// Checks that a request is refused with a challenge, and gives the challenge.

@@ -9,11 +9,12 @@ use berth_auth::token::{IssuedToken, NewKey, OwnKeys, Way};
 use berth_auth::{AccessEntry, AccessList, Holder, Who};
 use berth_metadata::{AccountChange, AccountKind, NewAccount};
 use berth_oci::access::Actions;
+use berth_tests::wait;
 use berth_tests::wire::{get, post};
 use serde_json::{Value, json};
 
 use super::{
-    GRANTS, HTPASSWD, PasswordFile, ask_token, basic, by, challenged, form, text, token_of, until,
+    GRANTS, HTPASSWD, PasswordFile, ask_token, basic, by, challenged, form, text, token_of,
     with_token,
 };
 use crate::api::Api;
@@ -217,13 +218,51 @@ fn what_is_taken_from_a_holder_is_taken_from_their_tokens() -> Result<()> {
     ensure!(read()?.status == 404);
     // The grant goes, by a reload.
     api.reload(&[(HTPASSWD, &file.setting()), (GRANTS, "['user:bob reader **']")])?;
-    until(|| Ok(read()?.status == 401))?;
+    wait::until("the change is seen", || Ok(read()?.status == 401))?;
     api.reload(&[(HTPASSWD, &file.setting()), (GRANTS, TEAM)])?;
-    until(|| Ok(read()?.status == 404))?;
+    wait::until("the change is seen", || Ok(read()?.status == 404))?;
     // The holder goes from the file.
     file.write(&["bob"])?;
-    until(|| Ok(read()?.status == 401))?;
+    wait::until("the change is seen", || Ok(read()?.status == 401))?;
     Ok(())
+}
+
+#[test]
+fn where_the_last_grant_goes_everybody_in_the_file_may_everything_again() -> Result<()> {
+    let file = PasswordFile::of(&["alice"])?;
+    let api = start(&file)?;
+    let push = || api.send(&by("alice", post("/v2/other/app/blobs/uploads/")));
+    ensure!(push()?.status == 403);
+    api.reload(&[(HTPASSWD, &file.setting())])?;
+    wait::until("the change is seen", || Ok(push()?.status == 202))?;
+    api.reload(&[(HTPASSWD, &file.setting()), (GRANTS, TEAM)])?;
+    wait::until("the change is seen", || Ok(push()?.status == 403))
+}
+
+#[test]
+fn who_leaves_the_password_file_is_out_whatever_account_has_the_name() -> Result<()> {
+    let file = PasswordFile::of(&["alice", "bob"])?;
+    let api =
+        Api::in_memory(&[(HTPASSWD, &file.setting()), ("REGISTRY_AUTH_ACCOUNTS_ENABLED", "true")])?;
+    // An account without a password, for what is granted to the name.
+    api.with_accounts(|store| async move {
+        let account = NewAccount {
+            name: "alice".parse()?,
+            kind: AccountKind::User,
+            is_admin: false,
+            password: None,
+            description: String::new(),
+            expires: None,
+        };
+        store.create_account(&account).await?;
+        Ok(())
+    })?;
+    let query = "scope=repository:alice/app:pull";
+    let token = token_of(ask_token(&api, "alice", query)?)?;
+    let read = || api.send(&with_token(&token, get("/v2/alice/app/tags/list")));
+    ensure!(read()?.status == 404);
+    file.write(&["bob"])?;
+    wait::until("the change is seen", || Ok(read()?.status == 401))
 }
 
 #[test]
@@ -260,13 +299,13 @@ fn tokens_of_an_account_end_when_they_are_revoked_or_it_is_disabled() -> Result<
     let (token, refresh) = (text(&body, "token")?, text(&body, "refresh_token")?);
     ensure!(read(&token)?.status == 404);
     change(AccountChange { revoke_tokens: true, ..AccountChange::default() })?;
-    until(|| Ok(read(&token)?.status == 401))?;
+    wait::until("the change is seen", || Ok(read(&token)?.status == 401))?;
     let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
     ensure!(form(&api, &fields)?.status == 401);
     let again = token_of(login()?)?;
     ensure!(read(&again)?.status == 404);
     change(AccountChange { is_disabled: Some(true), ..AccountChange::default() })?;
-    until(|| Ok(read(&again)?.status == 401))?;
+    wait::until("the change is seen", || Ok(read(&again)?.status == 401))?;
     ensure!(login()?.status == 401);
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Refresh tokens, by which a client logs in once.
 
 use anyhow::{Result, ensure};
+use berth_tests::wait;
 use berth_tests::wire::{Answer, get};
 
-use super::{GRANTS, HTPASSWD, PasswordFile, ask_token, form, text, until, with_token};
+use super::{GRANTS, HTPASSWD, PasswordFile, ask_token, form, text, with_token};
 use crate::api::Api;
 
 const TEAM: &str = "['user:alice writer team/**']";
@@ -51,7 +52,7 @@ fn a_refresh_token_gives_tokens_again_and_again_to_its_client() -> Result<()> {
     ensure!(api.send(&with_token(&refresh, get("/v2/")))?.status == 401);
     // Whoever leaves the file has no use of it any longer.
     file.write(&["bob"])?;
-    until(|| Ok(renew(&api, &refresh, "docker")?.status == 401))
+    wait::until("the change is seen", || Ok(renew(&api, &refresh, "docker")?.status == 401))
 }
 
 #[test]
@@ -82,5 +83,5 @@ fn a_refresh_token_ends_with_its_time() -> Result<()> {
         ("REGISTRY_AUTH_TOKENS_REFRESH", "1s"),
     ])?;
     let refresh = login(&api, "docker")?;
-    until(|| Ok(renew(&api, &refresh, "docker")?.status == 401))
+    wait::until("the change is seen", || Ok(renew(&api, &refresh, "docker")?.status == 401))
 }
