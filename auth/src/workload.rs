@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use berth_oci::access::AccountName;
+use berth_oci::access::{AccountName, matches_stars};
 use serde_json::{Map, Value};
 
 use crate::token::{KeySet, TokenError, verify_with};
@@ -87,25 +87,13 @@ impl ClaimPattern {
     /// Whether the claim is such a text, number or truth value, or a list that has one.
     fn is_met_by(&self, value: &Value) -> bool {
         match value {
-            Value::String(text) => self.matches(text),
-            Value::Bool(_) | Value::Number(_) => self.matches(&value.to_string()),
+            Value::String(text) => matches_stars(&self.0, text),
+            Value::Bool(_) | Value::Number(_) => matches_stars(&self.0, &value.to_string()),
             Value::Array(values) => {
                 values.iter().any(|value| !value.is_array() && self.is_met_by(value))
             }
             Value::Null | Value::Object(_) => false,
         }
-    }
-
-    fn matches(&self, text: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let Some(rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-        let Some(last) = parts.next_back() else { return rest.is_empty() };
-        let Some(mut rest) = rest.strip_suffix(last) else { return false };
-        for part in parts {
-            let Some(at) = rest.find(part) else { return false };
-            rest = &rest[at + part.len()..];
-        }
-        true
     }
 }
 

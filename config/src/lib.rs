@@ -14,6 +14,7 @@
 //! | `x-berth-reload` | a reload applies a change of this key (or section); without it a restart is needed |
 //! | `x-berth-secret` | never shown |
 //! | `x-berth-driver` | a storage driver: exactly one is chosen |
+//! | `x-berth-named` | its name alone may stand in place of the section that holds it: `auth: htpasswd` |
 //! | `x-berth-ignored` | a key of `registry:2` that means nothing here, and why |
 //! | `x-berth-refused` | a key of `registry:2` that this build cannot honour, and what to do |
 //! | `x-berth-refused-choices` | values of `registry:2` that are refused, each with the reason |

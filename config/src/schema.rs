@@ -46,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) reload: bool,
     pub(crate) secret: bool,
     pub(crate) driver: bool,
+    /// Whether its name may stand in place of the section that holds it.
+    pub(crate) named: bool,
 }
 
 /// What may stand at a key.
@@ -74,7 +76,7 @@ pub(crate) struct Choice {
 impl Node {
     /// Whether the name of one of its sections may stand in its place.
     pub(crate) fn may_be_named(&self) -> bool {
-        self.path == "auth" || self.children().iter().any(|(_, child)| child.driver)
+        self.children().iter().any(|(_, child)| child.driver || child.named)
     }
 
     fn read(schema: &Value, path: String) -> Self {
@@ -99,6 +101,7 @@ impl Node {
             reload: flag("x-berth-reload"),
             secret: flag("x-berth-secret"),
             driver: flag("x-berth-driver"),
+            named: flag("x-berth-named"),
         }
     }
 

@@ -116,20 +116,16 @@ impl Policy {
     }
 
     /// The grants that speak of a repository, to the holder or to what they belong to.
-    fn grants_for(&self, holder: &Holder, repository: &str) -> impl Iterator<Item = &Numbered> {
-        let subjects = self.subjects(holder);
-        let of_subjects: Vec<&Grants> =
-            subjects.iter().filter_map(|subject| self.grants.get(subject)).collect();
-        let beginnings: Vec<&str> = beginnings(repository).collect();
-        let repository = repository.to_owned();
+    fn grants_for<'p, 'r>(
+        &'p self,
+        holder: &Holder,
+        repository: &'r str,
+    ) -> impl Iterator<Item = &'p Numbered> + use<'p, 'r> {
+        let of_subjects = self.subjects(holder).into_iter().filter_map(|s| self.grants.get(&s));
         of_subjects
-            .into_iter()
-            .flat_map(move |grants| {
-                let found: Vec<&Numbered> =
-                    beginnings.iter().filter_map(|begin| grants.get(*begin)).flatten().collect();
-                found
-            })
-            .filter(move |granted| granted.grant.repositories.matches(&repository))
+            .flat_map(move |grants| beginnings(repository).filter_map(|begin| grants.get(begin)))
+            .flatten()
+            .filter(move |granted| granted.grant.repositories.matches(repository))
     }
 
     fn subjects(&self, holder: &Holder) -> Vec<Subject> {

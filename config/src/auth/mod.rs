@@ -32,13 +32,15 @@ use crate::Opaque;
 pub struct Auth {
     /// A password file of Apache's htpasswd.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-berth-named" = true))]
     pub htpasswd: Option<HtpasswdFile>,
     /// A token server of others, as with `registry:2`: it says who may do what, and nothing else counts.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-berth-named" = true))]
     pub token: Option<TokenServer>,
     /// The development mode of `registry:2` that takes any credentials.
     #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-refused" = "it would let everybody in who sends any password: remove the section, and with it the pretence"))]
+    #[schemars(extend("x-berth-named" = true, "x-berth-refused" = "it would let everybody in who sends any password: remove the section, and with it the pretence"))]
     pub silly: Opaque,
     /// Users, organisations, teams, robots and tokens in the database.
     pub accounts: Accounts,

@@ -2,15 +2,15 @@
 
 use yaml_serde::{Mapping, Value};
 
-/// The ways that are named so.
-const WAYS: [&str; 3] = ["htpasswd", "token", "silly"];
+use crate::schema;
 
 /// Spells out a section that is named only. What it holds already is kept.
 pub(crate) fn expand(root: &mut Value, name: Option<&str>) -> Result<(), String> {
     let Some(root) = root.as_mapping_mut() else { return Ok(()) };
     let written = root.get("auth").and_then(Value::as_str).map(str::to_owned);
     let Some(name) = name.map(str::to_owned).or_else(|| written.clone()) else { return Ok(()) };
-    if !WAYS.contains(&name.as_str()) {
+    let way = schema::tree().child("auth").and_then(|auth| auth.child(&name));
+    if !way.is_some_and(|way| way.named) {
         return Err(format!(
             "there is no way to log in of the name `{name}`: use htpasswd or token"
         ));

@@ -40,6 +40,17 @@ pub(super) struct Table {
 
 use Kind::{Bytes, Integer, Text};
 
+/// A table as most are: its key tells all of a row, which is small and goes with nothing.
+const PLAIN: Table = Table {
+    name: "",
+    columns: &[],
+    key: 1,
+    subject: &[],
+    payload: None,
+    since: 1,
+    dependents: &[],
+};
+
 /// All tables, those that others refer to first. Of columns that follow from others, or that are good
 /// without, the defaults are.
 pub(super) const TABLES: &[Table] = &[
@@ -48,9 +59,8 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[("id", Integer), ("name", Text)],
         key: 1,
         subject: &[1],
-        payload: None,
         since: 1,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "blobs",
@@ -63,9 +73,9 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 1,
         subject: &[1],
-        payload: None,
         since: 1,
         dependents: &[("repository_blobs", "blob_id")],
+        ..PLAIN
     },
     Table {
         name: "repository_blobs",
@@ -76,10 +86,8 @@ pub(super) const TABLES: &[Table] = &[
             ("leased_until", Integer),
         ],
         key: 2,
-        subject: &[],
-        payload: None,
         since: 1,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "manifests",
@@ -103,19 +111,15 @@ pub(super) const TABLES: &[Table] = &[
         name: "manifest_blobs",
         columns: &[("manifest_id", Integer), ("digest", Bytes)],
         key: 2,
-        subject: &[],
-        payload: None,
         since: 1,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "manifest_manifests",
         columns: &[("manifest_id", Integer), ("digest", Bytes)],
         key: 2,
-        subject: &[],
-        payload: None,
         since: 1,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "tags",
@@ -126,10 +130,8 @@ pub(super) const TABLES: &[Table] = &[
             ("updated_at", Integer),
         ],
         key: 2,
-        subject: &[],
-        payload: None,
         since: 1,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "uploads",
@@ -144,10 +146,8 @@ pub(super) const TABLES: &[Table] = &[
             ("handle", Text),
         ],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 1,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "events",
@@ -167,10 +167,8 @@ pub(super) const TABLES: &[Table] = &[
             ("origin", Text),
         ],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 5,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "deletions",
@@ -185,9 +183,8 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 1,
         subject: &[1, 2, 3],
-        payload: None,
         since: 6,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "deleted_manifests",
@@ -208,7 +205,7 @@ pub(super) const TABLES: &[Table] = &[
         subject: &[1, 3],
         payload: Some("payload"),
         since: 6,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "deleted_tags",
@@ -219,28 +216,22 @@ pub(super) const TABLES: &[Table] = &[
             ("repository", Text),
         ],
         key: 3,
-        subject: &[],
-        payload: None,
         since: 6,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "deleted_subjects",
         columns: &[("deletion_id", Integer), ("digest", Bytes)],
         key: 2,
-        subject: &[],
-        payload: None,
         since: 6,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "deleted_repositories",
         columns: &[("repository_id", Integer), ("since", Integer)],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 6,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "outbox",
@@ -252,10 +243,8 @@ pub(super) const TABLES: &[Table] = &[
             ("tag", Text),
         ],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 1,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "garbage",
@@ -271,18 +260,15 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 1,
         subject: &[1, 7],
-        payload: None,
         since: 4,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "manifest_times",
         columns: &[("manifest_id", Integer), ("untagged_at", Integer), ("pulled_at", Integer)],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 7,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "accounts",
@@ -299,37 +285,29 @@ pub(super) const TABLES: &[Table] = &[
             ("created_at", Integer),
         ],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "organisation_members",
         columns: &[("organisation", Text), ("member", Text), ("role", Text)],
         key: 2,
-        subject: &[],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "teams",
         columns: &[("name", Text), ("organisation", Text)],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "team_members",
         columns: &[("team", Text), ("member", Text), ("organisation", Text)],
         key: 2,
-        subject: &[],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "grants",
@@ -347,9 +325,8 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 1,
         subject: &[1, 2, 3, 4],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "access_tokens",
@@ -366,9 +343,8 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 1,
         subject: &[1, 2],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "logins",
@@ -382,10 +358,8 @@ pub(super) const TABLES: &[Table] = &[
             ("expires_at", Integer),
         ],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "refresh_tokens",
@@ -396,10 +370,8 @@ pub(super) const TABLES: &[Table] = &[
             ("exchanged", Integer),
         ],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "signing_keys",
@@ -411,18 +383,15 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 1,
         subject: &[1],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "policy",
         columns: &[("id", Integer), ("generation", Integer)],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
     Table {
         name: "audit",
@@ -440,10 +409,8 @@ pub(super) const TABLES: &[Table] = &[
             ("request", Text),
         ],
         key: 1,
-        subject: &[],
-        payload: None,
         since: 9,
-        dependents: &[],
+        ..PLAIN
     },
 ];
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::matches_stars;
+
 /// Repositories by the shape of their names.
 ///
 /// `*` is any text within a component, `**`, a component by itself, any number of components, but
@@ -62,7 +64,7 @@ fn components(pattern: &str, name: &str) -> bool {
                     pattern = wanted_rest;
                     continue;
                 }
-                if is_match(wanted.as_bytes(), component.as_bytes()) {
+                if matches_stars(wanted, component) {
                     (pattern, name) = (wanted_rest, rest);
                     continue;
                 }
@@ -80,29 +82,6 @@ fn first(text: &str) -> (&str, Option<&str>) {
     match text.split_once('/') {
         Some((first, rest)) => (first, Some(rest)),
         None => (text, None),
-    }
-}
-
-/// Whether a component matches, where a star is any text.
-fn is_match(mut pattern: &[u8], mut text: &[u8]) -> bool {
-    let mut retry: Option<(&[u8], &[u8])> = None;
-    loop {
-        match (pattern, text) {
-            ([b'*', rest @ ..], _) => {
-                retry = Some((rest, text));
-                pattern = rest;
-                continue;
-            }
-            ([], []) => return true,
-            ([wanted, pattern_rest @ ..], [there, rest @ ..]) if wanted == there => {
-                (pattern, text) = (pattern_rest, rest);
-                continue;
-            }
-            _ => {}
-        }
-        let Some((after, [_, rest @ ..])) = retry else { return false };
-        retry = Some((after, rest));
-        (pattern, text) = (after, rest);
     }
 }
 
