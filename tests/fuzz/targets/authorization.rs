@@ -6,17 +6,15 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|header: &[u8]| {
     let Ok(credentials) = Credentials::parse(header) else { return };
-    let shown = format!("{credentials:?}");
-    match &credentials {
+    let secret = match &credentials {
         Credentials::Basic { name, password } => {
             assert!(!name.contains(|c: char| c == ':' || c.is_control()));
-            let secret = password.expose();
-            assert!(secret.len() < 8 || name.contains(secret) || !shown.contains(secret));
+            password
         }
         Credentials::Bearer(token) => {
-            let token = token.expose();
-            assert!(!token.is_empty() && !token.contains(char::is_whitespace));
-            assert!(token.len() < 16 || !shown.contains(token));
+            assert!(!token.expose().is_empty() && !token.expose().contains(char::is_whitespace));
+            token
         }
-    }
+    };
+    assert_eq!(format!("{secret:?}"), "<redacted>");
 });
