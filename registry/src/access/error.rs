@@ -11,7 +11,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum AccessError {
     /// A file cannot be read or made.
-    #[error("{key}: the file {path} cannot be {what}: {source}")]
+    #[error("{key}: the file {path} cannot be {what}: {reason}")]
     File {
         /// The key of the configuration.
         key: &'static str,
@@ -20,7 +20,7 @@ pub enum AccessError {
         /// What was tried.
         what: &'static str,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The password file has a line that cannot be used.
     #[error("auth.htpasswd.path: {path}: {reason}")]
@@ -50,19 +50,39 @@ pub enum AccessError {
     },
     /// An algorithm is not known, or not safe.
     #[error("auth.token.signingalgorithms: {0}")]
-    Algorithm(#[from] AlgorithmError),
+    Algorithm(AlgorithmError),
     /// An entry for workloads cannot be used.
     #[error("auth.workloads: {0}")]
     Workloads(String),
     /// Nothing can be signed.
     #[error("no tokens can be issued: {0}")]
-    Signing(#[from] SigningError),
+    Signing(SigningError),
     /// The system gives no thread.
     #[error("no thread can be had to compare passwords: {0}")]
     Threads(std::io::Error),
     /// The database does not answer.
     #[error("accounts and grants cannot be read: {0}")]
-    Metadata(#[from] MetadataError),
+    Metadata(MetadataError),
+}
+
+// The messages hold what caused them, so none is a source that would be told once more.
+
+impl From<AlgorithmError> for AccessError {
+    fn from(error: AlgorithmError) -> Self {
+        Self::Algorithm(error)
+    }
+}
+
+impl From<SigningError> for AccessError {
+    fn from(error: SigningError) -> Self {
+        Self::Signing(error)
+    }
+}
+
+impl From<MetadataError> for AccessError {
+    fn from(error: MetadataError) -> Self {
+        Self::Metadata(error)
+    }
 }
 
 /// Why a request is not from who it says.
@@ -94,5 +114,22 @@ pub(crate) enum AuthenticationError {
 impl From<MetadataError> for AuthenticationError {
     fn from(error: MetadataError) -> Self {
         Self::Unavailable { cause: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn what_caused_an_error_is_told_once() {
+        let reason = || std::io::Error::other("the reason");
+        let file = AccessError::File { key: "k", path: "f".into(), what: "read", reason: reason() };
+        let threads = AccessError::Threads(reason());
+        for error in [file, threads, SigningError::NoKey.into()] {
+            assert!(error.source().is_none(), "{error} and its source");
+        }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn open_htpasswd(path: &Path) -> Result<Htpasswd, AccessError> {
 
 fn make_htpasswd(path: &Path) -> Result<(), AccessError> {
     let file_error =
-        |source| AccessError::File { key: HTPASSWD, path: path.to_owned(), what: "made", source };
+        |reason| AccessError::File { key: HTPASSWD, path: path.to_owned(), what: "made", reason };
     let password =
         secret::draw("").map_err(|error| file_error(std::io::Error::other(error.to_string())))?;
     let text = Htpasswd::of_one(FIRST_USER, &password)
@@ -93,10 +93,10 @@ pub(super) fn read_keys(key: &'static str, path: &Path) -> Result<KeySet, Access
 }
 
 pub(super) fn read(key: &'static str, path: &Path) -> Result<String, AccessError> {
-    std::fs::read_to_string(path).map_err(|source| AccessError::File {
+    std::fs::read_to_string(path).map_err(|reason| AccessError::File {
         key,
         path: path.to_owned(),
         what: "read",
-        source,
+        reason,
     })
 }

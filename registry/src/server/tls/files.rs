@@ -127,7 +127,7 @@ fn read(key: &'static str, path: &Path) -> Result<(Vec<u8>, fs::Metadata), TlsEr
         file.read_to_end(&mut bytes)?;
         Ok((bytes, file.metadata()?))
     };
-    read().map_err(|source| TlsError::Unreadable { key, path: path.to_owned(), source })
+    read().map_err(|reason| TlsError::Unreadable { key, path: path.to_owned(), reason })
 }
 
 pub(super) fn unusable(key: &'static str, path: &Path, message: String) -> TlsError {

@@ -92,14 +92,14 @@ fn serve_with(files: &Files, policy: &Policy) -> Result<Service, TlsError> {
 #[non_exhaustive]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("`{key}`: cannot read {}: {source}", path.display())]
+    #[error("`{key}`: cannot read {}: {reason}", path.display())]
     Unreadable {
         /// The key that names it.
         key: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The key is open to everybody.
     #[error("`http.tls.key`: every user of this machine can read {0}: chmod 600 {0}", path.display())]
