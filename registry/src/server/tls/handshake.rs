@@ -54,7 +54,8 @@ impl Tls {
     {
         let mut stream = BufReader::with_capacity(READ_BUFFER, stream);
         if is_http(stream.fill_buf().await?) {
-            refuse_plain_http(stream).await?;
+            // Its client may have gone, which makes it no less a request without TLS.
+            let _gone = refuse_plain_http(stream).await;
             return Err(HandshakeError::PlainHttp);
         }
         let acceptor = TlsAcceptor::from(self.current.load().config.clone());
