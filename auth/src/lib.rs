@@ -10,6 +10,7 @@
 //! - [`token`] signs and verifies tokens; [`workload`] says whose claims stand for what.
 //! - [`Policy`] decides; [`Throttle`] slows down who guesses.
 
+mod background;
 mod challenge;
 mod credentials;
 mod htpasswd;

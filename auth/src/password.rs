@@ -9,7 +9,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Htpasswd, Password};
+use crate::{Htpasswd, Password, background};
 
 /// The shortest password, in characters.
 pub const SHORTEST: usize = 8;
@@ -44,10 +44,6 @@ pub enum PasswordError {
 
 /// How many passwords wait at most before those who bring more wait themselves.
 const WAITING: usize = 256;
-
-/// By how much threads that hash step back behind those that serve: a crowd that logs in gets its
-/// share of the processors, and no more than that, while others pull.
-const NICENESS: i32 = 5;
 
 /// Whoever hashes and compares: a few threads, away from those that serve requests.
 #[derive(Debug)]
@@ -142,7 +138,7 @@ impl Passwords {
 
 fn work_off(waiting: &Mutex<mpsc::Receiver<Work>>) {
     // Where the system does not allow it, hashing is only less polite.
-    let _ = rustix::process::setpriority_process(None, NICENESS);
+    let _ = background::step_back();
     loop {
         // One thread at a time waits for work; a thread that panics has taken its work before.
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
