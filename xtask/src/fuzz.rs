@@ -10,8 +10,17 @@ use crate::part::{Outcome, Part, Tests};
 use crate::process::{output, run, succeeds};
 use crate::tools::cargo::{self, CARGO_FUZZ};
 
-/// How long each target runs as a part of `cargo xtask test`.
-const SHORT_SECONDS: u32 = 6;
+/// A look at each target, as a part of `cargo xtask test`. What it takes is the building, so that is not optimised.
+const SHORT: Effort = Effort { seconds: 6, profile: "--dev" };
+
+/// How hard the targets are tried.
+#[derive(Clone, Copy)]
+struct Effort {
+    /// How long each runs.
+    seconds: u32,
+    /// cargo-fuzz's name of how they are built.
+    profile: &'static str,
+}
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -26,12 +35,13 @@ pub(crate) fn parts() -> Vec<Part> {
     vec![Part {
         name: "fuzz",
         what: "each parser of outside input, for six seconds",
-        run: |context| fuzz_all(context, SHORT_SECONDS, &[]),
+        run: |context| fuzz_all(context, SHORT, &[]),
     }]
 }
 
 pub(crate) fn fuzz(context: &Context, arguments: &Arguments) -> Result<ExitCode> {
-    match fuzz_all(context, arguments.seconds, &arguments.targets)? {
+    let effort = Effort { seconds: arguments.seconds, profile: "--release" };
+    match fuzz_all(context, effort, &arguments.targets)? {
         Outcome::Passed { tests, .. } => {
             println!("{} passed, {} failed", tests.passed, tests.failed);
             Ok(ExitCode::SUCCESS)
@@ -40,7 +50,7 @@ pub(crate) fn fuzz(context: &Context, arguments: &Arguments) -> Result<ExitCode>
     }
 }
 
-fn fuzz_all(context: &Context, seconds: u32, wanted: &[String]) -> Result<Outcome> {
+fn fuzz_all(context: &Context, effort: Effort, wanted: &[String]) -> Result<Outcome> {
     if !succeeds(Command::new("cargo").args(["+nightly", "--version"])) {
         return Outcome::not_run(
             "fuzzing needs a nightly toolchain: rustup toolchain install nightly",
@@ -63,12 +73,14 @@ fn fuzz_all(context: &Context, seconds: u32, wanted: &[String]) -> Result<Outcom
     };
     let listed = output(&mut command("list"))?;
     let targets = listed.lines().filter(|t| wanted.is_empty() || wanted.iter().any(|w| w == t));
+    let Effort { seconds, profile } = effort;
+    let limit = format!("-max_total_time={seconds}");
     let mut tests = Tests::default();
     let mut broken = Vec::new();
     for target in targets {
-        let limit = format!("-max_total_time={seconds}");
-        match run(command("run").args([target, "--", &limit, "-rss_limit_mb=2048", "-verbosity=0"]))
-        {
+        let mut run_target = command("run");
+        run_target.args([profile, target, "--", &limit, "-rss_limit_mb=2048", "-verbosity=0"]);
+        match run(&mut run_target) {
             Ok(()) => tests.passed += 1,
             Err(_) => {
                 tests.failed += 1;
