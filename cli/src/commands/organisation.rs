@@ -24,6 +24,13 @@ pub(crate) enum OrganisationCommand {
     },
     /// List the organisations.
     List,
+    /// Say what an organisation is for.
+    Describe {
+        /// The name.
+        name: String,
+        /// What it is for.
+        description: String,
+    },
     /// Delete an organisation, with its teams, robots and the grants to them. Repositories stay.
     Delete {
         /// The name.
@@ -72,6 +79,10 @@ pub(crate) fn run(command: OrganisationCommand, common: &Common) -> Result<ExitC
             ORGANISATIONS,
             &[("NAME", "name"), ("CREATED", "created"), ("DESCRIPTION", "description")],
         ),
+        OrganisationCommand::Describe { name, description } => {
+            let change = json!({ "description": description });
+            common.done("PATCH", &one(&name), Some(change), &format!("{name} is described"))
+        }
         OrganisationCommand::Delete { name } => {
             common.done("DELETE", &one(&name), None, &format!("{name} is deleted"))
         }

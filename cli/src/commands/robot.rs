@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use berth_config::GoDuration;
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use super::administer::{Common, encode};
 use super::token::{self, Limits};
@@ -28,6 +29,32 @@ pub(crate) enum RobotCommand {
         /// A user or an organisation.
         owner: Option<String>,
     },
+    /// Show a robot.
+    Show {
+        /// The robot.
+        #[arg(value_name = "OWNER+NAME")]
+        name: String,
+    },
+    /// Say what a robot is for.
+    Describe {
+        /// The robot.
+        #[arg(value_name = "OWNER+NAME")]
+        name: String,
+        /// What it is for.
+        description: String,
+    },
+    /// Let a robot do nothing for now.
+    Disable {
+        /// The robot.
+        #[arg(value_name = "OWNER+NAME")]
+        name: String,
+    },
+    /// Let a robot work again.
+    Enable {
+        /// The robot.
+        #[arg(value_name = "OWNER+NAME")]
+        name: String,
+    },
     /// Delete a robot, with its tokens and the grants to it.
     Delete {
         /// The robot.
@@ -47,6 +74,10 @@ pub(crate) enum RobotCommand {
 
 /// Carries it out.
 pub(crate) fn run(command: RobotCommand, common: &Common) -> Result<ExitCode> {
+    let one = |name: &str| format!("{ROBOTS}/{}", encode(name));
+    let change = |name: &str, change: Value, done: &str| {
+        common.done("PATCH", &one(name), Some(change), &format!("{name} {done}"))
+    };
     match command {
         RobotCommand::Create { name, description, limits } => {
             let new = limits.body(&name, description)?;
@@ -64,9 +95,14 @@ pub(crate) fn run(command: RobotCommand, common: &Common) -> Result<ExitCode> {
                 ],
             )
         }
+        RobotCommand::Show { name } => common.show(&one(&name)),
+        RobotCommand::Describe { name, description } => {
+            change(&name, json!({ "description": description }), "is described")
+        }
+        RobotCommand::Disable { name } => change(&name, json!({ "disabled": true }), "is disabled"),
+        RobotCommand::Enable { name } => change(&name, json!({ "disabled": false }), "is enabled"),
         RobotCommand::Delete { name } => {
-            let target = format!("{ROBOTS}/{}", encode(&name));
-            common.done("DELETE", &target, None, &format!("{name} is deleted"))
+            common.done("DELETE", &one(&name), None, &format!("{name} is deleted"))
         }
         RobotCommand::Rotate { name, expires } => {
             let tokens = common.all(&token::tokens(&name))?;

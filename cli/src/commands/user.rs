@@ -38,6 +38,13 @@ pub(crate) enum UserCommand {
         /// The name.
         name: String,
     },
+    /// Say what an account is for.
+    Describe {
+        /// The name.
+        name: String,
+        /// What it is for.
+        description: String,
+    },
     /// Delete a user, with their robots, tokens and the grants to them. Repositories stay.
     Delete {
         /// The name.
@@ -104,6 +111,9 @@ pub(crate) fn run(command: UserCommand, common: &Common) -> Result<ExitCode> {
             ],
         ),
         UserCommand::Show { name } => common.show(&one(&name)),
+        UserCommand::Describe { name, description } => {
+            change(&name, json!({ "description": description }), "is described")
+        }
         UserCommand::Delete { name } => {
             common.done("DELETE", &one(&name), None, &format!("{name} is deleted"))
         }

@@ -134,11 +134,25 @@ pub(super) fn count(
 ) -> Result<Pass, ApiError> {
     let name = || match caller.is_anonymous() {
         true => address(head, connection, config),
-        false => format!("account {}", caller.name),
+        false => account(caller),
     };
     let repository = action.repository().map(RepositoryName::as_str);
     let limits = &config.http.limits;
     registry.consumption.admit(limits, name, repository, action.is_upload()).map_err(too_much)
+}
+
+/// Counts a request of administration by who made it.
+pub(super) fn count_administrator(
+    registry: &Registry,
+    config: &Config,
+    caller: &Caller,
+) -> Result<(), ApiError> {
+    let counted = registry.consumption.admit(&config.http.limits, || account(caller), None, false);
+    counted.map(|_| ()).map_err(too_much)
+}
+
+fn account(caller: &Caller) -> String {
+    format!("account {}", caller.name)
 }
 
 /// Counts a request whose caller is not known yet, by its address.

@@ -88,6 +88,8 @@ fn users() -> Result<()> {
         ensure!(desk.lets_in(&As::Basic("bea", other))? != Some(false));
         let json: Value = serde_json::from_str(&desk.says("user password bea --json", &[])?)?;
         ensure!(json["name"] == "bea" && json["password"].is_string(), "{json}");
+        desk.says("user describe bea checker", &["bea is described"])?;
+        desk.says("user show bea", &["checker"])?;
         desk.says("user promote bea", &["bea is an administrator"])?;
         desk.says("user demote bea", &["bea is no administrator"])?;
         desk.says("user delete bea", &["bea is deleted"])?;
@@ -109,6 +111,8 @@ fn organisations_and_teams() -> Result<()> {
         }
         desk.says("organisation create acme --owner ann", &["the organisation acme is there"])?;
         desk.says("organisation list", &["acme"])?;
+        desk.says("organisation describe acme rockets", &["acme is described"])?;
+        desk.says("organisation list", &["rockets"])?;
         desk.says("organisation members acme --add bea", &["bea is a member of acme"])?;
         desk.says("organisation members acme", &["ann   owner", "bea   member"])?;
         desk.says("organisation members acme --add bea --role owner", &["bea is an owner"])?;
@@ -140,6 +144,12 @@ fn robots_and_tokens() -> Result<()> {
         let ci = |token: &str| As::Basic("acme+ci", token.to_owned());
         ensure!(desk.lets_in(&ci(&first))? != Some(false));
         desk.says("robot list acme", &["acme+ci"])?;
+        desk.says("robot describe acme+ci builds", &["acme+ci is described"])?;
+        desk.says("robot disable acme+ci", &["acme+ci is disabled"])?;
+        desk.says("robot show acme+ci", &["builds", "disabled      yes"])?;
+        ensure!(desk.lets_in(&ci(&first))? != Some(true));
+        desk.says("robot enable acme+ci", &["acme+ci is enabled"])?;
+        ensure!(desk.lets_in(&ci(&first))? != Some(false));
         desk.says("robot list", &["acme+ci"])?;
         desk.says("token list acme+ci", &["writer", "acme/**"])?;
         let second = desk.says("robot rotate acme+ci --expires 30d", &["berth_pat_"])?;

@@ -1,6 +1,6 @@
 //! How requests and answers look: pages, problems, strict bodies.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use berth_tests::wire::Request;
 use berth_tests::{Launch, Server};
 use serde_json::{Value, json};
@@ -125,5 +125,30 @@ fn a_path_prefix_is_part_of_links() -> Result<()> {
     };
     let next = ask("/api/v1/users?limit=1")?.expect(200)?.next_page()?.unwrap_or_default();
     ensure!(ask(&next)?.expect(200)?.json()?[0]["name"] == "bea", "{next}");
+    server.stop()
+}
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
+fn requests_are_limited_by_account() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let launch = crate::house::launch(root.path())?;
+    for name in ["ann", "bea"] {
+        let create = ["user", "create", name, "--password-stdin"];
+        crate::house::run(&launch, &create, &crate::house::password(name))?.expect(0)?;
+    }
+    let server = launch.env("REGISTRY_HTTP_LIMITS_CALLER", "{requests: 1, burst: 3}").start()?;
+    let ask = |name| {
+        let request = authorized(Request::new("GET", "/api/v1/me"), &user(name));
+        berth_tests::wire::send(server.address(), &request)
+    };
+    let answers = (0..10).map(|_| ask("ann")).collect::<Result<Vec<_>>>()?;
+    ensure!(answers[..3].iter().all(|answer| answer.status == 200), "{answers:?}");
+    let refused = answers.iter().find(|answer| answer.status != 200);
+    let refused = refused.context("nothing was too much")?;
+    problem(refused, 429)?;
+    refused.header("retry-after")?;
+    // Who comes from the same address has their own.
+    ask("bea")?.expect(200)?;
     server.stop()
 }

@@ -81,13 +81,16 @@ async fn identify(
             "everybody may do everything here, so there is nothing to administer: set auth.accounts.enabled (REGISTRY_AUTH_ACCOUNTS_ENABLED=true), after `berth user create --admin NAME` has made the first administrator",
         ));
     };
-    gate::count_nameless(&api.registry, config, head, connection)?;
     let challenger = Challenger { config, head };
     let error = match gate::identify(access, config, head, connection).await {
-        Ok(caller) if !caller.is_anonymous() => return Ok(caller),
+        Ok(caller) if !caller.is_anonymous() => {
+            gate::count_administrator(&api.registry, config, &caller)?;
+            return Ok(caller);
+        }
         Ok(_) => challenger.anonymous(None),
         Err(error) => challenger.unknown(error, None),
     };
+    gate::count_nameless(&api.registry, config, head, connection)?;
     let problem = Problem::from(error);
     // A token of the token service is for repositories, and would not do.
     Err(match problem.status() == StatusCode::UNAUTHORIZED {
