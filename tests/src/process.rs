@@ -13,8 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 const POLL: Duration = Duration::from_millis(10);
 /// How long a daemon may take to become ready or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How much of a daemon's log a failed test shows.
+/// How much of the end of a daemon's log a failed test shows, in lines, and how many complaints before that.
 const LOG_LINES: usize = 60;
+const COMPLAINTS: usize = 20;
 
 /// A child process with its output in a file.
 ///
@@ -94,12 +95,18 @@ impl Daemon {
         &self.log
     }
 
-    /// The last lines the process wrote.
+    /// The last lines the process wrote, after the last of its warnings and errors before them.
     #[must_use]
     pub fn log_end(&self) -> String {
         let text = self.log();
         let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+        let (before, end) = lines.split_at(lines.len().saturating_sub(LOG_LINES));
+        let is_complaint = |line: &&&str| line.contains("WARN") || line.contains("ERROR");
+        let mut told: Vec<&str> =
+            before.iter().rev().filter(is_complaint).take(COMPLAINTS).copied().collect();
+        told.reverse();
+        told.extend(end);
+        told.join("\n")
     }
 
     fn terminate(&mut self) -> Result<ExitStatus> {

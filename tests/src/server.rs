@@ -314,13 +314,13 @@ impl Server {
     }
 }
 
-/// `$BERTH_BIN`, or the release build in the target directory.
+/// `$BERTH_BIN`, or the optimised build in the target directory.
 pub fn berth_binary() -> Result<PathBuf> {
     let path = env::var_os("BERTH_BIN")
-        .map_or_else(|| target_directory().join("release/berth"), PathBuf::from);
+        .map_or_else(|| target_directory().join("optimised/berth"), PathBuf::from);
     ensure!(
         path.is_file(),
-        "{} does not exist: `cargo build --release --bin berth`, or set BERTH_BIN",
+        "{} does not exist: `cargo build --profile optimised --bin berth`, or set BERTH_BIN",
         path.display()
     );
     path.canonicalize().with_context(|| format!("cannot resolve {}", path.display()))

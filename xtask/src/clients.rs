@@ -1,4 +1,4 @@
-//! `cargo xtask clients`: real clients against the release build.
+//! `cargo xtask clients`: real clients against the optimised build.
 
 use anyhow::Result;
 

@@ -1,4 +1,4 @@
-//! `cargo xtask conformance`: the OCI's own suites against the release build.
+//! `cargo xtask conformance`: the OCI's own suites against the optimised build.
 
 use anyhow::Result;
 
@@ -28,13 +28,13 @@ pub(crate) fn parts() -> Vec<Part> {
     ]
 }
 
-/// The release build of the server. Where it fails an older one goes, so that no test can meet it.
+/// The optimised build of the server. Where it fails an older one goes, so that no test can meet it.
 pub(crate) fn build() -> Part {
     Part {
         name: "build",
-        what: "the release build of berth",
+        what: "the optimised build of berth",
         run: |context| {
-            let outcome = check(&mut cargo(context, "build --release --locked --bin berth"))?;
+            let outcome = check(&mut cargo(context, "build --profile optimised --locked --bin berth"))?;
             if matches!(outcome, Outcome::Failed { .. }) && context.berth().exists() {
                 std::fs::remove_file(context.berth())?;
             }

@@ -26,9 +26,9 @@ impl Context {
         Ok(Self { root, target, cache: cache()?, allow_missing })
     }
 
-    /// The release build of the server.
+    /// The optimised build of the server.
     pub(crate) fn berth(&self) -> PathBuf {
-        self.target.join("release/berth")
+        self.target.join("optimised/berth")
     }
 
     /// The programs that Debian does not have.

@@ -1,4 +1,4 @@
-//! `cargo xtask crash`: kills the release build under load, again and again.
+//! `cargo xtask crash`: kills the optimised build under load, again and again.
 
 use std::env;
 

@@ -1,4 +1,4 @@
-//! `cargo xtask faults`: the release build on bad days.
+//! `cargo xtask faults`: the optimised build on bad days.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

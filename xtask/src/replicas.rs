@@ -1,4 +1,4 @@
-//! `cargo xtask replicas`: several of the release build on one PostgreSQL and one bucket, on good days and bad ones.
+//! `cargo xtask replicas`: several of the optimised build on one PostgreSQL and one bucket, on good days and bad ones.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

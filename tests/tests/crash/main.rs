@@ -5,7 +5,7 @@
 //! registry dies, and only of that one may the outcome be either of two.
 //!
 //! `BERTH_CRASH_ROUNDS` sets how often (10 unless told otherwise), `BERTH_CRASH_SEED` repeats the choices of a run;
-//! what the kill meets depends on the machine all the same. It needs the release build, so it is ignored unless
+//! what the kill meets depends on the machine all the same. It needs the optimised build, so it is ignored unless
 //! `cargo xtask crash` asks for it.
 
 mod orphans;

@@ -1,7 +1,7 @@
 //! The real binary on bad days: full disks, disks that fail, damaged and locked databases, signals in the middle of
 //! work, ten thousand connections.
 //!
-//! The tests need the release build, and some need to mount filesystems, which takes root. So they are ignored unless
+//! The tests need the optimised build, and some need to mount filesystems, which takes root. So they are ignored unless
 //! `cargo xtask faults` asks for them by name.
 
 mod client;

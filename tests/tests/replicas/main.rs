@@ -1,7 +1,7 @@
 //! Several replicas on one PostgreSQL and one storage, on good days and bad ones: every request goes to whichever
 //! replica chance picks, nodes die, the database stops, fills up and fails over, and clocks differ.
 //!
-//! `BERTH_REPLICAS_SIZE=short` does less of everything. The tests need the release build, PostgreSQL, PgBouncer and
+//! `BERTH_REPLICAS_SIZE=short` does less of everything. The tests need the optimised build, PostgreSQL, PgBouncer and
 //! libfaketime, and some mount filesystems, which takes root. So they are ignored unless `cargo xtask replicas` asks
 //! for them by name.
 

@@ -1,7 +1,7 @@
 //! The real binary over TLS: what it offers, whom it lets in, how it takes over certificates, and what it says of bad
 //! ones.
 //!
-//! The tests need the release build. So they are ignored unless `cargo xtask faults` asks for them by name.
+//! The tests need the optimised build. So they are ignored unless `cargo xtask faults` asks for them by name.
 
 mod clients;
 mod connection;
