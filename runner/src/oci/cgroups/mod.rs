@@ -9,6 +9,7 @@ mod v1;
 mod v2;
 
 use std::fs::File;
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::thread::sleep;
@@ -37,8 +38,20 @@ pub(super) enum Cgroup {
 pub(super) enum Entrance {
     /// It is cloned into this folder.
     Clone(OwnedFd),
-    /// It writes itself into each of these files.
+    /// It is written into each of these files.
     Write(Vec<File>),
+}
+
+impl Entrance {
+    /// Brings a process in that was not cloned into it. The kernel takes milliseconds for that, in
+    /// which the process can go on with something else.
+    pub(super) fn bring(self, pid: i32) -> Result<()> {
+        let Self::Write(files) = self else { return Ok(()) };
+        files.into_iter().try_for_each(|mut file| {
+            file.write_all(pid.to_string().as_bytes())
+                .doing(|| "bring the process into the cgroup of the container")
+        })
+    }
 }
 
 /// One folder that a container may see of its cgroup, and its name below `/sys/fs/cgroup`.

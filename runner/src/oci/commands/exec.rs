@@ -43,11 +43,10 @@ pub(super) fn exec(context: &Context<'_>, exec: &Exec) -> Result<ExitCode> {
         member: member.pidfd,
         pid_namespace: pid_namespace.doing(|| "open the pid namespace")?.into(),
         namespaces: record.namespaces.clone(),
-        entrance: record.cgroup.entrance()?,
         console: console.filter(|_| process.terminal),
         preserved: exec.options.preserve_fds + listening_descriptors(),
     };
-    let waiting = launch::joining(&process, joining)?;
+    let waiting = launch::joining(&process, joining, record.cgroup.entrance()?)?;
     if let Some(path) = &exec.options.pid_file {
         let written = write_pid_file(path, waiting.child.pid.as_raw_nonzero().get());
         if let Err(error) = written {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -87,9 +87,15 @@ impl Folder {
     }
 
     fn hold(path: PathBuf) -> Result<Self> {
-        let lock = File::open(&path).doing(|| format!("open {}", path.display()))?;
-        flock(&lock, FlockOperation::LockExclusive).doing(|| format!("lock {}", path.display()))?;
-        Ok(Self { path, lock })
+        loop {
+            let lock = File::open(&path).doing(|| format!("open {}", path.display()))?;
+            flock(&lock, FlockOperation::LockExclusive)
+                .doing(|| format!("lock {}", path.display()))?;
+            // Whoever held it may have removed it, and another one of the name may be there since.
+            if is_at(&lock, &path).doing(|| format!("look at {}", path.display()))? {
+                return Ok(Self { path, lock });
+            }
+        }
     }
 
     /// The socket, by a path that fits into its address however long that of the folder is.
@@ -144,6 +150,14 @@ impl Folder {
     }
 }
 
+impl Drop for Folder {
+    /// A process that was cloned meanwhile has the lock, too, and keeps it for as long as it waits.
+    fn drop(&mut self) {
+        // It is let go of at the latest when both are gone.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
 /// What is kept of one container, without waiting for anybody.
 pub(super) fn look(root: &Path, id: &ContainerId) -> Result<(Record, Status)> {
     let path = root.join(id.as_str());
@@ -175,6 +189,11 @@ pub(super) fn all(root: &Path) -> Result<Vec<(Record, Status)>> {
         }
     }
     Ok(found)
+}
+
+fn is_at(folder: &File, path: &Path) -> io::Result<bool> {
+    let (open, there) = (folder.metadata()?, fs::metadata(path)?);
+    Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
 }
 
 fn read_record(folder: &Path) -> Result<Record> {

@@ -22,7 +22,6 @@ use rustix::thread::{
     move_into_thread_name_spaces,
 };
 
-use super::cgroups::Entrance;
 use super::config::linux::NamespaceKind;
 use super::container::{Record, Status};
 use super::error::{Doing as _, Error};
@@ -42,7 +41,6 @@ pub(super) struct Joining {
     /// Its pid namespace.
     pub(super) pid_namespace: OwnedFd,
     pub(super) namespaces: Vec<NamespaceKind>,
-    pub(super) entrance: Entrance,
     pub(super) console: Option<OwnedFd>,
     pub(super) preserved: u32,
 }
@@ -78,11 +76,11 @@ fn become_container(
     if is_new_user || opened.namespaces.iter().any(|(kind, _)| *kind == NamespaceKind::User) {
         identity::become_root()?;
     }
-    if let Some(entrance) = opened.entrance.take() {
-        enter(entrance)?;
-    }
-    if plan.namespaces.is_new(NamespaceKind::Cgroup) {
-        task::unshare(UnshareFlags::NEWCGROUP).doing(|| "make a cgroup namespace")?;
+    // A namespace of cgroups has for its root the one that its maker is in. What mounts them looks
+    // there for it, and so do hooks; all else can go on meanwhile.
+    let early = opened.around.host_hooks || plan.cgroup.is_unified();
+    if early {
+        enter_cgroup(plan, caller)?;
     }
     if plan.namespaces.is_new(NamespaceKind::Network) {
         task::raise_loopback().doing(|| "raise the loopback interface")?;
@@ -108,6 +106,9 @@ fn become_container(
         terminal::open(&root, process, opened.around.console.take(), true)?;
     }
     paths::restrict(&root, plan)?;
+    if !early {
+        enter_cgroup(plan, caller)?;
+    }
     hooks::run(&opened.around.create_container, &record.state(Status::Creating))?;
     rootfs::change_to(&root, opened.around.pivot, &plan.root.path)?;
     if opened.around.new_keyring {
@@ -132,7 +133,6 @@ fn join_container(
 ) -> Result<Infallible> {
     begin()?;
     let procfs = Procfs::open().doing(|| "open /proc")?;
-    enter(joining.entrance)?;
     launch::set_limits(None, process)?;
     if let Some(adjustment) = process.oom_score_adj {
         launch::set_oom_score(&procfs, "self", adjustment)?;
@@ -205,14 +205,12 @@ fn thread_flag(kind: NamespaceKind) -> ThreadNameSpaceType {
     }
 }
 
-fn enter(entrance: Entrance) -> Result<()> {
-    match entrance {
-        Entrance::Clone(_) => Ok(()),
-        Entrance::Write(files) => files.into_iter().try_for_each(|mut file| {
-            // 0 is whoever writes it.
-            file.write_all(b"0").doing(|| "enter the cgroup of the container")
-        }),
+fn enter_cgroup(plan: &Plan, caller: &Caller) -> Result<()> {
+    caller.wait_for(&Message::Entered)?;
+    if plan.namespaces.is_new(NamespaceKind::Cgroup) {
+        task::unshare(UnshareFlags::NEWCGROUP).doing(|| "make a cgroup namespace")?;
     }
+    Ok(())
 }
 
 fn name_the_host(plan: &Plan) -> Result<()> {

@@ -15,6 +15,8 @@ pub(in crate::oci) enum Message {
     /// By the process: its namespaces are there, and the mounts of the host still are. By the
     /// command: go on.
     Namespaces,
+    /// By the command: the process is in its cgroup.
+    Entered,
     /// By the process: everything is there, and it waits. By the command: execute.
     Ready,
     /// By the process: it could not do something, and ends.
@@ -35,10 +37,11 @@ impl Channel {
     pub(in crate::oci) fn send(&self, message: &Message) -> io::Result<()> {
         let bytes = match message {
             Message::Namespaces => vec![0],
-            Message::Ready => vec![1],
+            Message::Entered => vec![1],
+            Message::Ready => vec![2],
             Message::Failed(reason) => {
                 let reason = reason.as_bytes();
-                [&[2], &reason[..reason.len().min(LONGEST)]].concat()
+                [&[3], &reason[..reason.len().min(LONGEST)]].concat()
             }
         };
         send(&self.0, &bytes, SendFlags::NOSIGNAL)?;
@@ -59,7 +62,8 @@ impl Channel {
         match bytes[..length].split_first() {
             None => Ok(None),
             Some((0, _)) => Ok(Some(Message::Namespaces)),
-            Some((1, _)) => Ok(Some(Message::Ready)),
+            Some((1, _)) => Ok(Some(Message::Entered)),
+            Some((2, _)) => Ok(Some(Message::Ready)),
             Some((_, reason)) => {
                 Ok(Some(Message::Failed(String::from_utf8_lossy(reason).into_owned())))
             }

@@ -12,6 +12,7 @@ use std::path::Path;
 use rustix::process::{Pid, Rlimit, Signal, WaitOptions, pidfd_send_signal, prlimit, waitpid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
+use super::cgroups::Entrance;
 use super::config::Hook;
 use super::config::linux::NamespaceKind;
 use super::container::{Folder, Identity, Record, Status};
@@ -21,7 +22,7 @@ use super::kernel::clone::{Child, Cloned, clone};
 use super::kernel::procfs::Procfs;
 use super::kernel::task::unshare;
 use super::plan::{IdMaps, Plan, ProcessPlan};
-use super::{Result, cgroups, hooks, init};
+use super::{Result, hooks, init};
 
 pub(super) use executable::make_read_only;
 pub(super) use host::facts;
@@ -54,15 +55,15 @@ pub(super) fn container(
 ) -> Result<Waiting> {
     let (ours, theirs) = Channel::pair().doing(|| "make a pair of sockets")?;
     enter_before_cloning(plan, &opened)?;
-    let flags = plan.namespaces.clone_flags();
-    let cloned = clone_into(flags, opened.entrance.as_ref())?;
+    let entrance = plan.cgroup.entrance()?;
+    let cloned = clone_into(plan.namespaces.clone_flags(), &entrance)?;
     let Cloned::Parent(child) = cloned else {
-        drop(ours);
+        drop((ours, entrance));
         init::container(plan, opened, theirs, record);
     };
     drop((theirs, opened));
     let mut waiting = Waiting { child, channel: ours };
-    match waiting.see_through(plan, hooks, record) {
+    match waiting.see_through(plan, entrance, hooks, record) {
         Ok(()) => Ok(waiting),
         Err(error) => Err(waiting.give_up(error)),
     }
@@ -73,7 +74,11 @@ pub(super) fn container(
 /// # Errors
 ///
 /// As of [`container`].
-pub(super) fn joining(process: &ProcessPlan, joining: init::Joining) -> Result<Waiting> {
+pub(super) fn joining(
+    process: &ProcessPlan,
+    joining: init::Joining,
+    entrance: Entrance,
+) -> Result<Waiting> {
     let (ours, theirs) = Channel::pair().doing(|| "make a pair of sockets")?;
     if joining.namespaces.contains(&NamespaceKind::Pid) {
         // Only what is cloned after it is in there.
@@ -83,23 +88,23 @@ pub(super) fn joining(process: &ProcessPlan, joining: init::Joining) -> Result<W
         )
         .doing(|| "join the pid namespace of the container")?;
     }
-    let cloned = clone_into(0, Some(&joining.entrance))?;
+    let cloned = clone_into(0, &entrance)?;
     let Cloned::Parent(child) = cloned else {
-        drop(ours);
+        drop((ours, entrance));
         init::joining(process, joining, theirs);
     };
     drop((theirs, joining));
     let waiting = Waiting { child, channel: ours };
-    match waiting.until_ready() {
+    match waiting.bring(entrance).and_then(|()| waiting.until_ready()) {
         Ok(()) => Ok(waiting),
         Err(error) => Err(waiting.give_up(error)),
     }
 }
 
-fn clone_into(flags: u64, entrance: Option<&cgroups::Entrance>) -> Result<Cloned> {
+fn clone_into(flags: u64, entrance: &Entrance) -> Result<Cloned> {
     let folder = match entrance {
-        Some(cgroups::Entrance::Clone(folder)) => Some(folder.as_fd()),
-        Some(cgroups::Entrance::Write(_)) | None => None,
+        Entrance::Clone(folder) => Some(folder.as_fd()),
+        Entrance::Write(_) => None,
     };
     clone(flags, folder).doing(|| "clone a process into new namespaces")
 }
@@ -127,6 +132,7 @@ impl Waiting {
     fn see_through(
         &mut self,
         plan: &Plan,
+        entrance: Entrance,
         hooks: HostHooks<'_>,
         record: &mut Record,
     ) -> Result<()> {
@@ -136,6 +142,8 @@ impl Waiting {
             self.lend_rights(&plan.namespaces.ids, &plan.process)?;
             self.go_on(&Message::Namespaces)?;
         }
+        self.bring(entrance)?;
+        self.go_on(&Message::Entered)?;
         loop {
             match self.channel.receive().doing(|| "listen to the container's process")? {
                 Some(Message::Namespaces) => {
@@ -146,8 +154,20 @@ impl Waiting {
                 }
                 Some(Message::Ready) => return Ok(()),
                 Some(Message::Failed(reason)) => return Err(Error::Init(reason)),
-                None => return Err(self.ended()),
+                Some(Message::Entered) | None => return Err(self.ended()),
             }
+        }
+    }
+
+    fn bring(&self, entrance: Entrance) -> Result<()> {
+        let Err(error) = entrance.bring(self.child.pid.as_raw_nonzero().get()) else {
+            return Ok(());
+        };
+        // A process that has ended cannot be brought anywhere, and has said why it ended.
+        let error = self.give_up(error);
+        match self.channel.receive() {
+            Ok(Some(Message::Failed(reason))) => Err(Error::Init(reason)),
+            _ => Err(error),
         }
     }
 
@@ -155,7 +175,7 @@ impl Waiting {
         match self.channel.receive().doing(|| "listen to the process")? {
             Some(Message::Ready) => Ok(()),
             Some(Message::Failed(reason)) => Err(Error::Init(reason)),
-            Some(Message::Namespaces) | None => Err(self.ended()),
+            Some(Message::Namespaces | Message::Entered) | None => Err(self.ended()),
         }
     }
 
@@ -191,7 +211,7 @@ impl Waiting {
         }
         match self.channel.receive().doing(|| "listen to the container's process")? {
             Some(Message::Failed(reason)) => Err(self.give_up(Error::Init(reason))),
-            Some(Message::Namespaces | Message::Ready) | None => Ok(self.child),
+            Some(Message::Namespaces | Message::Entered | Message::Ready) | None => Ok(self.child),
         }
     }
 

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use rustix::fs::fstatfs;
 
 use super::super::Result;
-use super::super::cgroups::Entrance;
 use super::super::config::Hook;
 use super::super::config::linux::NamespaceKind;
 use super::super::error::{Doing as _, Error};
@@ -28,7 +27,6 @@ pub(in crate::oci) struct Opened {
     pub(in crate::oci) trees: Vec<Vec<OwnedFd>>,
     /// Namespaces to join.
     pub(in crate::oci) namespaces: Vec<(NamespaceKind, OwnedFd)>,
-    pub(in crate::oci) entrance: Option<Entrance>,
     pub(in crate::oci) around: Surroundings,
 }
 
@@ -64,7 +62,6 @@ impl Opened {
             root,
             trees: plan.root.mounts.iter().map(trees).collect::<Result<_>>()?,
             namespaces,
-            entrance: Some(plan.cgroup.entrance()?),
             around,
         })
     }
