@@ -160,6 +160,13 @@ pub(crate) enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Run containers at the lowest level, in the words of runc: `berth oci --help`.
+    #[command(disable_help_flag = true)]
+    Oci {
+        /// What the runtime is told; it reads it by itself.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// Look at the configuration.
     Config {
         #[command(subcommand)]

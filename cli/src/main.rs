@@ -32,6 +32,10 @@ static malloc_conf: Option<&'static std::ffi::c_char> = {
 };
 
 fn main() -> ExitCode {
+    // Before all else: engines start it for each container, and it may have one thread only.
+    if let Some(code) = commands::oci::run() {
+        return code;
+    }
     let result = match Args::parse().command {
         Command::Serve { config } => commands::serve::run(config),
         Command::GarbageCollect { dry_run, delete_untagged, quiet, config } => {
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Command::Grant { command, common } => commands::grant::run(command, &common),
         Command::Policy { command, common } => commands::policy::run(command, &common),
         Command::Audit { options, common } => commands::audit::run(options, &common),
+        Command::Oci { .. } => commands::oci::unavailable(),
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),
             ConfigCommand::Show { config } => commands::config::show(config.as_deref()),

@@ -9,6 +9,7 @@ pub(crate) mod garbage_collect;
 pub(crate) mod grant;
 pub(crate) mod metadata;
 pub(crate) mod migrate;
+pub(crate) mod oci;
 pub(crate) mod organisation;
 mod password;
 pub(crate) mod policy;

@@ -1,0 +1,211 @@
+//! Waiting for a process that was started: its signals, its terminal, its exit code.
+
+use std::io::{IoSliceMut, Read as _, Write as _};
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+    recvmsg, socketpair,
+};
+use rustix::process::{Signal, WaitOptions, pidfd_send_signal, waitpid};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+
+use super::super::Result;
+use super::super::error::{Doing as _, Error};
+use super::super::kernel::clone::Child;
+use super::super::kernel::signals;
+
+/// How a command stays with the process that it has started.
+#[derive(Debug)]
+pub(super) enum Foreground {
+    /// Not at all.
+    Detached,
+    /// Until it ends: signals to the command are the process's, and so is the command's terminal.
+    Attached { signals: OwnedFd, console: Option<Console> },
+}
+
+/// The way on which the process's terminal comes here.
+#[derive(Debug)]
+pub(super) struct Console {
+    ours: OwnedFd,
+    theirs: OwnedFd,
+}
+
+impl Foreground {
+    /// Before the process is made: no signal is lost in between.
+    pub(super) fn prepare(detach: bool, has_socket: bool) -> Result<Self> {
+        if detach {
+            return Ok(Self::Detached);
+        }
+        let pair = || socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let console = if has_socket {
+            None
+        } else {
+            let (ours, theirs) = pair().doing(|| "make a pair of sockets")?;
+            Some(Console { ours, theirs })
+        };
+        Ok(Self::Attached { signals: signals::divert().doing(|| "wait for signals")?, console })
+    }
+
+    /// Where a process may send its terminal.
+    pub(super) fn console(&self) -> Result<Option<OwnedFd>> {
+        match self {
+            Self::Attached { console: Some(console), .. } => {
+                console.theirs.try_clone().map(Some).doing(|| "make a pair of sockets")
+            }
+            Self::Attached { console: None, .. } | Self::Detached => Ok(None),
+        }
+    }
+
+    /// Waits for the end of the process: its exit code, and 128 with the number of the signal that
+    /// killed it.
+    pub(super) fn wait(self, child: &Child) -> Result<ExitCode> {
+        let Self::Attached { signals, console } = self else { return Ok(ExitCode::SUCCESS) };
+        let terminal = match console {
+            Some(Console { ours, theirs }) => {
+                drop(theirs);
+                receive(&ours)?.map(Terminal::new)
+            }
+            None => None,
+        };
+        stay(child, &signals, terminal)?;
+        let (_, status) = waitpid(Some(child.pid), WaitOptions::empty())
+            .doing(|| "wait for the process")?
+            .ok_or_else(|| Error::Init("the process has no end".to_owned()))?;
+        let code = match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => code,
+            (None, Some(signal)) => 128 + signal,
+            (None, None) => 1,
+        };
+        Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
+    }
+}
+
+/// Passes signals and what is typed on, until the process has ended and all it said is shown.
+fn stay(child: &Child, signals: &OwnedFd, mut terminal: Option<Terminal>) -> Result<()> {
+    if let Some(terminal) = &terminal {
+        terminal.take_size();
+    }
+    loop {
+        let mut waiting = vec![
+            PollFd::new(&child.pidfd, PollFlags::IN),
+            PollFd::new(signals, PollFlags::IN),
+        ];
+        if let Some(terminal) = &terminal {
+            waiting.push(PollFd::new(&terminal.outer, PollFlags::IN));
+            if terminal.input_is_open {
+                waiting.push(PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::IN));
+            }
+        }
+        match poll(&mut waiting, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other.doing(|| "wait for the process")?,
+        };
+        let ready: Vec<bool> = waiting.iter().map(|fd| !fd.revents().is_empty()).collect();
+        if ready[1] {
+            while let Some(signal) = signals::next(signals) {
+                pass_on(child, signal, terminal.as_ref());
+            }
+        }
+        let said = ready.get(2) == Some(&true);
+        if let Some(terminal) = &mut terminal {
+            if said {
+                terminal.show();
+            }
+            if ready.get(3) == Some(&true) {
+                terminal.type_on();
+            }
+        }
+        if ready[0] && !said {
+            return Ok(());
+        }
+    }
+}
+
+fn pass_on(child: &Child, signal: Signal, terminal: Option<&Terminal>) {
+    match signal {
+        Signal::CHILD | Signal::URG => {}
+        Signal::WINCH if terminal.is_some() => {
+            if let Some(terminal) = terminal {
+                terminal.take_size();
+            }
+        }
+        // One that has ended already needs no signal.
+        signal => {
+            let _ = pidfd_send_signal(&child.pidfd, signal);
+        }
+    }
+}
+
+/// The terminal of the process beside that of the command, which is raw meanwhile.
+struct Terminal {
+    outer: File,
+    before: Option<Termios>,
+    input_is_open: bool,
+}
+
+impl Terminal {
+    fn new(outer: OwnedFd) -> Self {
+        let stdin = rustix::stdio::stdin();
+        // It is a terminal only when its settings can be read.
+        let before = tcgetattr(stdin).ok();
+        if let Some(before) = &before {
+            let mut raw = before.clone();
+            raw.make_raw();
+            let _ = tcsetattr(stdin, OptionalActions::Now, &raw);
+        }
+        Self { outer: outer.into(), before, input_is_open: true }
+    }
+
+    fn take_size(&self) {
+        if let Ok(size) = tcgetwinsize(rustix::stdio::stdin()) {
+            let _ = tcsetwinsize(&self.outer, size);
+        }
+    }
+
+    /// An error here is the end of the process, which is seen elsewhere.
+    fn show(&mut self) {
+        let mut bytes = [0; 8192];
+        if let Ok(length) = self.outer.read(&mut bytes) {
+            let mut output = std::io::stdout().lock();
+            let _ = output.write_all(&bytes[..length]).and_then(|()| output.flush());
+        }
+    }
+
+    fn type_on(&mut self) {
+        let mut bytes = [0; 8192];
+        match rustix::io::read(rustix::stdio::stdin(), &mut bytes) {
+            Ok(0) | Err(_) => self.input_is_open = false,
+            Ok(length) => {
+                let _ = self.outer.write_all(&bytes[..length]);
+            }
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, before);
+        }
+    }
+}
+
+/// The terminal that was sent; `None` when the process has none.
+fn receive(socket: &OwnedFd) -> Result<Option<OwnedFd>> {
+    let mut name = [0; 64];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut name = [IoSliceMut::new(&mut name)];
+    recvmsg(socket, &mut name, &mut control, RecvFlags::CMSG_CLOEXEC)
+        .doing(|| "receive the terminal of the process")?;
+    let rights = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    Ok(rights)
+}

@@ -1,0 +1,189 @@
+//! The container's file system: its root and what is mounted over it, before and after this process
+//! is in it.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat2};
+use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
+use rustix::process::{chdir, chroot, fchdir, pivot_root};
+
+use super::super::Result;
+use super::super::cgroups::View;
+use super::super::error::{Doing as _, Error};
+use super::super::kernel::mount::{Attributes, Setting, attach, file_system, set_attributes};
+use super::super::kernel::procfs::PROC_SUPER_MAGIC;
+use super::super::kernel::root::RootDirectory;
+use super::super::launch::Opened;
+use super::super::plan::{MountPlan, Plan, Source};
+use super::files;
+
+const READ_ONLY: u64 = 0x1;
+
+/// Files of a procfs that others may mount something over: they only tell.
+const REPLACEABLE: [&str; 10] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/slabinfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/sys/crypto/fips_enabled",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/uptime",
+];
+
+/// Mounts everything where the root is on the host, in this process's mount namespace.
+pub(super) fn build(plan: &Plan, opened: &mut Opened, is_new_user: bool) -> Result<RootDirectory> {
+    let slash = directory(Path::new("/"))?;
+    // Mounts made here never reach the host. Those of the host go on to come here, unless they are
+    // not wanted, until the root is changed.
+    let private = plan.root.propagation == libc::MS_PRIVATE;
+    let propagation = if private { libc::MS_PRIVATE } else { libc::MS_SLAVE };
+    set_attributes(slash.as_fd(), Attributes { propagation, ..Attributes::default() }, true)
+        .doing(|| "separate the mounts from those of the host")?;
+    let root = opened.root.try_clone().doing(|| "open the root")?;
+    let propagation = Attributes { propagation: plan.root.propagation, ..Attributes::default() };
+    set_attributes(root.as_fd(), propagation, true).doing(|| "set the propagation of the root")?;
+    attach(&root, directory(&plan.root.path)?).doing(|| "mount the root")?;
+    let root = RootDirectory::new(root);
+    for (mount, trees) in plan.root.mounts.iter().zip(opened.trees.drain(..)) {
+        let doing = || format!("mount {} on {}", name_of(&mount.source), mount.destination.display());
+        mount_one(&root, mount, trees, doing)?;
+    }
+    files::make_devices(&root, &plan.root.nodes, is_new_user)?;
+    files::make_links(&root)?;
+    root.make_directory(&plan.process.cwd, 0o755)
+        .doing(|| format!("make the working directory {}", plan.process.cwd.display()))?;
+    Ok(root)
+}
+
+fn name_of(source: &Source) -> String {
+    match source {
+        Source::FileSystem { kind, .. } => kind.clone(),
+        Source::Bind { path, .. } => path.display().to_string(),
+        Source::Cgroups(_) => "cgroup".to_owned(),
+    }
+}
+
+fn directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    open(path, flags, Mode::empty()).doing(|| format!("open {}", path.display()))
+}
+
+fn mount_one(
+    root: &RootDirectory,
+    mount: &MountPlan,
+    trees: Vec<OwnedFd>,
+    doing: impl Fn() -> String + Copy,
+) -> Result<()> {
+    let path = &mount.destination;
+    match &mount.source {
+        Source::FileSystem { kind, device, settings } => {
+            let target = root.make_directory(path, 0o755).doing(doing)?;
+            if matches!(kind.as_str(), "proc" | "sysfs") {
+                refuse_links(root, path)?;
+            } else {
+                refuse_procfs(&target, path)?;
+            }
+            let device = device.as_deref().map(Path::as_os_str);
+            let made = file_system(kind, device, settings, mount.attributes.set).doing(doing)?;
+            if kind == "tmpfs" {
+                files::take_after(&target, &made, settings).doing(doing)?;
+            }
+            set_attributes(made.as_fd(), mount.recursive_attributes, true).doing(doing)?;
+            let propagation = Attributes { set: 0, clear: 0, ..mount.attributes };
+            set_attributes(made.as_fd(), propagation, false).doing(doing)?;
+            attach(made, target).doing(doing)
+        }
+        Source::Bind { .. } => trees.into_iter().try_for_each(|tree| {
+            let kind = FileType::from_raw_mode(fstat(&tree).doing(doing)?.st_mode);
+            let target = if kind == FileType::Directory {
+                root.make_directory(path, 0o755)
+            } else {
+                root.make_file(path)
+            };
+            let target = target.doing(doing)?;
+            if path != Path::new("/proc") {
+                refuse_procfs(&target, path)?;
+            }
+            attach(tree, target).doing(doing)
+        }),
+        Source::Cgroups(views) => mount_cgroups(root, mount, views, trees, doing),
+    }
+}
+
+/// The trees of version 1, in a folder in memory.
+fn mount_cgroups(
+    root: &RootDirectory,
+    mount: &MountPlan,
+    views: &[View],
+    trees: Vec<OwnedFd>,
+    doing: impl Fn() -> String + Copy,
+) -> Result<()> {
+    let target = root.make_directory(&mount.destination, 0o755).doing(doing)?;
+    refuse_procfs(&target, &mount.destination)?;
+    let mode = Setting::Value("mode".to_owned(), "755".to_owned());
+    let attributes = mount.attributes.set & !READ_ONLY;
+    let folder = file_system("tmpfs", Some(OsStr::new("tmpfs")), &[mode], attributes).doing(doing)?;
+    attach(&folder, target).doing(doing)?;
+    let inside = RootDirectory::new(folder.try_clone().doing(doing)?);
+    for (view, tree) in views.iter().zip(trees) {
+        let target = inside.make_directory(&Path::new("/").join(&view.name), 0o755).doing(doing)?;
+        attach(tree, target).doing(doing)?;
+        for link in &view.links {
+            let path = Path::new("/").join(link);
+            inside.make_link(Path::new(&view.name), &path).doing(doing)?;
+        }
+    }
+    let read_only = Attributes { set: mount.attributes.set & READ_ONLY, ..Attributes::default() };
+    set_attributes(folder.as_fd(), read_only, false).doing(doing)
+}
+
+/// A procfs or sysfs is where it seems to be, or programs and this runtime would take another folder
+/// for it (CVE-2019-19921).
+fn refuse_links(root: &RootDirectory, path: &Path) -> Result<()> {
+    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match openat2(root.as_fd(), path, flags, Mode::empty(), inside) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::invalid(format!(
+            "mounts: {} must be a folder in the container's root, and no symbolic link",
+            path.display()
+        ))),
+    }
+}
+
+/// Nothing may pretend to be a part of a procfs, by whatever way its target turns out to be one.
+fn refuse_procfs(target: &OwnedFd, path: &Path) -> Result<()> {
+    let doing = || format!("look at {}", path.display());
+    if fstatfs(target).doing(doing)?.f_type as u64 != PROC_SUPER_MAGIC {
+        return Ok(());
+    }
+    let clean: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    if REPLACEABLE.iter().any(|allowed| clean == Path::new(allowed)) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("mounts: {} is inside a procfs", path.display())))
+}
+
+/// Has this process see the container's root and nothing else.
+pub(super) fn change_to(root: &RootDirectory, pivot: bool, path: &Path) -> Result<()> {
+    fchdir(root).doing(|| "enter the root")?;
+    if pivot {
+        // The old root ends up above the new one, where it is let go of at once.
+        pivot_root(".", ".").doing(|| {
+            format!("change the root to {} (--no-pivot does it another way)", path.display())
+        })?;
+        unmount(".", UnmountFlags::DETACH).doing(|| "let go of the root of the host")?;
+    } else {
+        let slash = directory(Path::new("/"))?;
+        let flags =
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        move_mount(root, "", &slash, "", flags).doing(|| "move the root over that of the host")?;
+        chroot(".").doing(|| "change the root")?;
+    }
+    chdir("/").doing(|| "enter the root")
+}

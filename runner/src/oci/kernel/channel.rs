@@ -1,0 +1,98 @@
+//! The talk between a command and the process that it has cloned: whole messages over a pair of
+//! sockets. The end of the other one is a message, too.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+
+/// The longest reason of a failure that is passed on.
+const LONGEST: usize = 4096;
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::oci) enum Message {
+    /// By the process: its namespaces are there, and the mounts of the host still are. By the
+    /// command: go on.
+    Namespaces,
+    /// By the command: the process is in its cgroup.
+    Entered,
+    /// By the process: everything is there, and it waits. By the command: execute.
+    Ready,
+    /// By the process: it could not do something, and ends.
+    Failed(String),
+}
+
+/// One end. It is closed when its process executes another program.
+#[derive(Debug)]
+pub(in crate::oci) struct Channel(OwnedFd);
+
+impl Channel {
+    pub(in crate::oci) fn pair() -> io::Result<(Self, Self)> {
+        let flags = SocketFlags::CLOEXEC;
+        let (one, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        Ok((Self(one), Self(other)))
+    }
+
+    pub(in crate::oci) fn send(&self, message: &Message) -> io::Result<()> {
+        let bytes = match message {
+            Message::Namespaces => vec![0],
+            Message::Entered => vec![1],
+            Message::Ready => vec![2],
+            Message::Failed(reason) => {
+                let reason = reason.as_bytes();
+                [&[3], &reason[..reason.len().min(LONGEST)]].concat()
+            }
+        };
+        send(&self.0, &bytes, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// The next message; `None` when the other end is gone.
+    pub(in crate::oci) fn receive(&self) -> io::Result<Option<Message>> {
+        let mut bytes = [0; LONGEST + 1];
+        let length = loop {
+            match recv(&self.0, &mut bytes[..], RecvFlags::empty()) {
+                Ok((length, _)) => break length,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        match bytes[..length].split_first() {
+            None => Ok(None),
+            Some((0, _)) => Ok(Some(Message::Namespaces)),
+            Some((1, _)) => Ok(Some(Message::Entered)),
+            Some((2, _)) => Ok(Some(Message::Ready)),
+            Some((_, reason)) => {
+                Ok(Some(Message::Failed(String::from_utf8_lossy(reason).into_owned())))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_arrive_whole_and_the_end_is_seen() {
+        let (one, other) = Channel::pair().unwrap();
+        let said = [Message::Ready, Message::Failed("no such file".into()), Message::Namespaces];
+        for message in &said {
+            one.send(message).unwrap();
+        }
+        drop(one);
+        for message in said {
+            assert_eq!(other.receive().unwrap(), Some(message));
+        }
+        assert_eq!(other.receive().unwrap(), None);
+    }
+
+    #[test]
+    fn a_reason_that_is_too_long_is_cut() {
+        let (one, other) = Channel::pair().unwrap();
+        one.send(&Message::Failed("x".repeat(LONGEST * 2))).unwrap();
+        assert_eq!(other.receive().unwrap(), Some(Message::Failed("x".repeat(LONGEST))));
+    }
+}

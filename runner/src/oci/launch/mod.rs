@@ -1,0 +1,263 @@
+//! From a plan to a process: what the host's side does.
+
+mod executable;
+mod host;
+mod id_maps;
+mod open;
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+
+use rustix::process::{Pid, Rlimit, Signal, WaitOptions, pidfd_send_signal, prlimit, waitpid};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+
+use super::cgroups::Entrance;
+use super::config::Hook;
+use super::config::linux::NamespaceKind;
+use super::container::{Folder, Identity, Record, Status};
+use super::error::{Doing as _, Error};
+use super::kernel::channel::{Channel, Message};
+use super::kernel::clone::{Child, Cloned, clone};
+use super::kernel::procfs::Procfs;
+use super::kernel::task::unshare;
+use super::plan::{IdMaps, Plan, ProcessPlan};
+use super::{Result, hooks, init};
+
+pub(super) use executable::make_read_only;
+pub(super) use host::facts;
+pub(super) use open::{Opened, Surroundings};
+
+/// A process that is all it should be but for `execve`, and waits for a word.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) child: Child,
+    channel: Channel,
+}
+
+/// Hooks of the host's side, and what they are told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HostHooks<'record> {
+    pub(super) prestart: &'record [Hook],
+    pub(super) create_runtime: &'record [Hook],
+}
+
+/// Clones the first process of a container, and sees it through to where it waits.
+///
+/// # Errors
+///
+/// What the process says, or the kernel. Then there is no process; the cgroup is there still.
+pub(super) fn container(
+    plan: &Plan,
+    opened: Opened,
+    hooks: HostHooks<'_>,
+    record: &mut Record,
+) -> Result<Waiting> {
+    let (ours, theirs) = Channel::pair().doing(|| "make a pair of sockets")?;
+    enter_before_cloning(plan, &opened)?;
+    let entrance = plan.cgroup.entrance()?;
+    let cloned = clone_into(plan.namespaces.clone_flags(), &entrance)?;
+    let Cloned::Parent(child) = cloned else {
+        drop((ours, entrance));
+        init::container(plan, opened, theirs, record);
+    };
+    drop((theirs, opened));
+    let mut waiting = Waiting { child, channel: ours };
+    match waiting.see_through(plan, entrance, hooks, record) {
+        Ok(()) => Ok(waiting),
+        Err(error) => Err(waiting.give_up(error)),
+    }
+}
+
+/// Clones a process that joins a container.
+///
+/// # Errors
+///
+/// As of [`container`].
+pub(super) fn joining(
+    process: &ProcessPlan,
+    joining: init::Joining,
+    entrance: Entrance,
+) -> Result<Waiting> {
+    let (ours, theirs) = Channel::pair().doing(|| "make a pair of sockets")?;
+    if joining.namespaces.contains(&NamespaceKind::Pid) {
+        // Only what is cloned after it is in there.
+        move_into_link_name_space(
+            joining.pid_namespace.as_fd(),
+            Some(LinkNameSpaceType::ProcessID),
+        )
+        .doing(|| "join the pid namespace of the container")?;
+    }
+    let cloned = clone_into(0, &entrance)?;
+    let Cloned::Parent(child) = cloned else {
+        drop((ours, entrance));
+        init::joining(process, joining, theirs);
+    };
+    drop((theirs, joining));
+    let waiting = Waiting { child, channel: ours };
+    match waiting.bring(entrance).and_then(|()| waiting.until_ready()) {
+        Ok(()) => Ok(waiting),
+        Err(error) => Err(waiting.give_up(error)),
+    }
+}
+
+fn clone_into(flags: u64, entrance: &Entrance) -> Result<Cloned> {
+    let folder = match entrance {
+        Entrance::Clone(folder) => Some(folder.as_fd()),
+        Entrance::Write(_) => None,
+    };
+    clone(flags, folder).doing(|| "clone a process into new namespaces")
+}
+
+/// Those namespaces that a process is in only if whoever clones it says so before.
+fn enter_before_cloning(plan: &Plan, opened: &Opened) -> Result<()> {
+    for (kind, namespace) in &opened.namespaces {
+        if *kind == NamespaceKind::Pid {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::ProcessID))
+                .doing(|| "join the pid namespace")?;
+        }
+    }
+    if plan.namespaces.is_new(NamespaceKind::Time) {
+        unshare(UnshareFlags::NEWTIME).doing(|| "make a time namespace")?;
+        let lines = plan.namespaces.time_offsets.concat();
+        if !lines.is_empty() {
+            let written = opened.procfs.write("self/timens_offsets", &lines);
+            written.doing(|| "set the clocks of the time namespace")?;
+        }
+    }
+    Ok(())
+}
+
+impl Waiting {
+    fn see_through(
+        &mut self,
+        plan: &Plan,
+        entrance: Entrance,
+        hooks: HostHooks<'_>,
+        record: &mut Record,
+    ) -> Result<()> {
+        let pid = self.child.pid.as_raw_nonzero().get();
+        record.identity = Some(Identity::of(pid)?);
+        if plan.namespaces.is_new(NamespaceKind::User) {
+            self.lend_rights(&plan.namespaces.ids, &plan.process)?;
+            self.go_on(&Message::Namespaces)?;
+        }
+        self.bring(entrance)?;
+        self.go_on(&Message::Entered)?;
+        loop {
+            match self.channel.receive().doing(|| "listen to the container's process")? {
+                Some(Message::Namespaces) => {
+                    let state = record.state(Status::Creating);
+                    hooks::run(hooks.prestart, &state)?;
+                    hooks::run(hooks.create_runtime, &state)?;
+                    self.go_on(&Message::Namespaces)?;
+                }
+                Some(Message::Ready) => return Ok(()),
+                Some(Message::Failed(reason)) => return Err(Error::Init(reason)),
+                Some(Message::Entered) | None => return Err(self.ended()),
+            }
+        }
+    }
+
+    fn bring(&self, entrance: Entrance) -> Result<()> {
+        let Err(error) = entrance.bring(self.child.pid.as_raw_nonzero().get()) else {
+            return Ok(());
+        };
+        // A process that has ended cannot be brought anywhere, and has said why it ended.
+        let error = self.give_up(error);
+        match self.channel.receive() {
+            Ok(Some(Message::Failed(reason))) => Err(Error::Init(reason)),
+            _ => Err(error),
+        }
+    }
+
+    fn until_ready(&self) -> Result<()> {
+        match self.channel.receive().doing(|| "listen to the process")? {
+            Some(Message::Ready) => Ok(()),
+            Some(Message::Failed(reason)) => Err(Error::Init(reason)),
+            Some(Message::Namespaces | Message::Entered) | None => Err(self.ended()),
+        }
+    }
+
+    /// What a process in a new user namespace cannot do for itself.
+    fn lend_rights(&self, ids: &IdMaps, process: &ProcessPlan) -> Result<()> {
+        let pid = self.child.pid.as_raw_nonzero().get();
+        let procfs = Procfs::open().doing(|| "open /proc")?;
+        for (file, mappings) in [("uid_map", &ids.uids), ("gid_map", &ids.gids)] {
+            let written = procfs.write(&format!("{pid}/{file}"), &IdMaps::lines(mappings));
+            written.doing(|| format!("write the {file} of the user namespace"))?;
+        }
+        set_limits(Some(self.child.pid), process)?;
+        if let Some(adjustment) = process.oom_score_adj {
+            set_oom_score(&procfs, &pid.to_string(), adjustment)?;
+        }
+        Ok(())
+    }
+
+    fn go_on(&self, message: &Message) -> Result<()> {
+        self.channel.send(message).doing(|| "talk to the container's process")
+    }
+
+    /// Has the process go on: to `execve`, or to wait for `start` where it has a socket for that.
+    pub(super) fn release(self) -> Result<Child> {
+        self.go_on(&Message::Ready)?;
+        Ok(self.child)
+    }
+
+    /// The same, and waits until it has executed its program.
+    pub(super) fn execute(self) -> Result<Child> {
+        if let Err(error) = self.go_on(&Message::Ready) {
+            return Err(self.give_up(error));
+        }
+        match self.channel.receive().doing(|| "listen to the container's process")? {
+            Some(Message::Failed(reason)) => Err(self.give_up(Error::Init(reason))),
+            Some(Message::Namespaces | Message::Entered | Message::Ready) | None => Ok(self.child),
+        }
+    }
+
+    /// Ends the process.
+    pub(super) fn give_up(&self, error: Error) -> Error {
+        // It may have ended by itself.
+        let _ = pidfd_send_signal(&self.child.pidfd, Signal::KILL);
+        let _ = waitpid(Some(self.child.pid), WaitOptions::empty());
+        error
+    }
+
+    fn ended(&self) -> Error {
+        Error::Init("the container's process was killed before it could begin".to_owned())
+    }
+}
+
+/// Sets the limits of a process, this one or another.
+pub(super) fn set_limits(pid: Option<Pid>, process: &ProcessPlan) -> Result<()> {
+    for &(resource, current, maximum) in &process.rlimits {
+        let limit = Rlimit { current, maximum };
+        prlimit(pid, resource, limit).doing(|| {
+            format!("set the limit {resource:?}: the hard one of the host is {:?}", rustix::process::getrlimit(resource).maximum)
+        })?;
+    }
+    Ok(())
+}
+
+/// To make a process a lesser target than it is takes a right that not even every root has, so that
+/// is only tried.
+pub(super) fn set_oom_score(procfs: &Procfs, pid: &str, adjustment: i32) -> Result<()> {
+    match procfs.write(&format!("{pid}/oom_score_adj"), &adjustment.to_string()) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        other => other.doing(|| format!("set the oom score adjustment {adjustment}")),
+    }
+}
+
+/// Undoes what was made of a container that did not come to be.
+pub(super) fn undo(folder: Folder, record: &Record, error: Error) -> Error {
+    // The reason is worth more than what goes wrong while tidying up.
+    let _ = record.cgroup.remove();
+    let _ = folder.remove();
+    error
+}
+
+/// Opens a socket for the terminal of a process.
+pub(super) fn connect(path: &Path) -> Result<OwnedFd> {
+    let socket = std::os::unix::net::UnixStream::connect(path);
+    Ok(socket.doing(|| format!("connect to the console socket {}", path.display()))?.into())
+}

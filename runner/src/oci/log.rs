@@ -1,0 +1,55 @@
+//! Where a command tells what went wrong: the standard error, and the file that its caller reads.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Result;
+use super::arguments::{Global, LogFormat};
+use super::error::Doing as _;
+
+/// The log of one command.
+#[derive(Debug)]
+pub(super) struct Log {
+    file: Option<RefCell<File>>,
+    format: LogFormat,
+}
+
+impl Log {
+    pub(super) fn open(global: &Global) -> Result<Self> {
+        let open = |path| OpenOptions::new().create(true).append(true).open(path);
+        let file = match &global.log {
+            None => None,
+            Some(path) => Some(open(path).doing(|| format!("open the log {}", path.display()))?),
+        };
+        Ok(Self { file: file.map(RefCell::new), format: global.log_format })
+    }
+
+    /// Why the command fails. Engines show the last of these to their users.
+    pub(super) fn error(&self, message: &str) {
+        eprintln!("berth oci: {message}");
+        self.write("error", message);
+    }
+
+    /// What was asked for and is not there, where the command goes on all the same.
+    pub(super) fn warning(&self, message: &str) {
+        self.write("warning", message);
+        if self.file.is_none() {
+            eprintln!("berth oci: warning: {message}");
+        }
+    }
+
+    fn write(&self, level: &str, message: &str) {
+        let Some(file) = &self.file else { return };
+        let time = Timestamp::now();
+        let line = match self.format {
+            LogFormat::Json => json!({"level": level, "msg": message, "time": time.to_string()}).to_string(),
+            LogFormat::Text => format!("time=\"{time}\" level={level} msg={message:?}"),
+        };
+        // There is nobody left to tell that the log cannot be written.
+        let _ = writeln!(file.borrow_mut(), "{line}");
+    }
+}

@@ -1,0 +1,76 @@
+//! An OCI runtime: `berth oci create`, `start`, `state`, `kill`, `delete` and the words that runc has
+//! besides, after version 1.2 of the [runtime specification].
+//!
+//! A container is made in three steps, each in a module of its own. [`plan`] reads the bundle's
+//! configuration into a plan and touches nothing. [`launch`] opens by descriptor all that the plan
+//! needs of the host, makes the cgroup, and clones. [`init`] is the cloned process: one straight
+//! line of system calls up to `execve`. No path of the container's root is followed but through
+//! [`kernel::root::RootDirectory`], which never leaves it, and nothing is mounted but on what was
+//! opened that way.
+//!
+//! The process has one thread from its start to its end, so a clone of it may do what it likes.
+//!
+//! ```text
+//! <root>/<id>/                  0700; /run/berth/oci unless --root says otherwise
+//!   state.json                  what was made, for the commands that come later
+//!   config.json                 the bundle's configuration as it was
+//!   start                       the socket on which the process waits for `start`; gone when it runs
+//! ```
+//!
+//! [runtime specification]: https://github.com/opencontainers/runtime-spec
+
+mod arguments;
+mod cgroups;
+mod commands;
+mod config;
+mod container;
+mod error;
+mod hooks;
+mod init;
+mod kernel;
+mod launch;
+mod log;
+mod plan;
+mod seccomp;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use error::Error;
+
+use arguments::Arguments;
+use log::Log;
+
+/// What a command of this runtime gives back.
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Runs one command: `arguments` are those of the program, its name first.
+///
+/// What went wrong is told to the log that `--log` names and to the standard error.
+#[must_use]
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        // Help and the version are errors to clap, which knows their exit codes.
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+    };
+    let log = match Log::open(&arguments.global) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("berth oci: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match commands::run(arguments, &log) {
+        Ok(code) => code,
+        Err(error) => {
+            log.error(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
