@@ -81,6 +81,7 @@ fn manifest(payload: &'static str) -> NewManifest {
         annotations: None,
         tags: vec![payload.parse().unwrap()],
         immutable_tags: Vec::new(),
+        mirrored: None,
         events: Vec::new(),
     }
 }
