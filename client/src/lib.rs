@@ -9,8 +9,11 @@
 mod address;
 mod blobs;
 mod challenge;
+mod copy;
 mod credentials;
+mod docker_config;
 mod error;
+mod image_name;
 mod listings;
 mod manifests;
 mod network;
@@ -23,8 +26,11 @@ mod uploads;
 
 pub use address::{RegistryUrl, RegistryUrlError};
 pub use blobs::BlobStream;
+pub use copy::{CopyError, CopyStep, ImageCopy, Place};
 pub use credentials::{Credentials, Password};
+pub use docker_config::{DockerConfig, DockerConfigError};
 pub use error::ClientError;
+pub use image_name::{ImageName, ImageNameError};
 pub use manifests::{ManifestAnswer, ManifestHead, RemoteManifest};
 pub use options::{ClientOptions, Identity, OptionsError};
 pub use rate_limit::RateLimit;

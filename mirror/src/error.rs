@@ -49,6 +49,12 @@ pub enum MirrorError {
         /// What came.
         actual: Digest,
     },
+    /// No upstream goes on with a blob that has begun.
+    #[error("the fetch broke off: {reason}")]
+    BrokenOff {
+        /// What happened.
+        reason: String,
+    },
     /// What came cannot be kept.
     #[error("what the upstream gave cannot be kept: {reason}")]
     Unkept {

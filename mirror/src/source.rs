@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use berth_client::{ClientError, ManifestAnswer, ManifestHead};
 use berth_config::Mirror as Settings;
-use berth_oci::{Digest, Hasher, Reference, RepositoryName, RepositoryPrefix, Tag};
+use berth_oci::{Descriptor, Digest, Hasher, Reference, RepositoryName, RepositoryPrefix, Tag};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use quick_cache::sync::Cache;
@@ -159,6 +159,35 @@ impl Source {
     pub async fn blob(&self, digest: &Digest) -> Result<Fetch, MirrorError> {
         let begin = Fetch::begin(self.clone(), *digest);
         self.unless_absent(&digest.to_string(), begin).await
+    }
+
+    /// The first `limit` tags behind `after`, and whether there are more.
+    ///
+    /// # Errors
+    /// See [`MirrorError`].
+    pub async fn tags<'s>(
+        &'s self,
+        after: Option<&'s str>,
+        limit: usize,
+    ) -> Result<(Vec<Tag>, bool), MirrorError> {
+        self.ask(|upstream, name| {
+            async move { Ok(upstream.client.tags(&name, after, limit).await?) }.boxed()
+        })
+        .await
+    }
+
+    /// What is attached to a manifest, where an upstream lists it.
+    ///
+    /// # Errors
+    /// See [`MirrorError`].
+    pub async fn referrers<'s>(
+        &'s self,
+        subject: &'s Digest,
+    ) -> Result<Vec<Descriptor>, MirrorError> {
+        self.ask(|upstream, name| {
+            async move { Ok(upstream.client.referrers(&name, subject).await?) }.boxed()
+        })
+        .await
     }
 
     /// What the repository is called at an upstream.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::notifications::Origin;
-use crate::services::body::{self, BodyReader, Next};
+use crate::services::body::{self, BodyError, BodyReader, Next};
 use crate::services::ingest::Ingest;
 use crate::{Registry, RegistryError};
 
@@ -232,7 +232,7 @@ impl Registry {
         loop {
             let batch = match body.next().await {
                 Next::End => return Ok(()),
-                Next::Failed(error) => return Err(unkept(RegistryError::from(error))),
+                Next::Failed(error) => return Err(broken_off(error)),
                 Next::Batch(batch) => batch,
             };
             if let Some(file) = copy.clone() {
@@ -253,6 +253,14 @@ fn write_at(file: &File, chunks: &[bytes::Bytes], mut offset: u64) -> std::io::R
         offset += chunk.len() as u64;
     }
     Ok(())
+}
+
+fn broken_off(error: BodyError) -> MirrorError {
+    let reason = match error {
+        BodyError::Timeout => "nothing came for too long".to_owned(),
+        BodyError::Broken(reason) => reason,
+    };
+    MirrorError::BrokenOff { reason }
 }
 
 fn unkept(reason: impl ToString) -> MirrorError {

@@ -2,7 +2,9 @@
 //! is fetched, kept as if it had been pushed, and served while it comes.
 
 mod blobs;
+mod listings;
 mod manifests;
+mod status;
 
 pub(crate) use blobs::PulledBlob;
 pub(crate) use manifests::Note;
