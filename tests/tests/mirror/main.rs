@@ -3,10 +3,13 @@
 //! The tests need a build of it, and Debian's docker-registry. So they are ignored unless `cargo xtask faults` asks for
 //! them by name.
 
+mod commands;
 mod credentials;
 mod crowd;
 mod faults;
 mod freshness;
 mod push;
+mod replicas;
 mod routes;
 mod scene;
+mod stores;

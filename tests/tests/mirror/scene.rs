@@ -1,5 +1,7 @@
 //! An upstream, what can go wrong on the way to it, and a mirror behind that.
 
+use std::process::Command;
+
 use anyhow::{Context as _, Result, ensure};
 use berth_test_stores::{Fault, FaultProxy};
 use berth_tests::content::{Blob, Manifest};
@@ -175,11 +177,13 @@ impl Scene {
         Ok(())
     }
 
-    /// Returns once the mirror has the blob itself.
+    /// Returns once the mirror has the blob itself: it is recorded before it is linked in the tree.
     pub(crate) fn wait_until_kept(&self, blob: &Blob) -> Result<()> {
-        let path = blob_path(blob)?;
-        let data = self.tree.path().join("tree").join(path);
-        berth_tests::wait::until("the blob is kept", || Ok(data.exists()))
+        let hex = blob.digest.strip_prefix("sha256:").context("not sha256")?;
+        let repository = "docker/registry/v2/repositories/hub/team/app";
+        let link = format!("tree/{repository}/_layers/sha256/{hex}/link");
+        let link = self.tree.path().join(link);
+        berth_tests::wait::until("the blob is kept", || Ok(link.exists()))
     }
 
     /// How often the upstream was asked for the content of a path that ends so.
@@ -193,14 +197,13 @@ impl Scene {
         self.proxy.next(Fault::Refuse, usize::MAX);
     }
 
+    /// A command of berth's, beside the mirror.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<Command> {
+        self.launch.command(arguments)
+    }
+
     pub(crate) fn stop(self) -> Result<()> {
         self.mirror.stop()?;
         self.upstream.stop()
     }
-}
-
-/// Where the bytes of a blob are in a tree.
-fn blob_path(blob: &Blob) -> Result<String> {
-    let hex = blob.digest.strip_prefix("sha256:").context("not sha256")?;
-    Ok(format!("docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]))
 }
