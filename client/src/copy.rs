@@ -1,14 +1,15 @@
 //! Images from one registry to another, with all that they are made of and all that is attached.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use berth_oci::{
     Child, Descriptor, Digest, Hasher, Manifest, ManifestError, Reference, RepositoryName, Tag,
 };
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
-use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use thiserror::Error;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 /// How many blobs are under way at the same time.
 const AT_A_TIME: usize = 4;
 
-/// How often a blob is taken up again of which nothing has come since the last time.
+/// How often a blob is sent.
 const TRIES: u32 = 5;
 
 /// The longest manifest that is copied, in bytes.
@@ -242,59 +243,59 @@ impl ImageCopy {
         Ok(())
     }
 
-    /// Sends a blob, and goes on where the target is when it breaks off.
+    /// Sends a blob. When that breaks off it goes on where the target is, or begins anew where the target
+    /// knows nothing of it any longer.
     async fn send(&self, mut session: UploadSession, digest: &Digest) -> Result<(), CopyError> {
-        let Place { client, .. } = &self.to;
-        let (mut tries, mut before) = (0, 0);
+        let Place { client, repository } = &self.to;
+        let mut tries = 0;
         loop {
-            let sent = match self.from_byte(digest, session.offset()).await {
-                Ok((bytes, counted)) => {
-                    let sent = client.append(&mut session, bytes).await;
-                    (self.tell)(CopyStep::Bytes(*lock(&counted)));
-                    sent
-                }
-                Err(error) => Err(error),
+            let error = match self.append(&mut session, digest).await {
+                Ok(()) => break,
+                Err(error) => error,
             };
-            let Err(error) = sent else { break };
-            tries = if session.offset() > before { 1 } else { tries + 1 };
-            before = session.offset();
-            if tries == TRIES || !error.is_outage() {
+            tries += 1;
+            if tries == TRIES {
                 return Err(error.into());
             }
-            client.upload_status(&mut session).await?;
+            let before = session.offset();
+            if client.upload_status(&mut session).await.is_ok() && session.offset() > before {
+                continue;
+            }
+            // Its bytes go with the session.
+            session = match client.begin_upload(repository, digest, None).await? {
+                BegunUpload::Mounted => return Ok(()),
+                BegunUpload::Session(session) => session,
+            };
         }
         Ok(client.finish_upload(session, digest).await?)
     }
 
-    /// The bytes of a blob from one on, and how many were read.
-    async fn from_byte(
+    /// Sends the bytes behind those that the target has.
+    async fn append(
         &self,
+        session: &mut UploadSession,
         digest: &Digest,
-        from: u64,
-    ) -> Result<
-        (impl Stream<Item = Result<Bytes, ClientError>> + Send + 'static, Arc<Mutex<u64>>),
-        ClientError,
-    > {
+    ) -> Result<(), ClientError> {
         let Place { client, repository } = &self.from;
-        let blob = client.blob(repository, digest, from).await?;
-        let counted = Arc::new(Mutex::new(0));
-        let counting = counted.clone();
-        let bytes = stream::try_unfold(blob, |mut blob| async move {
-            let begin = blob.offset();
-            Ok(blob.next().await?.map(|bytes| ((begin, bytes), blob)))
+        let blob = client.resuming_blob(repository, digest, session.offset()).await?;
+        let read = Arc::new(AtomicU64::new(0));
+        let counted = read.clone();
+        let bytes = stream::try_unfold(blob, move |mut blob| {
+            let counted = counted.clone();
+            async move {
+                let bytes = blob.next().await?;
+                counted.fetch_add(bytes.as_ref().map_or(0, Bytes::len) as u64, Ordering::Relaxed);
+                Ok(bytes.map(|bytes| (bytes, blob)))
+            }
         });
-        let fresh = bytes.try_filter_map(move |(begin, mut bytes)| {
-            // A source that knows no ranges begins anew.
-            let known = from.saturating_sub(begin).min(bytes.len() as u64);
-            bytes.advance(known as usize);
-            *lock(&counting) += bytes.len() as u64;
-            std::future::ready(Ok((!bytes.is_empty()).then_some(bytes)))
-        });
-        Ok((fresh, counted))
+        let sent = self.to.client.append(session, bytes).await;
+        (self.tell)(CopyStep::Bytes(read.load(Ordering::Relaxed)));
+        sent
     }
 
     fn is_new(&self, digest: Digest) -> bool {
-        lock(&self.seen).insert(digest)
+        // Nothing panics while it holds the lock half-way through a change.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(digest)
     }
 }
 
@@ -304,9 +305,4 @@ fn attached_tags(subject: &Digest) -> Vec<Tag> {
     let name = format!("{}-{}", subject.algorithm(), subject.hex());
     let tags = ["", ".sig", ".att", ".sbom"].map(|end| format!("{name}{end}").parse());
     tags.into_iter().filter_map(Result::ok).collect()
-}
-
-fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Nothing panics while it holds the lock half-way through a change.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

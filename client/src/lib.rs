@@ -19,6 +19,7 @@ mod manifests;
 mod network;
 mod options;
 mod rate_limit;
+mod resuming;
 mod token;
 mod transport;
 mod trust;
@@ -34,6 +35,7 @@ pub use image_name::{ImageName, ImageNameError};
 pub use manifests::{ManifestAnswer, ManifestHead, RemoteManifest};
 pub use options::{ClientOptions, Identity, OptionsError};
 pub use rate_limit::RateLimit;
+pub use resuming::ResumingBlob;
 pub use uploads::{BegunUpload, UploadSession};
 
 use std::sync::Arc;

@@ -11,7 +11,8 @@ use berth_tests::{Launch, Target, berth_binary};
 use crate::scene::{Image, LAYER, Scene, push_manifest};
 
 fn berth(arguments: &[&str]) -> Result<String> {
-    let output = Command::new(berth_binary()?).args(arguments).env("DOCKER_CONFIG", "/nowhere").output()?;
+    let output =
+        Command::new(berth_binary()?).args(arguments).env("DOCKER_CONFIG", "/nowhere").output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "berth {arguments:?}: {text}{errors}");
@@ -20,7 +21,8 @@ fn berth(arguments: &[&str]) -> Result<String> {
 
 #[test]
 #[ignore = "run by cargo xtask faults"]
-fn an_image_is_copied_with_its_platforms_and_what_is_attached_and_goes_on_where_it_broke() -> Result<()> {
+fn an_image_is_copied_with_its_platforms_and_what_is_attached_and_goes_on_where_it_broke()
+-> Result<()> {
     let source = Launch::temporary()?.target(Target::Berth).start()?;
     let target = Launch::temporary()?.target(Target::DockerRegistry).start()?;
     let (one, other) = (Image::new(120), Image::new(121));
@@ -86,7 +88,8 @@ fn an_image_that_is_not_there_is_not_copied_and_the_reason_is_told() -> Result<(
 #[test]
 #[ignore = "run by cargo xtask faults"]
 fn a_budget_runs_out_and_what_is_left_of_it_is_told() -> Result<()> {
-    let scene = Scene::with(|mirror| mirror.env("REGISTRY_MIRRORS_0_UPSTREAMS_0_BUDGET_REQUESTS", "3"))?;
+    let scene =
+        Scene::with(|mirror| mirror.env("REGISTRY_MIRRORS_0_UPSTREAMS_0_BUDGET_REQUESTS", "3"))?;
     let image = Image::new(122);
     scene.push("v1", &image)?;
     scene.pull("v1", &image)?;

@@ -36,11 +36,14 @@ fn replicas_fetch_each_thing_once() -> Result<()> {
         Ok(())
     };
     let pulled = thread::scope(|scope| {
-        let pulls: Vec<_> =
-            (0..60).map(|number| scope.spawn({
-                let (pull, server) = (&pull, &replicas[number % REPLICAS]);
-                move || pull(server)
-            })).collect();
+        let pulls: Vec<_> = (0..60)
+            .map(|number| {
+                scope.spawn({
+                    let (pull, server) = (&pull, &replicas[number % REPLICAS]);
+                    move || pull(server)
+                })
+            })
+            .collect();
         pulls.into_iter().map(|pull| pull.join().ok()).collect::<Option<Vec<_>>>()
     });
     pulled.context("a client panicked")?.into_iter().collect::<Result<()>>()?;
