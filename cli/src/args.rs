@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use berth_client::ImageName;
 use berth_registry::ContentName;
 use clap::{Parser, Subcommand};
 
@@ -52,6 +53,25 @@ pub(crate) enum Command {
         quiet: bool,
         /// The configuration file.
         config: Option<PathBuf>,
+    },
+    /// Copy an image between two registries, with all platforms and all that is attached to it.
+    ///
+    /// What the target has already is left out, so a copy that broke off goes on where it was. Logins are
+    /// those of `docker login` ($DOCKER_CONFIG, or ~/.docker/config.json).
+    Copy {
+        /// The image: `docker.io/library/alpine:3`, `localhost:5000/app@sha256:…`.
+        source: ImageName,
+        /// Where to.
+        target: ImageName,
+        /// Tell nothing but errors.
+        #[arg(long, short = 'q')]
+        quiet: bool,
+    },
+    /// Look at mirrors of other registries.
+    Mirror {
+        /// What to do.
+        #[command(subcommand)]
+        command: MirrorCommand,
     },
     /// Delete a tag, a manifest with its tags and what is attached to it, or a whole repository.
     ///
@@ -221,4 +241,14 @@ pub(crate) enum ConfigCommand {
     },
     /// Print the JSON Schema of the configuration file.
     Schema,
+}
+
+/// What can be done with mirrors.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MirrorCommand {
+    /// Tell how much the upstreams still allow, and what was served, as the running berth knows it.
+    Status {
+        /// The configuration file.
+        config: Option<PathBuf>,
+    },
 }

@@ -12,7 +12,7 @@ use clap::Parser;
 
 use commands::retention::RetentionOptions;
 
-use args::{Args, Command, ConfigCommand, MetadataCommand};
+use args::{Args, Command, ConfigCommand, MetadataCommand, MirrorCommand};
 
 /// musl and glibc both keep more memory, and lock more, than this allocator does under many
 /// threads.
@@ -38,6 +38,10 @@ fn main() -> ExitCode {
     }
     let result = match Args::parse().command {
         Command::Serve { config } => commands::serve::run(config),
+        Command::Copy { source, target, quiet } => commands::copy::run(&source, &target, quiet),
+        Command::Mirror { command: MirrorCommand::Status { config } } => {
+            commands::mirror::status(config.as_deref())
+        }
         Command::GarbageCollect { dry_run, delete_untagged, quiet, config } => {
             let ask = Ask::Collect { dry_run, delete_untagged };
             commands::garbage_collect::run(ask, quiet, config.as_deref())

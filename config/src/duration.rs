@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A length of time, parsed as Go's `time.ParseDuration` does, but never negative, and with `d` for days of 24 hours.
 ///
 /// A number without a unit is refused (but for `0`): in `registry:2` it would mean nanoseconds, which nobody wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GoDuration(Duration);
 
 impl GoDuration {

@@ -37,6 +37,7 @@ mod http;
 mod load;
 mod log;
 mod metadata;
+mod mirror;
 mod notice;
 mod notifications;
 mod opaque;
@@ -71,6 +72,7 @@ pub use http::{
 pub use load::{Loaded, Origin};
 pub use log::{AccessLog, Log, LogFormatter, LogLevel};
 pub use metadata::{Metadata, Pooling, Postgres, Sqlite};
+pub use mirror::{Budget, Helper, Mirror, Proxy, ProxyExec, Upstream, UpstreamTimeouts};
 pub use notifications::{Events, Ignore, NotificationEndpoint, Notifications, NotifiedAction};
 pub use opaque::Opaque;
 pub use pattern::Pattern;

@@ -16,7 +16,10 @@ impl Config {
         let metadata = (old.metadata != new.metadata).then_some("metadata");
         let endpoints = (old.notifications.endpoints != new.notifications.endpoints)
             .then_some("notifications.endpoints");
-        let secrets = [secret_change(&old.storage, &new.storage), metadata, endpoints];
+        let mirrors = (old.mirrors != new.mirrors).then_some("mirrors");
+        let proxy = (old.proxy != new.proxy).then_some("proxy");
+        let secrets =
+            [secret_change(&old.storage, &new.storage), metadata, endpoints, mirrors, proxy];
         for section in secrets.into_iter().flatten() {
             if !keys.iter().any(|key| key.starts_with(section)) {
                 keys.push(section);

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::Driver;
 use crate::{
-    Audit, Auth, Catalog, Health, Http, Log, Metadata, Notifications, Opaque, Policy, Storage,
-    Validation,
+    Audit, Auth, Catalog, Health, Http, Log, Metadata, Mirror, Notifications, Opaque, Policy,
+    Proxy, Storage, Validation,
 };
 
 /// The only version of the file format there is.
@@ -54,10 +54,10 @@ pub struct Config {
     pub auth: Auth,
     /// Who did what, and who was not let do it.
     pub audit: Audit,
-    /// Pull-through cache of another registry.
-    #[serde(skip_serializing)]
-    #[schemars(extend("x-berth-refused" = "this build of berth is not a pull-through cache yet: remove the section, or keep this service on its present registry"))]
-    pub proxy: Opaque,
+    /// Pull-through cache of one other registry, as with `registry:2`.
+    pub proxy: Proxy,
+    /// Repositories whose content comes from other registries.
+    pub mirrors: Vec<Mirror>,
     /// Webhooks on pushes, pulls, mounts and deletes.
     pub notifications: Notifications,
     /// Plug-ins around the registry, repositories and storage.
@@ -95,7 +95,8 @@ impl Default for Config {
             metadata: Metadata::default(),
             auth: Auth::default(),
             audit: Audit::default(),
-            proxy: Opaque,
+            proxy: Proxy::default(),
+            mirrors: Vec::new(),
             notifications: Notifications::default(),
             middleware: Opaque,
             redis: Opaque,
@@ -107,6 +108,14 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The mirrors that are configured, in either of the two ways.
+    pub fn all_mirrors(&self) -> Vec<Mirror> {
+        match self.proxy.as_mirror() {
+            Some(mirror) => vec![mirror],
+            None => self.mirrors.clone(),
+        }
+    }
+
     /// The directory that holds blobs and, unless told otherwise, the database; `None` when blobs are in memory or in a
     /// remote store.
     ///

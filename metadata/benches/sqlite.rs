@@ -67,6 +67,7 @@ fn manifest(repository: RepositoryName, number: usize) -> NewManifest {
         annotations: None,
         tags: vec![format!("tag-{number:07}").parse().unwrap()],
         immutable_tags: Vec::new(),
+        mirrored: None,
         events: Vec::new(),
     }
 }

@@ -15,6 +15,7 @@ mod events;
 mod expiry;
 mod fault;
 pub mod lifecycle;
+mod mirrored;
 mod postgres;
 mod records;
 mod rows;
@@ -34,6 +35,7 @@ pub use deletion::{
 pub use error::MetadataError;
 pub use events::{Event, EventAction, EventCount, EventId, NewEvent, RecordedEvent};
 pub use expiry::{ExpiredManifests, ProtectedTags, TagUse, UntaggedLook};
+pub use mirrored::{FetchKey, MirroredTag};
 pub use postgres::{Pooling, PostgresOptions, PostgresStore};
 pub use records::{
     BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,

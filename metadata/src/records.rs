@@ -80,6 +80,8 @@ pub struct NewManifest {
     pub tags: Vec<Tag>,
     /// Those of the tags that must not point elsewhere already.
     pub immutable_tags: Vec<Tag>,
+    /// The upstream that it came from, as the operator knows it, where it was fetched and not pushed.
+    pub mirrored: Option<String>,
     /// What is told of it, recorded in the same transaction.
     pub events: Vec<NewEvent>,
 }

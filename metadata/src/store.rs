@@ -8,11 +8,12 @@ use berth_oci::{Digest, Reference, RepositoryName, RepositoryPrefix, Tag, Upload
 use crate::lifecycle::Removal;
 use crate::{
     BlobLocation, BlobRecord, CollectionBacklog, DeleteManifest, DeletedManifest, Deletion,
-    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FinishedUpload, GarbageId,
-    HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MountSource,
-    NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags, PutManifest,
-    RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks, TagUse,
-    TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress, Usage,
+    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FetchKey, FinishedUpload,
+    GarbageId, HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError,
+    MirroredTag, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page,
+    ProtectedTags, PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore,
+    ReviewedLinks, TagUse, TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload,
+    UploadProgress, Usage,
 };
 
 /// The truth about names and the graph.
@@ -46,6 +47,9 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<LinkedBlob>, MetadataError>;
+
+    /// Whether any repository links the blob. Not for the ears of those who may not read it.
+    async fn knows_blob(&self, digest: &Digest) -> Result<bool, MetadataError>;
 
     /// Promises that the repository's link to the blob stays for so long; false when there is none.
     async fn lease_blob(
@@ -263,6 +267,29 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
 
     /// Stores a manifest with its references and points its tags to it, all or nothing.
     async fn put_manifest(&self, manifest: NewManifest) -> Result<PutManifest, MetadataError>;
+
+    /// What is known of a tag that came from an upstream; nothing of others.
+    async fn mirrored_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<MirroredTag>, MetadataError>;
+
+    /// Notes that a tag was looked at just now and points to `digest` at its upstream still. Relaxed.
+    async fn mirrored_tag_checked(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Result<(), MetadataError>;
+
+    /// Takes hold of something to fetch from an upstream, or renews the hold; false while another
+    /// process has it. The hold ends with [`release_fetch`](Self::release_fetch), or when `lease` runs
+    /// out. Between the tasks of one process nothing is decided here.
+    async fn hold_fetch(&self, key: &FetchKey, lease: Duration) -> Result<bool, MetadataError>;
+
+    /// Lets go of it, if this process has it. Relaxed.
+    async fn release_fetch(&self, key: &FetchKey) -> Result<(), MetadataError>;
 
     /// Deletes the manifest and every tag that points to it, and records the events, followed by one
     /// like them for each tag. What is attached to it goes in the same deletion, by

@@ -9,7 +9,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use berth_metadata::{
-    HeldUpload, Job, MetadataError, Pooling, PostgresOptions, PostgresStore, UploadProgress,
+    FetchKey, HeldUpload, Job, MetadataError, Pooling, PostgresOptions, PostgresStore,
+    UploadProgress,
 };
 use berth_test_stores::{PgBouncer, Postgres};
 use suite::fixtures::{self, *};
@@ -167,6 +168,25 @@ async fn a_job_is_done_by_one_process_and_not_again_at_once() {
     // The holder dies: its hold runs out.
     assert!(other.take_job(Job::Purge, none, none).await.unwrap());
     assert!(one.take_job(Job::Purge, minute, none).await.unwrap());
+}
+
+#[tokio::test]
+async fn one_process_at_a_time_fetches_the_same() {
+    let (one, other) = two().await;
+    let (minute, none) = (Duration::from_secs(60), Duration::ZERO);
+    let key = |reference: &str| FetchKey {
+        repository: repository("app"),
+        reference: reference.parse().unwrap(),
+    };
+    assert!(one.hold_fetch(&key("v1"), minute).await.unwrap());
+    assert!(!other.hold_fetch(&key("v1"), minute).await.unwrap());
+    assert!(other.hold_fetch(&key("v2"), minute).await.unwrap(), "another one is free");
+    other.release_fetch(&key("v1")).await.unwrap();
+    assert!(!other.hold_fetch(&key("v1"), minute).await.unwrap(), "it was not its to release");
+    one.release_fetch(&key("v1")).await.unwrap();
+    assert!(other.hold_fetch(&key("v1"), none).await.unwrap());
+    // The holder dies: its hold runs out.
+    assert!(one.hold_fetch(&key("v1"), minute).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,6 +44,8 @@ pub enum Ask {
     Deletions(Option<RepositoryName>),
     /// Carry out a retention policy.
     Retain(RetentionRun),
+    /// Tell what is known of mirrors.
+    Mirrors,
     /// Do what the API for accounts and grants does.
     Administer(ApiRequest),
 }
@@ -126,6 +128,10 @@ pub async fn carry_out(registry: &Arc<Registry>, ask: Ask, tell: mpsc::Sender<To
         }
         Ask::Deletions(repository) => {
             registry.tell_deletions(repository.as_ref(), &tell).await.map(|()| Told::Finished)
+        }
+        Ask::Mirrors => {
+            registry.tell_mirrors(&tell).await;
+            Ok(Told::Finished)
         }
         Ask::Retain(run) => registry.retain_as_asked(run, &tell).await.map(Told::Retained),
         Ask::Administer(request) => Ok(Told::Answered(request.carry_out(registry.clone()).await)),

@@ -2,6 +2,7 @@ use std::fmt;
 
 use berth_config::NamedRule;
 use berth_metadata::MetadataError;
+use berth_mirror::MirrorError;
 use berth_oci::{Digest, ManifestError, Reference, RepositoryName, RepositoryPrefix, Tag};
 use berth_storage_backends::StoreError;
 use thiserror::Error;
@@ -93,6 +94,14 @@ pub enum RegistryError {
     /// A quota leaves no room.
     #[error("{0}")]
     QuotaExceeded(Box<ExceededQuota>),
+    /// An upstream does not give what a mirror wants of it.
+    #[error(transparent)]
+    Upstream(#[from] MirrorError),
+    /// Nobody pushes into a mirror.
+    #[error(
+        "the repository {0} is a mirror of another registry: push there, or have pushes allowed (mirrors.push)"
+    )]
+    Mirrored(RepositoryName),
     /// Deletion is switched off.
     #[error(
         "deletion is disabled; set storage.delete.enabled (REGISTRY_STORAGE_DELETE_ENABLED=true) to allow it"

@@ -4,6 +4,7 @@ mod access_log;
 mod collection;
 mod event_metrics;
 mod metrics;
+mod mirror;
 mod retention;
 mod tls;
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use berth_config::Config;
 use berth_metadata::{AccountStore, MetadataStore};
+use berth_mirror::Mirrors;
 use berth_storage_backends::BlobStore;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -12,7 +13,7 @@ use crate::notifications::Notifications;
 use crate::observe::Metrics;
 use crate::rates::Consumption;
 use crate::retention::PullLog;
-use crate::services::StorageHealth;
+use crate::services::{Mirroring, StorageHealth};
 use crate::{AccessControl, RegistryError};
 
 /// The registry: two stores, the configuration, and the services over them.
@@ -29,6 +30,8 @@ pub struct Registry {
     pub(crate) notifications: Notifications,
     pub(crate) pull_log: PullLog,
     pub(crate) health: StorageHealth,
+    /// The repositories whose content comes from other registries.
+    pub(crate) mirror: Mirroring,
     /// Who may use it; nothing where everybody may do everything.
     pub(crate) access: Option<Arc<AccessControl>>,
     /// Who did what; kept where callers are told apart.
@@ -63,6 +66,7 @@ impl Registry {
             metrics,
             pull_log,
             health: StorageHealth::default(),
+            mirror: Mirroring::default(),
             access: None,
             audit: None,
             consumption: Consumption::new(),
@@ -76,6 +80,12 @@ impl Registry {
     pub fn with_access(self, access: Option<AccessControl>) -> Self {
         let audit = access.as_ref().map(|access| AuditLog::new(access.store().clone()));
         Self { access: access.map(Arc::new), audit, ..self }
+    }
+
+    /// The same registry, with repositories whose content comes from others.
+    #[must_use]
+    pub fn with_mirrors(self, mirrors: Mirrors) -> Self {
+        Self { mirror: Mirroring::new(mirrors), ..self }
     }
 
     /// The same registry, with the accounts that can be administered.

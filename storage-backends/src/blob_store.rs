@@ -132,6 +132,12 @@ pub trait UploadWriter: Send {
     /// Waits until all that was written is on stable storage and gives the handle to record.
     async fn sync(&mut self) -> Result<String, StoreError>;
 
+    /// The file that the bytes are in as soon as they are written, where there is one. It stays
+    /// readable whatever becomes of the upload.
+    fn file(&self) -> Option<Arc<File>> {
+        None
+    }
+
     /// Ends the writing and gives all bytes of the upload to be read, before it is finished. When
     /// it is dropped instead, some stores have lost the upload: they give back objects alone.
     async fn seal(&mut self) -> Result<OpenBlob, StoreError>;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use berth_config::{Config, Driver, Loaded};
+use berth_mirror::Mirrors;
 use berth_registry::AccessControl;
 use berth_registry::server::Tls;
 
@@ -23,6 +24,7 @@ pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
         writeln!(out, "notice: {notice}")?;
     }
     AccessControl::check(&config)?;
+    Mirrors::new(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (found, database) = runtime.block_on(async {
         let stores = stores::open(&config).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Listen, Loaded, LogFormatter};
+use berth_mirror::Mirrors;
 use berth_registry::control::{self, ControlSocket};
 use berth_registry::http::App;
 use berth_registry::server::{Listener, Server, Tls, TlsWatch};
@@ -53,9 +54,11 @@ async fn serve(
         stores::check(&config, &stores).await?;
     }
     let metadata = stores.metadata.clone();
+    let mirrors = Mirrors::new(&config)?;
     let access = AccessControl::open(&config, stores.accounts.clone()).await?;
     let registry = Registry::new(config.clone(), stores.blobs, stores.metadata);
-    let registry = Arc::new(registry.with_accounts(stores.accounts).with_access(access));
+    let registry = registry.with_accounts(stores.accounts).with_access(access);
+    let registry = Arc::new(registry.with_mirrors(mirrors));
 
     let access_log = AccessLog::new(std::io::stdout(), is_json(&config));
     let listener = Listener::bind(&config.http.listen().map_err(|error| anyhow!(error))?).await?;

@@ -1,6 +1,7 @@
 //! Checks beyond types: unknown keys, sections that cannot be honoured, values that do not go together.
 
 mod auth;
+mod mirror;
 mod notifications;
 mod policy;
 mod section;
@@ -168,6 +169,7 @@ pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigE
     notifications::notifications(&config.notifications.endpoints, &invalid)?;
     policy::policy(&config.policy, &invalid)?;
     auth::auth(config, &invalid)?;
+    mirror::mirrors(config, &invalid)?;
     http(config, &invalid)
 }
 

@@ -5,6 +5,7 @@ mod environment;
 mod errors;
 mod keys;
 mod metadata;
+mod mirror;
 mod notifications;
 mod policy;
 mod properties;

@@ -88,10 +88,8 @@ fn the_official_image_becomes_an_s3_deployment_by_its_variables() {
 
 #[test]
 fn what_cannot_be_honoured_is_refused_wherever_it_is_asked_for() {
-    let cases: [(&str, Variables<'_>, &str); 5] = [
+    let cases: [(&str, Variables<'_>, &str); 3] = [
         ("auth: {silly: {realm: r}}", &[], "config.yml:1:8: `auth.silly`: "),
-        ("proxy: {remoteurl: https://registry-1.docker.io}", &[], "config.yml:1:1: `proxy`: "),
-        ("", &[("REGISTRY_PROXY_REMOTEURL", "https://x")], "REGISTRY_PROXY_REMOTEURL: `proxy`: "),
         ("middleware: {storage: [{name: cloudfront}]}", &[], "config.yml:1:1: `middleware`: "),
         (
             "http: {tls: {letsencrypt: {email: a@example.org}}}",

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::engine::{Context, Operation};
 use super::session::Session;
-use super::{now, outbox, repositories};
+use super::{mirrored, now, outbox, repositories};
 use crate::encoding::{self, digest_bytes};
 use crate::fault::Fault;
 use crate::{ManifestRecord, NewManifest, PutManifest};
@@ -261,11 +261,32 @@ impl Put {
                 Some(_) => drop(moved.insert(tag)),
                 None => self.note_tag_again(context.session, repository, tag, id).await?,
             }
+            if let Some(upstream) = &manifest.mirrored {
+                self.note_mirrored(context.session, repository, tag, upstream).await?;
+            }
         }
         for tag in manifest.tags.iter().filter(|tag| moved.remove(*tag)) {
             let digest = Some(&manifest.digest);
             outbox::record(context, "set_tag", &manifest.repository, digest, Some(tag)).await?;
         }
+        Ok(())
+    }
+
+    async fn note_mirrored(
+        &self,
+        session: &mut Session,
+        repository: i64,
+        tag: &Tag,
+        upstream: &str,
+    ) -> Result<(), Fault> {
+        session
+            .query(mirrored::NOTE)
+            .bind(repository)
+            .bind(tag.as_str())
+            .bind(digest_bytes(&self.0.digest))
+            .bind(upstream)
+            .execute(session.connection())
+            .await?;
         Ok(())
     }
 

@@ -18,20 +18,20 @@ use super::servers::{Role, Servers};
 use super::session::Session;
 use super::standbys::Standbys;
 use super::{
-    blobs, collection, deletion, events, expiry, jobs, links, manifests, outbox, referrers,
-    repositories, restore, settings, tags, untagged, uploads, usage,
+    blobs, collection, deletion, events, expiry, jobs, links, manifests, mirrored, outbox,
+    referrers, repositories, restore, settings, tags, untagged, uploads, usage,
 };
 use crate::events::POLL;
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
 use crate::{
     BlobLocation, BlobRecord, CollectionBacklog, DeleteManifest, DeletedManifest, Deletion,
-    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FinishedUpload, GarbageId,
-    HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MetadataStore,
-    MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags,
-    PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks,
-    TagUse, TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
-    Usage,
+    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FetchKey, FinishedUpload,
+    GarbageId, HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError,
+    MetadataStore, MirroredTag, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry,
+    OutboxId, Page, ProtectedTags, PutManifest, RecordedEvent, RecordedUpload, Referrer,
+    ReferrerCursor, Restore, ReviewedLinks, TagUse, TakenGarbage, UntaggedLook, UntaggedManifests,
+    UntaggedSearch, Upload, UploadProgress, Usage,
 };
 
 /// The oldest server that the tests have seen everything work on.
@@ -683,6 +683,36 @@ impl MetadataStore for PostgresStore {
             self.write(usage::Fold).await?;
         }
         Ok(usage)
+    }
+
+    async fn knows_blob(&self, digest: &Digest) -> Result<bool, MetadataError> {
+        primary!(self, mirrored::knows_blob(digest))
+    }
+
+    async fn mirrored_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<MirroredTag>, MetadataError> {
+        primary!(self, mirrored::find(repository, tag))
+    }
+
+    async fn mirrored_tag_checked(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Result<(), MetadataError> {
+        let (repository, tag) = (repository.clone(), tag.clone());
+        self.write(mirrored::Checked { repository, tag, digest: *digest }).await
+    }
+
+    async fn hold_fetch(&self, key: &FetchKey, lease: Duration) -> Result<bool, MetadataError> {
+        self.write(mirrored::Hold { key: key.clone(), lease }).await
+    }
+
+    async fn release_fetch(&self, key: &FetchKey) -> Result<(), MetadataError> {
+        self.write(mirrored::Release(key.clone())).await
     }
 
     async fn take_job(

@@ -6,8 +6,8 @@ use sqlx::Row as _;
 use super::options::PostgresOptions;
 use super::store::transfer_session;
 use super::{
-    accounts, blobs, collection, deletion, events, expiry, links, manifests, outbox, referrers,
-    removal, repositories, restore, tags, uploads,
+    accounts, blobs, collection, deletion, events, expiry, links, manifests, mirrored, outbox,
+    referrers, removal, repositories, restore, tags, uploads,
 };
 use crate::postgres::Session;
 
@@ -35,6 +35,8 @@ const FILL: &str = "
     INSERT INTO tags (repository_id, name, manifest_id, updated_at)
     SELECT repository_id, 'tag-' || id, id, 0 FROM manifests;
     INSERT INTO manifest_times (manifest_id, untagged_at) SELECT id, id FROM manifests;
+    INSERT INTO mirrored_tags (repository_id, name, digest, checked_at, upstream)
+    SELECT repository_id, 'tag-' || id, digest, 0, 'hub' FROM manifests;
     INSERT INTO uploads (id, repository, algorithm, received, started_at, updated_at, hash_state, handle)
     SELECT decode(md5(n::text), 'hex'), 'app', 0, 0, n, n, '', '' FROM generate_series(1, 20000) n;
     INSERT INTO outbox (kind, repository, digest)
@@ -130,6 +132,9 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("tags to forget", restore::FORGET_TAGS),
         ("manifest to store", manifests::STORE),
         ("tag to point", manifests::POINT),
+        ("tag from upstream", mirrored::FIND),
+        ("tag that was looked at", mirrored::CHECKED),
+        ("blob anywhere", mirrored::KNOWS_BLOB),
         ("required blobs", manifests::HOLD_BLOBS),
         ("required manifests", manifests::HOLD_MANIFESTS),
         ("blobs", blobs::FIND_MANY),

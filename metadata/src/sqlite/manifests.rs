@@ -8,6 +8,7 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
+use super::mirrored;
 use super::writer::{Context, Operation};
 use crate::encoding::{self, digest_array, digest_bytes, json};
 use crate::fault::Fault;
@@ -137,6 +138,9 @@ impl Operation for Put {
         }
         let (id, retyped) = self.store(context).await?;
         self.refer_and_tag(context, id).await?;
+        if let Some(upstream) = &self.0.mirrored {
+            mirrored::note(context, &self.0, upstream).await?;
+        }
         if self.0.tags.is_empty() {
             self.note_push_again(context, id).await?;
         }

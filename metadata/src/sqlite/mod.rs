@@ -6,7 +6,7 @@
 //! - `cache` answers repeated reads of manifests and blobs without SQL.
 //! - `lookups` has manifests that are asked for at the same time looked up by one statement.
 //! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `repositories`, `restore`, `tags`,
-//!   `untagged`, `expiry`, `uploads`, `outbox`, `events`, `accounts` and `settings` hold the SQL, by
+//!   `untagged`, `expiry`, `mirrored`, `uploads`, `outbox`, `events`, `accounts` and `settings` hold the SQL, by
 //!   subject.
 
 mod accounts;
@@ -22,6 +22,7 @@ mod links;
 mod lookups;
 mod manifests;
 mod migrations;
+mod mirrored;
 pub(crate) mod open;
 mod outbox;
 mod referrers;

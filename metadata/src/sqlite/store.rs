@@ -13,19 +13,19 @@ use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{
-    blobs, collection, deletion, events, expiry, links, manifests, outbox, referrers, repositories,
-    restore, settings, tags, untagged, uploads, usage,
+    blobs, collection, deletion, events, expiry, links, manifests, mirrored, outbox, referrers,
+    repositories, restore, settings, tags, untagged, uploads, usage,
 };
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
 use crate::{
     BlobLocation, BlobRecord, CollectionBacklog, DeleteManifest, DeletedManifest, Deletion,
-    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FinishedUpload, GarbageId,
-    HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MetadataStore,
-    MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags,
-    PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks,
-    TagUse, TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
-    Usage,
+    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FetchKey, FinishedUpload,
+    GarbageId, HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError,
+    MetadataStore, MirroredTag, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry,
+    OutboxId, Page, ProtectedTags, PutManifest, RecordedEvent, RecordedUpload, Referrer,
+    ReferrerCursor, Restore, ReviewedLinks, TagUse, TakenGarbage, UntaggedLook, UntaggedManifests,
+    UntaggedSearch, Upload, UploadProgress, Usage,
 };
 
 /// The embedded [`MetadataStore`], in one SQLite file or in memory.
@@ -633,6 +633,37 @@ impl MetadataStore for SqliteStore {
         blob: Option<&Digest>,
     ) -> Result<Vec<Usage>, MetadataError> {
         read!(self, usage::usage(prefixes, blob))
+    }
+
+    async fn knows_blob(&self, digest: &Digest) -> Result<bool, MetadataError> {
+        read!(self, mirrored::knows_blob(digest))
+    }
+
+    async fn mirrored_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<MirroredTag>, MetadataError> {
+        read!(self, mirrored::find(repository, tag))
+    }
+
+    async fn mirrored_tag_checked(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Result<(), MetadataError> {
+        let (repository, tag) = (repository.clone(), tag.clone());
+        self.write(mirrored::Checked { repository, tag, digest: *digest }).await
+    }
+
+    /// This process has the file to itself.
+    async fn hold_fetch(&self, _: &FetchKey, _: Duration) -> Result<bool, MetadataError> {
+        Ok(true)
+    }
+
+    async fn release_fetch(&self, _: &FetchKey) -> Result<(), MetadataError> {
+        Ok(())
     }
 
     async fn take_job(&self, _: Job, _: Duration, _: Duration) -> Result<bool, MetadataError> {

@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use super::writer::{Context, Operation};
 use super::{
     SqliteLocation, SqliteOptions, SqliteStore, accounts, blobs, collection, deletion, events,
-    expiry, links, manifests, outbox, referrers, removal, repositories, restore, tags, uploads,
-    usage,
+    expiry, links, manifests, mirrored, outbox, referrers, removal, repositories, restore, tags,
+    uploads, usage,
 };
 use crate::fault::Fault;
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
@@ -81,6 +81,7 @@ fn manifest(payload: &'static str) -> NewManifest {
         annotations: None,
         tags: vec![payload.parse().unwrap()],
         immutable_tags: Vec::new(),
+        mirrored: None,
         events: Vec::new(),
     }
 }
@@ -210,6 +211,9 @@ async fn no_statement_scans_or_sorts_a_table() {
         manifests::MISSING,
         manifests::STORE,
         manifests::REFER_AND_TAG,
+        mirrored::FIND,
+        mirrored::CHECKED,
+        mirrored::KNOWS_BLOB,
         removal::TAKE_TAGS,
         removal::RECORD_TAGS,
         removal::RECORD,

@@ -271,6 +271,19 @@ pub(super) const TABLES: &[Table] = &[
         ..PLAIN
     },
     Table {
+        name: "mirrored_tags",
+        columns: &[
+            ("repository_id", Integer),
+            ("name", Text),
+            ("digest", Bytes),
+            ("checked_at", Integer),
+            ("upstream", Text),
+        ],
+        key: 2,
+        since: 10,
+        ..PLAIN
+    },
+    Table {
         name: "accounts",
         columns: &[
             ("name", Text),

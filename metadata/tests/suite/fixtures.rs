@@ -76,6 +76,7 @@ pub fn manifest(name: &str, payload: &str) -> NewManifest {
         annotations: None,
         tags: Vec::new(),
         immutable_tags: Vec::new(),
+        mirrored: None,
         events: Vec::new(),
     }
 }

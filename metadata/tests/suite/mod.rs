@@ -13,6 +13,7 @@ pub mod fixtures;
 pub mod lifecycle;
 pub mod listings;
 pub mod manifests;
+pub mod mirrored;
 pub mod model;
 pub mod outbox;
 pub mod referrers;
@@ -121,6 +122,12 @@ macro_rules! metadata_suite {
                     a_deleted_tag_leaves_its_manifest,
                     a_manifest_pushed_again_takes_the_new_media_type,
                     sha512_manifests_are_stored_beside_sha256;
+                mirrored:
+                    a_tag_that_came_from_an_upstream_is_known_by_what_it_pointed_to,
+                    a_tag_that_is_pushed_over_one_from_upstream_points_elsewhere,
+                    a_look_at_a_tag_counts_for_what_it_saw_alone,
+                    whether_a_blob_is_anywhere_is_known,
+                    who_holds_a_fetch_holds_it_again;
                 listings:
                     repositories_are_ordered_by_bytes,
                     tags_are_ordered_by_bytes,

@@ -177,6 +177,27 @@ impl Action {
         }
     }
 
+    /// The same about another repository, for reads of one whose name `rename` knows; and whether it
+    /// does.
+    pub(super) fn renamed(
+        mut self,
+        rename: impl FnOnce(&RepositoryName) -> Option<RepositoryName>,
+    ) -> (Self, bool) {
+        let name = match &mut self {
+            Self::Tags(name, _)
+            | Self::Referrers { repository: name, .. }
+            | Self::ReadManifest(name, _)
+            | Self::ReadBlob(name, _) => name,
+            _ => return (self, false),
+        };
+        let other = rename(name);
+        let is_renamed = other.is_some();
+        if let Some(other) = other {
+            *name = other;
+        }
+        (self, is_renamed)
+    }
+
     /// The repository that it is about.
     pub(super) fn repository(&self) -> Option<&RepositoryName> {
         match self {

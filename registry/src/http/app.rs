@@ -18,6 +18,7 @@ use super::api::{self, Api};
 use super::audited::{self, Audited};
 use super::handlers::{Context, handle};
 use super::paced::Paced;
+use super::query::Query;
 use super::{ApiError, ConnectionInfo, forwarded, gate, operations, render, token};
 use crate::access::Caller;
 use crate::audit::AuditLog;
@@ -27,6 +28,9 @@ use crate::services::{self, BodyPump, BodyReader};
 use crate::{AccessLog, Registry, RegistryError};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+/// Which registry an answer of a mirror speaks of.
+const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 
 /// How much of a body is read and thrown away after an error, so that the client gets to read the
 /// answer instead of a broken connection.
@@ -145,6 +149,11 @@ impl App {
     async fn distribution(&self, call: Call<'_>) -> Answered {
         let id = call.id.clone();
         let action = Action::parse(&call.head.method, call.path(), call.head.uri.query());
+        let namespace = namespace(call.head.uri.query());
+        let (action, namespace) = match (action, namespace) {
+            (Ok(action), Some(host)) => self.in_namespace(action, host),
+            (action, _) => (action, None),
+        };
         let label = action.as_ref().map_or("malformed", Action::label);
         let admitted =
             gate::admit(&self.registry, &call.config, &action, &call.head, &call.connection).await;
@@ -179,7 +188,23 @@ impl App {
             render::error(&error)
         });
         response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        if let Some(host) = namespace.and_then(|host| HeaderValue::try_from(host).ok()) {
+            response.headers_mut().insert(NAMESPACE, host);
+        }
         Answered { label, caller, response }
+    }
+
+    /// The same of the mirror that stands for another registry, where the client says that it speaks
+    /// of that; and that registry, where there is such a mirror.
+    fn in_namespace(
+        &self,
+        action: Action,
+        host: String,
+    ) -> (Result<Action, ActionError>, Option<String>) {
+        match action.renamed(|name| self.registry.mirror.local_name(&host, name)) {
+            (action, true) => (Ok(action), Some(host)),
+            (action, false) => (Ok(action), None),
+        }
     }
 
     fn count(&self, action: &Action, caller: &Caller, call: &Call<'_>) -> Result<Pass, ApiError> {
@@ -343,6 +368,12 @@ async fn discard(body: &mut BodyReader, headers: &HeaderMap) {
 /// one that this header names (RFC 9110 section 10.1.1).
 fn awaits_continue(headers: &HeaderMap) -> bool {
     headers.contains_key(EXPECT)
+}
+
+/// The registry that a client speaks of, where it asks this one in its place.
+fn namespace(query: Option<&str>) -> Option<String> {
+    let host = Query::new(query).first("ns")?.into_owned();
+    Some(host).filter(|host| !host.is_empty())
 }
 
 /// The path of a request, below the prefix of the configuration; `None` where it is not below it.

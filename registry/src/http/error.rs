@@ -1,3 +1,5 @@
+use berth_client::ClientError;
+use berth_mirror::MirrorError;
 use berth_oci::{ErrorCode, ErrorEntry, ErrorList, Reference};
 use http::header::{ALLOW, CONTENT_RANGE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -96,7 +98,8 @@ impl From<RegistryError> for ApiError {
             E::BodyBroken(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
             E::TagImmutable { .. } => (StatusCode::CONFLICT, ErrorCode::Denied),
             E::QuotaExceeded(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
-            E::DeleteDisabled | E::ReadOnlyMode => {
+            E::Upstream(error) => upstream(error),
+            E::DeleteDisabled | E::ReadOnlyMode | E::Mirrored(_) => {
                 (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported)
             }
             E::NoSpace => (StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable),
@@ -151,8 +154,31 @@ impl From<RegistryError> for ApiError {
             E::SizeMismatch { announced, received } => {
                 api.with_detail(json!({ "announced": announced, "received": received }))
             }
+            E::Upstream(MirrorError::Upstream(ClientError::TooManyRequests {
+                retry_after: Some(wait),
+                ..
+            })) => api.with_header(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1))),
             E::Unavailable { .. } => api.with_header(RETRY_AFTER, HeaderValue::from_static("5")),
             _ => api,
         }
+    }
+}
+
+/// What a failure of an upstream is for our own client. It is never asked to log in: what it shows to us
+/// is not what the upstream wants.
+fn upstream(error: &MirrorError) -> (StatusCode, ErrorCode) {
+    use ClientError as C;
+    match error {
+        MirrorError::Upstream(C::NotFound { .. }) | MirrorError::KnownAbsent { .. } => {
+            (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+        }
+        MirrorError::Upstream(C::Unauthorized { .. } | C::Denied { .. }) => {
+            (StatusCode::FORBIDDEN, ErrorCode::Denied)
+        }
+        MirrorError::Upstream(C::TooManyRequests { .. }) | MirrorError::OverBudget { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests)
+        }
+        MirrorError::Offline { .. } => (StatusCode::GATEWAY_TIMEOUT, ErrorCode::Unavailable),
+        _ => (StatusCode::BAD_GATEWAY, ErrorCode::Unavailable),
     }
 }

@@ -8,6 +8,7 @@ mod account;
 mod action;
 pub(crate) mod api;
 mod app;
+mod arriving;
 mod audited;
 mod body;
 mod chunks;

@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry as Exposition, Unit};
 
 use super::EventMetrics;
 use super::collection::CollectionMetrics;
+use super::mirror::MirrorMetrics;
 use super::retention::RetentionMetrics;
 use super::tls::TlsMetrics;
 
@@ -30,6 +31,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge<i64, AtomicI64>,
     pub(crate) collection: CollectionMetrics,
     pub(crate) retention: RetentionMetrics,
+    pub(crate) mirror: MirrorMetrics,
     pub(crate) events: EventMetrics,
     pub(crate) tls: TlsMetrics,
 }
@@ -74,6 +76,7 @@ impl Metrics {
         exposition.register("http_connections", "Open connections", connections.clone());
         let collection = CollectionMetrics::register(&mut exposition);
         let retention = RetentionMetrics::register(&mut exposition);
+        let mirror = MirrorMetrics::register(&mut exposition);
         let events = EventMetrics::register(&mut exposition);
         let tls = TlsMetrics::register(&mut exposition);
         Self {
@@ -85,6 +88,7 @@ impl Metrics {
             connections,
             collection,
             retention,
+            mirror,
             events,
             tls,
         }

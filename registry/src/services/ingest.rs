@@ -20,6 +20,13 @@ pub(super) struct Ingest {
 }
 
 impl Ingest {
+    /// Into an upload that has nothing yet.
+    pub(super) fn new(writer: Box<dyn UploadWriter>, algorithm: Algorithm) -> Self {
+        Self { writer, hasher: Hasher::new(algorithm), offset: 0 }
+    }
+}
+
+impl Ingest {
     /// Takes the body to its end. A body that breaks off is told as `Some`; the bytes that came
     /// before are taken all the same.
     pub(super) async fn take(
@@ -35,7 +42,8 @@ impl Ingest {
         }
     }
 
-    async fn process(&mut self, batch: Batch) -> Result<(), RegistryError> {
+    /// Takes some bytes.
+    pub(super) async fn process(&mut self, batch: Batch) -> Result<(), RegistryError> {
         let hashed = hash(self.hasher.clone(), batch.chunks.clone(), batch.len);
         let (hasher, written) = tokio::join!(hashed, self.writer.write(batch.chunks));
         written?;

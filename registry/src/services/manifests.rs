@@ -24,6 +24,18 @@ pub(crate) struct PushManifest {
     pub(crate) origin: Origin,
 }
 
+/// Where a manifest comes from.
+#[derive(Debug)]
+pub(super) enum Provenance {
+    /// A client pushes it, after what it references.
+    Pushed,
+    /// It was fetched from an upstream, and what it references comes when somebody wants it.
+    Fetched {
+        /// The upstream.
+        upstream: String,
+    },
+}
+
 /// The content that a manifest references, each with whether it must be in the repository.
 #[derive(Debug, Default)]
 struct References {
@@ -50,10 +62,19 @@ impl Registry {
         manifest.ok_or_else(|| RegistryError::ManifestUnknown(reference.clone()))
     }
 
-    /// Stores a manifest and points its tags to it.
+    /// Stores a manifest that a client pushes, and points its tags to it.
     pub(crate) async fn push_manifest(
         &self,
         push: PushManifest,
+    ) -> Result<PushedManifest, RegistryError> {
+        self.store_manifest(push, Provenance::Pushed).await
+    }
+
+    /// Stores a manifest and points its tags to it.
+    pub(super) async fn store_manifest(
+        &self,
+        push: PushManifest,
+        provenance: Provenance,
     ) -> Result<PushedManifest, RegistryError> {
         self.refuse_when_read_only()?;
         let digest = match &push.reference {
@@ -66,7 +87,7 @@ impl Registry {
         };
         let manifest = Manifest::parse(push.content_type.as_deref(), &push.payload)?;
         self.check_urls(&manifest)?;
-        let References { blobs, manifests } = self.references(&manifest);
+        let References { blobs, manifests } = self.references(&manifest, &provenance);
         let mut tags = push.tags;
         if let Reference::Tag(tag) = push.reference {
             tags.push(tag);
@@ -95,6 +116,10 @@ impl Registry {
             annotations: manifest.annotations,
             tags,
             immutable_tags,
+            mirrored: match provenance {
+                Provenance::Pushed => None,
+                Provenance::Fetched { upstream } => Some(upstream),
+            },
             events: events.clone(),
         });
         match put.await? {
@@ -120,16 +145,19 @@ impl Registry {
     }
 
     /// The content that the manifest references.
-    fn references(&self, manifest: &Manifest) -> References {
+    fn references(&self, manifest: &Manifest, provenance: &Provenance) -> References {
         let config = self.config();
+        let is_pushed = matches!(provenance, Provenance::Pushed);
         let References { mut blobs, mut manifests } = References::default();
         for child in manifest.children() {
             match child {
                 Child::Blob(blob) => {
-                    blobs.push((blob.digest, config.validation.requires_blobs()));
+                    let required = is_pushed && config.validation.requires_blobs();
+                    blobs.push((blob.digest, required));
                 }
                 Child::Manifest(child) => {
-                    manifests.push((child.digest, is_required(&config.validation, child)));
+                    let required = is_pushed && is_required(&config.validation, child);
+                    manifests.push((child.digest, required));
                 }
             }
         }

@@ -137,8 +137,7 @@ impl Registry {
         }
         let handle = self.blobs.begin_upload(UploadId::random()).await?;
         let writer = self.blobs.continue_upload(&handle, 0).await?;
-        let hasher = Hasher::new(digest.algorithm());
-        let mut ingest = Ingest { writer, hasher, offset: 0 };
+        let mut ingest = Ingest::new(writer, digest.algorithm());
         let taken = match ingest.take(body).await {
             Ok(None) => place.check_len(ingest.offset),
             Ok(Some(error)) => Err(error.into()),
@@ -242,7 +241,7 @@ impl Registry {
     }
 
     /// Verifies the bytes, makes them durable under their digest, links them, in this order.
-    async fn commit(
+    pub(super) async fn commit(
         &self,
         session: Option<&Upload>,
         repository: &RepositoryName,

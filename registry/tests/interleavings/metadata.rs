@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use berth_metadata::lifecycle::Removal;
 use berth_metadata::{
     BlobLocation, BlobRecord, CollectionBacklog, DeleteManifest, DeletedManifest, Deletion,
-    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FinishedUpload, GarbageId,
-    HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError, MetadataStore,
-    MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry, OutboxId, Page, ProtectedTags,
-    PutManifest, RecordedEvent, RecordedUpload, Referrer, ReferrerCursor, Restore, ReviewedLinks,
-    TagUse, TakenGarbage, UntaggedLook, UntaggedManifests, UntaggedSearch, Upload, UploadProgress,
-    Usage,
+    DeletionId, DueLink, EventCount, EventId, ExpiredManifests, FetchKey, FinishedUpload,
+    GarbageId, HeldUpload, Job, Keep, LinkCursor, LinkedBlob, ManifestRecord, MetadataError,
+    MetadataStore, MirroredTag, MountSource, NewEvent, NewManifest, NewUpload, OutboxEntry,
+    OutboxId, Page, ProtectedTags, PutManifest, RecordedEvent, RecordedUpload, Referrer,
+    ReferrerCursor, Restore, ReviewedLinks, TagUse, TakenGarbage, UntaggedLook, UntaggedManifests,
+    UntaggedSearch, Upload, UploadProgress, Usage,
 };
 use berth_oci::{Digest, Reference, RepositoryName, RepositoryPrefix, Tag, UploadId};
 
@@ -62,6 +62,7 @@ gated! {
     repositories(after: Option<&str>, limit: u32) -> Result<Page<RepositoryName>, MetadataError>;
     repository_exists(name: &RepositoryName) -> Result<bool, MetadataError>;
     blob(repository: &RepositoryName, digest: &Digest) -> Result<Option<LinkedBlob>, MetadataError>;
+    knows_blob(digest: &Digest) -> Result<bool, MetadataError>;
     lease_blob(repository: &RepositoryName, digest: &Digest, lease: Duration) -> Result<bool, MetadataError>;
     location_prefixes_without_blob(prefixes: &[String]) -> Result<Vec<String>, MetadataError>;
     mount_blob(target: &RepositoryName, source: MountSource<'_>, digest: &Digest, lease: Duration, events: &[NewEvent]) -> Result<Option<BlobRecord>, MetadataError>;
@@ -93,6 +94,10 @@ gated! {
     take_stale_uploads(before: SystemTime, limit: u32) -> Result<Vec<Upload>, MetadataError>;
     manifest(repository: &RepositoryName, reference: &Reference) -> Result<Option<Arc<ManifestRecord>>, MetadataError>;
     put_manifest(manifest: NewManifest) -> Result<PutManifest, MetadataError>;
+    mirrored_tag(repository: &RepositoryName, tag: &Tag) -> Result<Option<MirroredTag>, MetadataError>;
+    mirrored_tag_checked(repository: &RepositoryName, tag: &Tag, digest: &Digest) -> Result<(), MetadataError>;
+    hold_fetch(key: &FetchKey, lease: Duration) -> Result<bool, MetadataError>;
+    release_fetch(key: &FetchKey) -> Result<(), MetadataError>;
     delete_unprotected_manifest(repository: &RepositoryName, digest: &Digest, keep: Keep, events: &[NewEvent], protected: &ProtectedTags) -> Result<DeleteManifest, MetadataError>;
     delete_tag(repository: &RepositoryName, tag: &Tag, undelete: Duration, events: &[NewEvent]) -> Result<bool, MetadataError>;
     delete_repository(repository: &RepositoryName, undelete: Duration) -> Result<Option<DeletionId>, MetadataError>;

@@ -137,6 +137,10 @@ impl UploadWriter for FilesystemUpload {
         Ok(self.handle.clone())
     }
 
+    fn file(&self) -> Option<Arc<File>> {
+        Some(self.file.clone())
+    }
+
     async fn seal(&mut self) -> Result<OpenBlob, StoreError> {
         self.sync().await?;
         let path = self.path.clone();

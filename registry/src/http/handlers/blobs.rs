@@ -1,7 +1,8 @@
 use std::ops::Range;
 
 use axum::body::Body;
-use berth_metadata::BlobRecord;
+use berth_metadata::{BlobLocation, BlobRecord};
+use berth_mirror::Arriving;
 use berth_oci::{Digest, RepositoryName};
 use berth_storage_backends::OpenBlob;
 use http::header::{
@@ -12,8 +13,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Context;
 use crate::RegistryError;
+use crate::http::arriving::ArrivingBody;
 use crate::http::body::{BlobBody, Multipart};
 use crate::http::{ApiError, ResolvedRanges, render};
+use crate::services::PulledBlob;
 
 /// Content never changes under its digest.
 const FOREVER: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
@@ -29,7 +32,10 @@ pub(super) async fn read(
     if context.method == Method::HEAD || render::is_not_modified(&context.headers, &digest) {
         return head(context, &repository, &digest).await;
     }
-    let record = context.registry.stat_blob(&repository, &digest).await?;
+    let record = match context.registry.pull_blob(&repository, &digest).await? {
+        PulledBlob::Here(record) => record,
+        PulledBlob::Arriving(arriving) => return follow(context, &repository, arriving),
+    };
     if let Some(redirect) = redirect(context, &record).await? {
         told(context, &repository, &record);
         return Ok(redirect);
@@ -48,6 +54,47 @@ pub(super) async fn read(
     Ok(response)
 }
 
+/// What a blob that is on its way is served by. Of it one range is served, as far as its size is known.
+fn follow(
+    context: &Context,
+    repository: &RepositoryName,
+    arriving: Arriving,
+) -> Result<Response<Body>, ApiError> {
+    let Arriving { digest, size, .. } = arriving;
+    let mut response;
+    match size.map(|size| (size, ranges(&context.headers, &digest, size))) {
+        Some((size, ResolvedRanges::Unsatisfiable)) => {
+            return Err(ApiError::range_not_satisfiable(size));
+        }
+        Some((size, ResolvedRanges::Parts(parts))) if parts.len() == 1 => {
+            let part = parts[0].clone();
+            let content_range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            let len = part.end - part.start;
+            response = Response::new(Body::new(ArrivingBody::range(arriving, part)));
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let headers = response.headers_mut();
+            render::content_headers(headers, &digest, OCTET_STREAM, len)?;
+            headers.insert(CONTENT_RANGE, render::value(content_range)?);
+        }
+        Some((size, _)) => {
+            response = Response::new(Body::new(ArrivingBody::range(arriving, 0..size)));
+            render::content_headers(response.headers_mut(), &digest, OCTET_STREAM, size)?;
+        }
+        None => {
+            response = Response::new(Body::new(ArrivingBody::whole(arriving)));
+            let headers = response.headers_mut();
+            render::content_headers(headers, &digest, OCTET_STREAM, 0)?;
+            headers.remove(CONTENT_LENGTH);
+        }
+    }
+    blob_headers(response.headers_mut());
+    if let Some(size) = size {
+        let location = BlobLocation::default();
+        told(context, repository, &BlobRecord { digest, size, location });
+    }
+    Ok(response)
+}
+
 /// Whoever wants to know of reads hears of this one.
 fn told(context: &Context, repository: &RepositoryName, record: &BlobRecord) {
     context.registry.notifications.pulled_blob(&context.origin, repository, record);
@@ -58,12 +105,12 @@ async fn head(
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Response<Body>, ApiError> {
-    let blob = context.registry.promise_blob(repository, digest).await?;
+    let size = context.registry.look_for_blob(repository, digest).await?;
     let not_modified = render::is_not_modified(&context.headers, digest);
     let status = if not_modified { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let mut response = render::empty(status);
     let headers = response.headers_mut();
-    render::content_headers(headers, digest, OCTET_STREAM, blob.size)?;
+    render::content_headers(headers, digest, OCTET_STREAM, size)?;
     blob_headers(headers);
     if not_modified {
         headers.remove(CONTENT_LENGTH);

@@ -6,14 +6,14 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use super::Context;
 use crate::RegistryError;
 use crate::http::{ApiError, render};
-use crate::services::PushManifest;
+use crate::services::{Note, PushManifest};
 
 pub(super) async fn read(
     context: &Context,
     repository: RepositoryName,
     reference: Reference,
 ) -> Result<Response<Body>, ApiError> {
-    let manifest = context.registry.manifest(&repository, &reference).await?;
+    let (manifest, note) = context.registry.pull_manifest(&repository, &reference).await?;
     if context.method != Method::HEAD {
         context.registry.pull_log.note(&repository, &manifest.digest);
     }
@@ -35,7 +35,28 @@ pub(super) async fn read(
     if response.status() == StatusCode::NOT_MODIFIED {
         response.headers_mut().remove(CONTENT_LENGTH);
     }
+    if let Some(note) = note {
+        response.headers_mut().append(WARNING, warning(&note)?);
+    }
     Ok(response)
+}
+
+/// What a client is warned of, as the specification has it: code 299 and no agent.
+fn warning(note: &Note) -> Result<HeaderValue, ApiError> {
+    let text = match note {
+        Note::Stale(error) => format!("served from the cache: {error}"),
+        Note::Local => "this tag was pushed here and stands before that of the upstream".to_owned(),
+    };
+    let plain = |c: &char| c.is_ascii_graphic() || *c == ' ';
+    let text: String = text
+        .chars()
+        .filter(plain)
+        .flat_map(|c| {
+            let escape = matches!(c, '"' | '\\').then_some('\\');
+            escape.into_iter().chain([c])
+        })
+        .collect();
+    render::value(format!("299 - \"{text}\""))
 }
 
 pub(super) async fn put(

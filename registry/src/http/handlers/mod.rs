@@ -41,6 +41,12 @@ pub(super) async fn handle(
     action: Action,
     context: &mut Context,
 ) -> Result<Response<Body>, ApiError> {
+    if let Action::PutManifest(repository, ..)
+    | Action::StartUpload(repository, _)
+    | Action::Upload(repository, ..) = &action
+    {
+        context.registry.refuse_push_into_mirror(repository)?;
+    }
     match action {
         Action::Ping => render::json(StatusCode::OK, "application/json", &serde_json::Map::new()),
         Action::Catalog(page) => listings::catalog(context, page).await,

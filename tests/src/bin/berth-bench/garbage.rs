@@ -115,6 +115,7 @@ async fn put(store: &SqliteStore, number: u32) -> Result<()> {
             annotations: None,
             tags: vec![format!("t{}", number / REPOSITORIES).parse()?],
             immutable_tags: Vec::new(),
+            mirrored: None,
             events: Vec::new(),
         })
         .await?;

@@ -170,6 +170,7 @@ fn manifest_of(
         annotations: None,
         tags: tags.iter().map(|tag| Ok(tag.parse()?)).collect::<Result<_>>()?,
         immutable_tags: Vec::new(),
+        mirrored: None,
         events: Vec::new(),
     })
 }

@@ -1,0 +1,71 @@
+use berth_client::ClientError;
+use berth_oci::Digest;
+use thiserror::Error;
+
+/// Why mirrors cannot be used as they are configured.
+#[derive(Debug, Error)]
+#[error("the mirror of {prefix}: {reason}")]
+pub struct MirrorsError {
+    /// The mirror.
+    pub prefix: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Why something could not be had from upstream.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum MirrorError {
+    /// The upstreams were asked; this is what the last of them that said anything said.
+    #[error(transparent)]
+    Upstream(#[from] ClientError),
+    /// The configuration wants nothing to be asked.
+    #[error("it is not here, and the mirror of {prefix} is offline (`mirrors.offline`)")]
+    Offline {
+        /// The mirror.
+        prefix: String,
+    },
+    /// It was not there a moment ago.
+    #[error("the upstream of {prefix} did not have it a moment ago (`mirrors.negativettl`)")]
+    KnownAbsent {
+        /// The mirror.
+        prefix: String,
+    },
+    /// So much was asked of the upstream already.
+    #[error("the budget for {upstream} is used up for now (`mirrors.upstreams.budget`)")]
+    OverBudget {
+        /// The upstream.
+        upstream: String,
+    },
+    /// What came is something else.
+    #[error(
+        "{upstream} gave content with the digest {actual} for {expected}; nothing of it was kept"
+    )]
+    WrongDigest {
+        /// The upstream.
+        upstream: String,
+        /// What was asked for.
+        expected: Digest,
+        /// What came.
+        actual: Digest,
+    },
+    /// No upstream goes on with a blob that has begun.
+    #[error("the fetch broke off: {reason}")]
+    BrokenOff {
+        /// What happened.
+        reason: String,
+    },
+    /// What came cannot be kept.
+    #[error("what the upstream gave cannot be kept: {reason}")]
+    Unkept {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl MirrorError {
+    /// Whether the upstreams say that there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Upstream(ClientError::NotFound { .. }) | Self::KnownAbsent { .. })
+    }
+}

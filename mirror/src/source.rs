@@ -1,0 +1,292 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use berth_client::{ClientError, ManifestAnswer, ManifestHead};
+use berth_config::Mirror as Settings;
+use berth_oci::{Descriptor, Digest, Hasher, Reference, RepositoryName, RepositoryPrefix, Tag};
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
+use quick_cache::sync::Cache;
+
+use crate::fetch::Fetch;
+use crate::upstream::Upstream;
+use crate::{MirrorError, UpstreamStatus};
+
+/// How many things that are not there are remembered.
+const ABSENT: usize = 10_000;
+
+/// A part of the repositories, and where its content comes from.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    settings: Settings,
+    pub(crate) upstreams: Vec<Upstream>,
+    /// Until when it need not be asked for.
+    absent: Cache<(RepositoryName, String), Instant>,
+}
+
+impl Mirror {
+    pub(crate) fn new(settings: Settings) -> Result<Self, String> {
+        let upstreams = settings.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
+        Ok(Self { settings, upstreams, absent: Cache::new(ABSENT) })
+    }
+
+    pub(crate) fn prefix(&self) -> &RepositoryPrefix {
+        self.settings.prefix.prefix()
+    }
+
+    pub(crate) fn covers(&self, repository: &RepositoryName) -> bool {
+        self.settings.prefix.covers(repository)
+    }
+
+    pub(crate) fn stands_for(&self, host: &str) -> bool {
+        self.settings.host.as_deref() == Some(host)
+    }
+
+    pub(crate) fn status(&self) -> Vec<UpstreamStatus> {
+        self.upstreams.iter().map(Upstream::status).collect()
+    }
+}
+
+/// Where the content of one repository comes from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub(crate) mirror: Arc<Mirror>,
+    /// The name behind the prefix.
+    name: RepositoryName,
+}
+
+/// A manifest that came from upstream: its bytes have its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedManifest {
+    /// Its digest.
+    pub digest: Digest,
+    /// What upstream says it is, without parameters.
+    pub media_type: Option<String>,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// The upstream that it came from.
+    pub upstream: String,
+}
+
+impl Source {
+    /// None for the prefix itself, which has no name there.
+    pub(crate) fn of(mirror: Arc<Mirror>, repository: &RepositoryName) -> Option<Self> {
+        let prefix = mirror.prefix().as_str();
+        let rest = repository.as_str().strip_prefix(prefix)?;
+        let name = rest.strip_prefix('/').unwrap_or(rest).parse().ok()?;
+        Some(Self { mirror, name })
+    }
+
+    /// How long a tag is served without a look whether it has moved; `None` for one that never moves.
+    pub fn freshness(&self, tag: &Tag) -> Option<Duration> {
+        let settings = &self.mirror.settings;
+        let never_moves = settings.immutable.iter().any(|glob| glob.is_match(tag.as_str()));
+        (!never_moves).then(|| settings.ttl.get())
+    }
+
+    /// Whether clients may push into the repository.
+    pub fn allows_push(&self) -> bool {
+        self.mirror.settings.push
+    }
+
+    /// Whether nothing is asked of the upstreams.
+    pub fn is_offline(&self) -> bool {
+        self.mirror.settings.offline
+    }
+
+    /// The prefix of the mirror, as it is written.
+    pub fn prefix(&self) -> String {
+        self.mirror.prefix().to_string()
+    }
+
+    /// What the upstreams say of a manifest.
+    ///
+    /// # Errors
+    /// See [`MirrorError`].
+    pub async fn manifest_head<'s>(
+        &'s self,
+        reference: &'s Reference,
+    ) -> Result<ManifestHead, MirrorError> {
+        self.ask(|upstream, name| {
+            async move { Ok(upstream.client.manifest_head(&name, reference).await?) }.boxed()
+        })
+        .await
+    }
+
+    /// A manifest of at most `longest` bytes; `None` when it is still the `known` one.
+    ///
+    /// # Errors
+    /// See [`MirrorError`].
+    pub async fn manifest<'s>(
+        &'s self,
+        reference: &'s Reference,
+        known: Option<&'s Digest>,
+        longest: usize,
+    ) -> Result<Option<FetchedManifest>, MirrorError> {
+        let ask = self.ask(|upstream, name| {
+            let ask = async move {
+                upstream.take_request()?;
+                let answer = upstream.client.manifest(&name, reference, known, longest).await?;
+                let ManifestAnswer::Manifest(manifest) = answer else { return Ok(None) };
+                let digest = verified(upstream, reference, &manifest.head, &manifest.payload)?;
+                Ok(Some(FetchedManifest {
+                    digest,
+                    media_type: manifest.head.media_type,
+                    payload: manifest.payload,
+                    upstream: upstream.name().to_owned(),
+                }))
+            };
+            ask.boxed()
+        });
+        self.unless_absent(&reference.to_string(), ask).await
+    }
+
+    /// The size of a blob, if the upstreams say it.
+    ///
+    /// # Errors
+    /// See [`MirrorError`].
+    pub async fn blob_size<'s>(&'s self, digest: &'s Digest) -> Result<Option<u64>, MirrorError> {
+        let ask = self.ask(|upstream, name| {
+            async move { Ok(upstream.client.blob_size(&name, digest).await?) }.boxed()
+        });
+        self.unless_absent(&digest.to_string(), ask).await
+    }
+
+    /// Begins to fetch a blob.
+    ///
+    /// # Errors
+    /// See [`MirrorError`].
+    pub async fn blob(&self, digest: &Digest) -> Result<Fetch, MirrorError> {
+        let begin = Fetch::begin(self.clone(), *digest);
+        self.unless_absent(&digest.to_string(), begin).await
+    }
+
+    /// The first `limit` tags behind `after`, and whether there are more.
+    ///
+    /// # Errors
+    /// See [`MirrorError`].
+    pub async fn tags<'s>(
+        &'s self,
+        after: Option<&'s str>,
+        limit: usize,
+    ) -> Result<(Vec<Tag>, bool), MirrorError> {
+        self.ask(|upstream, name| {
+            async move { Ok(upstream.client.tags(&name, after, limit).await?) }.boxed()
+        })
+        .await
+    }
+
+    /// What is attached to a manifest, where an upstream lists it.
+    ///
+    /// # Errors
+    /// See [`MirrorError`].
+    pub async fn referrers<'s>(
+        &'s self,
+        subject: &'s Digest,
+    ) -> Result<Vec<Descriptor>, MirrorError> {
+        self.ask(|upstream, name| {
+            async move { Ok(upstream.client.referrers(&name, subject).await?) }.boxed()
+        })
+        .await
+    }
+
+    /// What the repository is called at an upstream.
+    pub(crate) fn name_at(&self, upstream: &Upstream) -> Result<RepositoryName, MirrorError> {
+        upstream.client.url().repository(&self.name).map_err(|error| {
+            MirrorError::Upstream(ClientError::NotFound {
+                registry: upstream.name().to_owned(),
+                what: format!("repository of such a name ({error})"),
+            })
+        })
+    }
+
+    /// Nothing is asked where that is the operator's will.
+    pub(crate) fn refuse_offline(&self) -> Result<(), MirrorError> {
+        match self.is_offline() {
+            true => Err(MirrorError::Offline { prefix: self.prefix() }),
+            false => Ok(()),
+        }
+    }
+
+    /// Asks one upstream after the other, until one gives an answer. Of failures the first one that
+    /// says more than that something is not there is told.
+    async fn ask<'s, T>(
+        &'s self,
+        ask: impl Fn(&'s Upstream, RepositoryName) -> BoxFuture<'s, Result<T, MirrorError>>,
+    ) -> Result<T, MirrorError> {
+        self.refuse_offline()?;
+        let mut failure: Option<MirrorError> = None;
+        for upstream in &self.mirror.upstreams {
+            let asked = match self.name_at(upstream) {
+                Ok(name) => ask(upstream, name).await,
+                Err(error) => Err(error),
+            };
+            match asked {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    tracing::debug!(upstream = upstream.name(), %error, "an upstream did not serve");
+                    failure = Some(worse(failure, error));
+                }
+            }
+        }
+        // A configuration without any upstream is refused.
+        Err(failure.unwrap_or_else(|| MirrorError::Offline { prefix: self.prefix() }))
+    }
+
+    /// Asks, unless it is known that there is no such thing.
+    async fn unless_absent<T>(
+        &self,
+        what: &str,
+        ask: impl Future<Output = Result<T, MirrorError>>,
+    ) -> Result<T, MirrorError> {
+        let absent = &self.mirror.absent;
+        let key = (self.name.clone(), what.to_owned());
+        if absent.get(&key).is_some_and(|until| Instant::now() < until) {
+            return Err(MirrorError::KnownAbsent { prefix: self.prefix() });
+        }
+        let answer = ask.await;
+        let remembered = self.mirror.settings.negativettl.get();
+        if answer.as_ref().is_err_and(MirrorError::is_not_found) && !remembered.is_zero() {
+            absent.insert(key, Instant::now() + remembered);
+        }
+        answer
+    }
+
+    #[cfg(test)]
+    pub(crate) fn describe(&self) -> String {
+        let first = &self.mirror.upstreams[0];
+        format!("{} {}", first.name(), self.name_at(first).unwrap())
+    }
+}
+
+/// The one of two failures that says more.
+pub(crate) fn worse(known: Option<MirrorError>, other: MirrorError) -> MirrorError {
+    match known {
+        Some(known) if !known.is_not_found() => known,
+        _ => other,
+    }
+}
+
+/// The digest of a manifest that came: that which it was asked for by, and that which its upstream says
+/// it has.
+fn verified(
+    upstream: &Upstream,
+    reference: &Reference,
+    head: &ManifestHead,
+    payload: &Bytes,
+) -> Result<Digest, MirrorError> {
+    let (expected, algorithm) = match reference {
+        Reference::Digest(digest) => (Some(*digest), digest.algorithm()),
+        Reference::Tag(_) => {
+            (head.digest, head.digest.map(|digest| digest.algorithm()).unwrap_or_default())
+        }
+    };
+    let actual = Hasher::digest(algorithm, payload);
+    match expected {
+        Some(expected) if expected != actual => {
+            let upstream = upstream.name().to_owned();
+            Err(MirrorError::WrongDigest { upstream, expected, actual })
+        }
+        _ => Ok(actual),
+    }
+}

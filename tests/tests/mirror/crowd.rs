@@ -1,0 +1,85 @@
+//! What is asked of an upstream when many want the same.
+
+use std::thread;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::scene::{Image, Scene};
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
+fn an_image_is_fetched_once_and_then_served_without_the_upstream() -> Result<()> {
+    let (scene, image) =
+        (Scene::with(|mirror| mirror.env("REGISTRY_MIRRORS_0_TTL", "1h"))?, Image::new(1));
+    scene.push("v1", &image)?;
+    scene.pull("v1", &image)?;
+    scene.wait_until_kept(&image.layer)?;
+    scene.cut_off();
+    scene.pull("v1", &image)?;
+    scene.pull(&image.manifest.digest, &image)?;
+    for what in [&image.layer.digest, &image.config.digest, &"manifests/v1".to_owned()] {
+        ensure!(scene.fetches(what) == 1, "{what} was fetched {} times", scene.fetches(what));
+    }
+    let metrics = scene.get("/metrics")?.expect(200)?;
+    let metrics = String::from_utf8(metrics.body)?;
+    for line in ["berth_mirror_misses_total 3", "berth_mirror_stale_total 0"] {
+        ensure!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    scene.stop()
+}
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
+fn a_crowd_shares_one_fetch_of_each_blob_and_manifest() -> Result<()> {
+    let (scene, image) = (Scene::new()?, Image::new(2));
+    scene.push("v1", &image)?;
+    let pulled = thread::scope(|scope| {
+        let pulls: Vec<_> = (0..40).map(|_| scope.spawn(|| scene.pull("v1", &image))).collect();
+        pulls.into_iter().map(|pull| pull.join().ok()).collect::<Option<Vec<_>>>()
+    });
+    pulled.context("a client panicked")?.into_iter().collect::<Result<()>>()?;
+    for what in [&image.layer.digest, &image.config.digest, &"manifests/v1".to_owned()] {
+        ensure!(scene.fetches(what) == 1, "{what} was fetched {} times", scene.fetches(what));
+    }
+    scene.stop()
+}
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
+fn heads_ranges_and_digests_are_answered_before_anything_is_here() -> Result<()> {
+    let (scene, image) = (Scene::new()?, Image::new(3));
+    scene.push("v1", &image)?;
+    let target = format!("/v2/hub/team/app/blobs/{}", image.layer.digest);
+    let head = scene.head(&target)?.expect(200)?;
+    ensure!(head.header("content-length")? == image.layer.bytes.len().to_string());
+    ensure!(scene.fetches(&image.layer.digest) == 0, "a HEAD has fetched a blob");
+
+    let range = berth_tests::wire::get(&target).header("Range", "bytes=1000000-1000099");
+    let part = berth_tests::wire::send(scene.mirror.address(), &range)?.expect(206)?;
+    ensure!(part.body == image.layer.bytes[1_000_000..1_000_100], "other bytes");
+    let whole = format!("bytes 1000000-1000099/{}", image.layer.bytes.len());
+    ensure!(part.header("content-range")? == whole);
+
+    scene.pull(&image.manifest.digest, &image)?;
+    let head = scene.head("/v2/hub/team/app/manifests/v1")?.expect(200)?;
+    ensure!(head.header("docker-content-digest")? == image.manifest.digest);
+    ensure!(scene.fetches(&image.layer.digest) == 1, "a range and a pull share no fetch");
+    scene.stop()
+}
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
+fn a_blob_that_another_repository_has_is_not_fetched_again() -> Result<()> {
+    let (scene, image) = (Scene::new()?, Image::new(4));
+    scene.push("v1", &image)?;
+    image.push(&scene.upstream, "team/other", "v1")?;
+    scene.pull("v1", &image)?;
+    scene.wait_until_kept(&image.layer)?;
+    let target = |digest: &str| format!("/v2/hub/team/other/blobs/{digest}");
+    let answer = scene.get(&target(&image.layer.digest))?.expect(200)?;
+    ensure!(answer.body == image.layer.bytes && scene.fetches(&image.layer.digest) == 1);
+    // A repository that upstream does not have it in does not get it.
+    let nowhere = format!("/v2/hub/team/nowhere/blobs/{}", image.layer.digest);
+    scene.get(&nowhere)?.refusal(404, "BLOB_UNKNOWN")?;
+    scene.stop()
+}
