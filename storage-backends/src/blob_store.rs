@@ -9,7 +9,7 @@ use berth_oci::{Digest, LinkChange, UploadId};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
-use crate::StoreError;
+use crate::{StoreError, StoreFiles};
 
 /// How many deletions are under way at the same time where a store takes them one by one.
 const DELETES: usize = 32;
@@ -27,6 +27,11 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
 
     /// The tree of link files that the store keeps, if it keeps one.
     fn link_tree(&self) -> Option<&dyn LinkTree> {
+        None
+    }
+
+    /// The files beside the blobs, if the store keeps any.
+    fn files(&self) -> Option<&dyn StoreFiles> {
         None
     }
 
@@ -80,6 +85,18 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
         stream::iter(deletions).buffered(DELETES).collect().await
     }
 
+    /// Takes the damaged bytes of a blob out of service, as they were when they were looked at, and gives
+    /// the location to record instead. They are kept until a blob of that location is deleted, which
+    /// touches no bytes that have come in their place since. `None` stands for bytes that are gone.
+    async fn quarantine(
+        &self,
+        _digest: &Digest,
+        location: &str,
+        _looked_at: Option<&OpenBlob>,
+    ) -> Result<String, StoreError> {
+        Ok(quarantined(location))
+    }
+
     /// An address at which anyone can read the blob for so long, without asking us; `None` where
     /// the store has none.
     async fn presign(
@@ -96,6 +113,25 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
 
     /// Proves that the store can be written and read now, in a place of its own.
     async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// What the location of bytes in quarantine begins with; no other location does.
+const QUARANTINE: char = '!';
+
+/// Whether the bytes at this location are in quarantine: they are not what their digest says, or gone,
+/// and not to be served.
+pub fn is_quarantined(location: &str) -> bool {
+    location.starts_with(QUARANTINE)
+}
+
+/// The location of the same bytes in quarantine.
+pub(crate) fn quarantined(location: &str) -> String {
+    format!("{QUARANTINE}{location}")
+}
+
+/// Where bytes in quarantine were before.
+pub(crate) fn before_quarantine(location: &str) -> &str {
+    location.trim_start_matches(QUARANTINE)
 }
 
 /// An upload that nobody has written to for a while.
