@@ -20,6 +20,8 @@ pub(super) const STEPS: &[Step] = &[
     Step { sql: include_str!("../../migrations/postgres/0005_retention.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/postgres/0006_usage.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/postgres/0007_accounts.sql"), needs: 1 },
+    Step { sql: include_str!("../../migrations/postgres/0008_reserved.sql"), needs: 1 },
+    Step { sql: include_str!("../../migrations/postgres/0009_safety.sql"), needs: 1 },
 ];
 
 /// Any number that others do not lock: "Brth".
