@@ -1,8 +1,8 @@
 //! A socket beside an embedded database, by which a command of the same user reaches the process that
 //! has the database.
 //!
-//! A request is a line of JSON, and so is each thing that is told; the last one is
-//! [`Told::Done`], [`Told::Retained`], [`Told::Answered`], [`Told::Finished`] or [`Told::Failed`].
+//! A request is a line of JSON, and so is each thing that is told; the last one tells that the work is done
+//! ([`Told::is_done`]), or is [`Told::Failed`].
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,9 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use crate::http::{ApiAnswer, ApiRequest};
-use crate::{Collected, ContentName, Registry, Retained, RetentionRun};
+use crate::{
+    Collected, ContentName, Damage, Finding, Imported, Registry, Retained, RetentionRun, Scrubbed,
+};
 
 /// The longest request, in bytes.
 const LONGEST: u64 = 1024 * 1024;
@@ -44,6 +46,13 @@ pub enum Ask {
     Deletions(Option<RepositoryName>),
     /// Carry out a retention policy.
     Retain(RetentionRun),
+    /// Adopt the tree of `registry:2` in the storage.
+    Import,
+    /// Look whether all stored bytes are what they should be.
+    Scrub {
+        /// How many bytes are read a second; as many as the machine can without.
+        rate: Option<u64>,
+    },
     /// Do what the API for accounts and grants does.
     Administer(ApiRequest),
 }
@@ -79,12 +88,24 @@ pub enum Told {
         /// Why.
         reason: String,
     },
+    /// How far an import is.
+    Importing(Imported),
+    /// Something in the tree that is not as it should be.
+    Found(Finding),
+    /// How far a scrub is.
+    Scrubbing(Scrubbed),
+    /// A blob that is damaged.
+    Damaged(Damage),
     /// Something to be read by a person.
     Line(String),
     /// The collection is done.
     Done(Collected),
     /// The retention policy is carried out.
     Retained(Retained),
+    /// The import is done.
+    Imported(Imported),
+    /// The scrub is done.
+    Scrubbed(Scrubbed),
     /// What the API for accounts and grants has answered.
     Answered(ApiAnswer),
     /// Anything else is done.
@@ -96,13 +117,19 @@ pub enum Told {
 impl Told {
     /// Whether nothing follows.
     fn is_last(&self) -> bool {
+        self.is_done() || matches!(self, Self::Failed(_))
+    }
+
+    /// Whether it tells that the work is done.
+    pub fn is_done(&self) -> bool {
         matches!(
             self,
             Self::Done(_)
                 | Self::Retained(_)
+                | Self::Imported(_)
+                | Self::Scrubbed(_)
                 | Self::Answered(_)
                 | Self::Finished
-                | Self::Failed(_)
         )
     }
 }
@@ -128,6 +155,8 @@ pub async fn carry_out(registry: &Arc<Registry>, ask: Ask, tell: mpsc::Sender<To
             registry.tell_deletions(repository.as_ref(), &tell).await.map(|()| Told::Finished)
         }
         Ask::Retain(run) => registry.retain_as_asked(run, &tell).await.map(Told::Retained),
+        Ask::Import => registry.import_as_asked(&tell).await.map(Told::Imported),
+        Ask::Scrub { rate } => registry.scrub(rate, &tell).await.map(Told::Scrubbed),
         Ask::Administer(request) => Ok(Told::Answered(request.carry_out(registry.clone()).await)),
     };
     let last = outcome.unwrap_or_else(|error| {

@@ -113,12 +113,28 @@ pub enum RegistryError {
     /// The stored bytes are damaged.
     #[error("the stored content of {0} is damaged; push it again to repair it")]
     Damaged(Digest),
+    /// The storage or the database cannot be looked after as was asked.
+    #[error(transparent)]
+    Upkeep(#[from] UpkeepError),
     /// Something that should not happen.
     #[error("the registry met an unexpected error; the log has it under this request's id")]
     Internal {
         /// What happened, for the log alone.
         cause: String,
     },
+}
+
+/// Why storage or database cannot be looked after as was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UpkeepError {
+    /// It is being done already.
+    #[error("{0} is going on already; wait for its end")]
+    Running(&'static str),
+    /// The storage keeps no files beside the blobs.
+    #[error(
+        "the storage keeps no files beside its blobs; only `filesystem` and the object stores do"
+    )]
+    NoFiles,
 }
 
 /// An index names the manifest.

@@ -5,6 +5,7 @@ mod collection;
 mod event_metrics;
 mod metrics;
 mod retention;
+mod scrub;
 mod tls;
 
 pub use access_log::AccessLog;

@@ -96,6 +96,7 @@ impl From<RegistryError> for ApiError {
             E::BodyBroken(_) => (StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
             E::TagImmutable { .. } => (StatusCode::CONFLICT, ErrorCode::Denied),
             E::QuotaExceeded(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
+            E::Upkeep(_) => (StatusCode::CONFLICT, ErrorCode::Unsupported),
             E::DeleteDisabled | E::ReadOnlyMode => {
                 (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported)
             }

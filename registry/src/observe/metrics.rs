@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry as Exposition, Unit};
 use super::EventMetrics;
 use super::collection::CollectionMetrics;
 use super::retention::RetentionMetrics;
+use super::scrub::ScrubMetrics;
 use super::tls::TlsMetrics;
 
 /// The seconds that separate the buckets of request durations.
@@ -30,6 +31,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge<i64, AtomicI64>,
     pub(crate) collection: CollectionMetrics,
     pub(crate) retention: RetentionMetrics,
+    pub(crate) scrub: ScrubMetrics,
     pub(crate) events: EventMetrics,
     pub(crate) tls: TlsMetrics,
 }
@@ -74,6 +76,7 @@ impl Metrics {
         exposition.register("http_connections", "Open connections", connections.clone());
         let collection = CollectionMetrics::register(&mut exposition);
         let retention = RetentionMetrics::register(&mut exposition);
+        let scrub = ScrubMetrics::register(&mut exposition);
         let events = EventMetrics::register(&mut exposition);
         let tls = TlsMetrics::register(&mut exposition);
         Self {
@@ -85,6 +88,7 @@ impl Metrics {
             connections,
             collection,
             retention,
+            scrub,
             events,
             tls,
         }
