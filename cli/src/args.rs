@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::administer::Common;
 use crate::commands::audit::AuditOptions;
 use crate::commands::backup::BackupCommand;
+use crate::commands::export::ExportOptions;
 use crate::commands::grant::GrantCommand;
 use crate::commands::import::ImportOptions;
 use crate::commands::organisation::OrganisationCommand;
@@ -61,7 +62,14 @@ pub(crate) enum Command {
     /// The old registry may go on meanwhile; run it again to take what has come since. It can be broken off and
     /// run again at any time. Whatever is odd is told, with what was done about it; the tree of the old registry
     /// stays as it is, but for damaged blobs, which go into quarantine (berth/quarantine).
+    ///
+    /// With --oci-layout images are copied from OCI image layouts instead.
     Import(ImportOptions),
+    /// Write everything into a folder as registry:2 keeps it, or one repository as an OCI image layout.
+    ///
+    /// A directory that Berth serves is a tree of registry:2 already; this is for blobs in an object store. It can be
+    /// broken off and run again, and may run beside the registry.
+    Export(ExportOptions),
     /// Rebuild the database from the storage.
     ///
     /// Names, tags, manifests and their times come from the link files beside the blobs. Where there is no database

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
             commands::garbage_collect::run(ask, quiet, config.as_deref())
         }
         Command::Import(options) => commands::import::run(options),
+        Command::Export(options) => commands::export::run(options),
         Command::Reindex { json, quiet, config } => {
             commands::reindex::run(json, quiet, config.as_deref())
         }

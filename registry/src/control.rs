@@ -18,7 +18,8 @@ use tracing::{debug, warn};
 
 use crate::http::{ApiAnswer, ApiRequest};
 use crate::{
-    Collected, ContentName, Damage, Finding, Imported, Registry, Retained, RetentionRun, Scrubbed,
+    Collected, ContentName, Damage, Exported, Finding, Imported, Registry, Retained, RetentionRun,
+    Scrubbed,
 };
 
 /// The longest request, in bytes.
@@ -48,6 +49,20 @@ pub enum Ask {
     Retain(RetentionRun),
     /// Adopt the tree of `registry:2` in the storage.
     Import,
+    /// Copy the images of OCI image layouts.
+    ImportLayouts {
+        /// The layout, or a folder with layouts in it.
+        folder: PathBuf,
+        /// The repository that a single layout goes to.
+        name: Option<RepositoryName>,
+    },
+    /// Write what there is into a folder.
+    Export {
+        /// The folder.
+        folder: PathBuf,
+        /// The repository to write as an OCI image layout; without, everything as the tree of `registry:2`.
+        layout_of: Option<RepositoryName>,
+    },
     /// Look whether all stored bytes are what they should be.
     Scrub {
         /// How many bytes are read a second; as many as the machine can without.
@@ -92,6 +107,8 @@ pub enum Told {
     Importing(Imported),
     /// Something in the tree that is not as it should be.
     Found(Finding),
+    /// How far an export is.
+    Exporting(Exported),
     /// How far a scrub is.
     Scrubbing(Scrubbed),
     /// A blob that is damaged.
@@ -104,6 +121,8 @@ pub enum Told {
     Retained(Retained),
     /// The import is done.
     Imported(Imported),
+    /// The export is done.
+    Exported(Exported),
     /// The scrub is done.
     Scrubbed(Scrubbed),
     /// What the API for accounts and grants has answered.
@@ -127,6 +146,7 @@ impl Told {
             Self::Done(_)
                 | Self::Retained(_)
                 | Self::Imported(_)
+                | Self::Exported(_)
                 | Self::Scrubbed(_)
                 | Self::Answered(_)
                 | Self::Finished
@@ -156,6 +176,12 @@ pub async fn carry_out(registry: &Arc<Registry>, ask: Ask, tell: mpsc::Sender<To
         }
         Ask::Retain(run) => registry.retain_as_asked(run, &tell).await.map(Told::Retained),
         Ask::Import => registry.import_as_asked(&tell).await.map(Told::Imported),
+        Ask::ImportLayouts { folder, name } => {
+            registry.import_layouts(&folder, name, &tell).await.map(Told::Imported)
+        }
+        Ask::Export { folder, layout_of } => {
+            registry.export_as_asked(&folder, layout_of.as_ref(), &tell).await.map(Told::Exported)
+        }
         Ask::Scrub { rate } => registry.scrub(rate, &tell).await.map(Told::Scrubbed),
         Ask::Administer(request) => Ok(Told::Answered(request.carry_out(registry.clone()).await)),
     };

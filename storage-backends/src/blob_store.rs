@@ -1,6 +1,8 @@
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -213,6 +215,41 @@ pub struct OpenBlob {
     pub size: u64,
     /// Its bytes.
     pub content: BlobContent,
+}
+
+/// How much of a file is read at a time to stream it.
+const CHUNK: usize = 1 << 20;
+
+impl OpenBlob {
+    /// All its bytes, in order. An error is the last item.
+    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, StoreError>> {
+        match self.content {
+            BlobContent::File(file) => file_stream(file, self.size),
+            BlobContent::Memory(bytes) => stream::iter([Ok(bytes)]).boxed(),
+            BlobContent::Remote(remote) => remote.read(0..self.size),
+            BlobContent::Unreadable => stream::iter([Err(StoreError::NotFound)]).boxed(),
+        }
+    }
+}
+
+fn file_stream(file: Arc<File>, size: u64) -> BoxStream<'static, Result<Bytes, StoreError>> {
+    let chunk = move |offset: u64| {
+        let file = Arc::clone(&file);
+        async move {
+            let len = (size - offset).min(CHUNK as u64);
+            if len == 0 {
+                return Ok(None);
+            }
+            let reading = tokio::task::spawn_blocking(move || {
+                let mut chunk = vec![0; len as usize];
+                file.read_exact_at(&mut chunk, offset)?;
+                Ok::<_, io::Error>(chunk)
+            });
+            let chunk = reading.await.map_err(|error| StoreError::Io(error.into()))??;
+            Ok(Some((Bytes::from(chunk), offset + len)))
+        }
+    };
+    stream::try_unfold(0, chunk).boxed()
 }
 
 /// How the bytes of an open blob can be had.

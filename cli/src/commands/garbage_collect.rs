@@ -42,6 +42,8 @@ impl Screen {
             | Told::Importing(_)
             | Told::Found(_)
             | Told::Imported(_)
+            | Told::Exporting(_)
+            | Told::Exported(_)
             | Told::Scrubbing(_)
             | Told::Damaged(_)
             | Told::Scrubbed(_) => {}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use berth_config::{Config, Filesystem};
+use berth_oci::RepositoryName;
 use berth_registry::Imported;
 use berth_registry::control::{Ask, Told};
 
@@ -19,6 +20,12 @@ pub(crate) struct ImportOptions {
     /// The directory of the old registry: what its configuration calls rootdirectory. Without, the storage that
     /// the configuration names.
     folder: Option<PathBuf>,
+    /// Copy the images of this OCI image layout, or of all layouts below this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "folder")]
+    oci_layout: Option<PathBuf>,
+    /// The repository that a single layout goes to; without, each goes to one called as its folder is.
+    #[arg(long, value_name = "REPOSITORY", requires = "oci_layout")]
+    name: Option<RepositoryName>,
     /// Tell everything in JSON, an object a line.
     #[arg(long)]
     json: bool,
@@ -37,8 +44,15 @@ pub(crate) fn run(options: ImportOptions) -> Result<ExitCode> {
         Some(folder) => Arc::new(in_folder((*config).clone(), folder)?),
         None => config,
     };
+    let ask = match options.oci_layout {
+        Some(folder) => {
+            let folder = std::path::absolute(folder)?;
+            Ask::ImportLayouts { folder, name: options.name }
+        }
+        None => Ask::Import,
+    };
     let mut report = Report::new(options.json, options.quiet);
-    super::ask::run(config, Ask::Import, |told| report.show(told))
+    super::ask::run(config, ask, |told| report.show(told))
 }
 
 /// The same configuration over the tree in another directory.

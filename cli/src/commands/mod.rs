@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod deletion;
+pub(crate) mod export;
 pub(crate) mod garbage_collect;
 pub(crate) mod grant;
 pub(crate) mod import;

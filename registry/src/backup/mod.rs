@@ -6,13 +6,14 @@
 mod task;
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use berth_oci::{Algorithm, Digest, Hasher};
 use berth_storage_backends::{BlobContent, Found, OpenBlob, StoreError, StoreFiles};
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures_util::stream::{BoxStream, TryStreamExt};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use thiserror::Error;
@@ -22,9 +23,7 @@ pub use task::BackupSource;
 /// The folder of the backups.
 const FOLDER: &str = "berth/backups";
 
-/// How much is read at a time.
-const CHUNK: usize = 1 << 20;
-
+/// How a time stands in a name.
 const STAMP: &str = "%Y%m%dT%H%M%SZ";
 
 /// The backups in a blob store.
@@ -98,7 +97,7 @@ impl Backups<'_> {
         let digest = digest_of(snapshot).await?;
         let size = std::fs::metadata(snapshot)?.len();
         let backup = Backup { made_at: Timestamp::now(), digest, size };
-        self.0.write(&backup.file(), read(File::open(snapshot)?)).await?;
+        self.0.write(&backup.file(), read(File::open(snapshot)?)?).await?;
         Ok(backup)
     }
 
@@ -107,13 +106,7 @@ impl Backups<'_> {
     /// # Errors
     /// [`BackupError::Damaged`], or when the store or the file fails.
     pub async fn fetch(&self, backup: &Backup, to: &Path) -> Result<(), BackupError> {
-        let OpenBlob { size, content } = self.0.open(&backup.file()).await?;
-        let mut bytes = match content {
-            BlobContent::File(file) => read(file.try_clone()?),
-            BlobContent::Memory(bytes) => stream::iter([Ok(bytes)]).boxed(),
-            BlobContent::Remote(remote) => remote.read(0..size),
-            BlobContent::Unreadable => return Err(BackupError::Damaged),
-        };
+        let mut bytes = self.0.open(&backup.file()).await?.into_stream();
         let mut file = File::create(to)?;
         while let Some(chunk) = bytes.try_next().await? {
             file.write_all(&chunk)?;
@@ -139,7 +132,7 @@ impl Backups<'_> {
 }
 
 async fn digest_of(path: &Path) -> Result<Digest, BackupError> {
-    let mut bytes = read(File::open(path)?);
+    let mut bytes = read(File::open(path)?)?;
     let mut hasher = Hasher::new(Algorithm::Sha256);
     while let Some(chunk) = bytes.try_next().await? {
         hasher.update(&chunk);
@@ -147,18 +140,11 @@ async fn digest_of(path: &Path) -> Result<Digest, BackupError> {
     Ok(hasher.finish())
 }
 
-/// The bytes of a file, from its place on.
-fn read(file: File) -> BoxStream<'static, Result<Bytes, StoreError>> {
-    let chunk = |mut file: File| async move {
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut chunk = Vec::with_capacity(CHUNK);
-            (&mut file).take(CHUNK as u64).read_to_end(&mut chunk)?;
-            Ok::<_, std::io::Error>((Bytes::from(chunk), file))
-        });
-        let (chunk, file) = reading.await.map_err(|error| StoreError::Io(error.into()))??;
-        Ok((!chunk.is_empty()).then_some((chunk, file)))
-    };
-    stream::try_unfold(file, chunk).boxed()
+/// The bytes of a file.
+fn read(file: File) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, BackupError> {
+    let size = file.metadata()?.len();
+    let content = BlobContent::File(Arc::new(file));
+    Ok(OpenBlob { size, content }.into_stream())
 }
 
 #[cfg(test)]

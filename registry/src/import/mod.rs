@@ -2,12 +2,13 @@
 //!
 //! The tree of `registry:2` is adopted as it stands: blobs stay where they are, and the database learns of
 //! them. `names` walks the tree, `manifests` reads what it finds, `finding` is what is told of what is not
-//! as it should be.
+//! as it should be. `layout` copies OCI image layouts.
 //!
 //! Nothing is asked of the order in which a store lists its files: what must come first is noted in the
 //! database. A pass that broke off is made again from its beginning, and finds most of it done.
 
 mod finding;
+mod layout;
 mod manifests;
 mod names;
 

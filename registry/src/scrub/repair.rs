@@ -1,11 +1,11 @@
-use std::fmt;
-use std::time::Instant;
+use std::{fmt, io};
 
 use async_trait::async_trait;
-use berth_metadata::{BlobLocation, BlobRecord, FinishedUpload};
-use berth_oci::{Digest, Hasher, RepositoryName, UploadId};
+use berth_metadata::BlobRecord;
+use berth_oci::{Digest, RepositoryName, UploadId};
+use berth_storage_backends::StoreError;
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, StreamExt};
+use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use tracing::debug;
 
 use crate::{Registry, RegistryError};
@@ -54,49 +54,13 @@ impl Registry {
     ) -> Result<(), String> {
         let bytes = source.fetch(repository, &blob.digest).await?;
         let handle = self.blobs.begin_upload(UploadId::random()).await.map_err(in_words)?;
-        let stored = self.store_repair(&handle, bytes, repository, blob).await;
+        let bytes = bytes.map_err(|reason| StoreError::Io(io::Error::other(reason))).boxed();
+        let stored = self.store_stream(&handle, bytes, repository, &blob.digest).await;
         if stored.is_err() {
             // If this fails too, the housekeeping finds the bytes.
             let _ = self.blobs.abort_upload(&handle).await;
         }
-        stored
-    }
-
-    /// The way of a push: bytes that are verified and durable, then the row.
-    async fn store_repair(
-        &self,
-        handle: &str,
-        mut bytes: BoxStream<'static, Result<Bytes, String>>,
-        repository: &RepositoryName,
-        blob: &BlobRecord,
-    ) -> Result<(), String> {
-        let mut writer = self.blobs.continue_upload(handle, 0).await.map_err(in_words)?;
-        let mut hasher = Hasher::new(blob.digest.algorithm());
-        let mut size = 0;
-        while let Some(chunk) = bytes.next().await {
-            let chunk = chunk?;
-            size += chunk.len() as u64;
-            hasher.update(&chunk);
-            writer.write(vec![chunk]).await.map_err(in_words)?;
-        }
-        let actual = hasher.finish();
-        if actual != blob.digest {
-            return Err(format!("it has bytes with the digest {actual}"));
-        }
-        let placed_at = Instant::now();
-        let placed = writer.finish(&blob.digest).await.map_err(in_words)?;
-        let settings = &self.config().storage.maintenance.garbagecollection;
-        let (digest, location) = (blob.digest, BlobLocation(placed.location));
-        let finished = FinishedUpload {
-            id: None,
-            repository: repository.clone(),
-            blob: BlobRecord { digest, size, location },
-            lease: settings.lease.get(),
-            grace: settings.graceperiod.get(),
-            seen: None,
-            events: Vec::new(),
-        };
-        self.record(finished, &*placed.hold, placed_at).await.map_err(in_words)
+        stored.map_err(in_words)
     }
 }
 

@@ -52,9 +52,19 @@ impl Registry {
         linked.ok_or(RegistryError::BlobUnknown(*digest))
     }
 
-    /// Opens a blob for reading.
+    /// Opens a blob for a client to read. A few of those that are read are looked at once more.
     pub(crate) async fn open_blob(&self, record: &BlobRecord) -> Result<OpenBlob, RegistryError> {
+        let open = self.open_stored(record).await?;
+        self.sample(record);
+        Ok(open)
+    }
+
+    /// Opens a blob, unless it is known to be damaged.
+    pub(crate) async fn open_stored(&self, record: &BlobRecord) -> Result<OpenBlob, RegistryError> {
         let digest = &record.digest;
+        if is_quarantined(&record.location.0) {
+            return Err(RegistryError::Damaged(*digest));
+        }
         let open = match self.blobs.open(digest, &record.location.0).await {
             Err(StoreError::NotFound) => return Err(RegistryError::Damaged(*digest)),
             other => other?,
@@ -62,7 +72,6 @@ impl Registry {
         if open.size != record.size {
             return Err(RegistryError::Damaged(*digest));
         }
-        self.sample(record);
         Ok(open)
     }
 
