@@ -6,10 +6,14 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::administer::Common;
 use crate::commands::audit::AuditOptions;
+use crate::commands::backup::BackupCommand;
+use crate::commands::export::ExportOptions;
 use crate::commands::grant::GrantCommand;
+use crate::commands::import::ImportOptions;
 use crate::commands::organisation::OrganisationCommand;
 use crate::commands::policy::PolicyCommand;
 use crate::commands::robot::RobotCommand;
+use crate::commands::scrub::ScrubOptions;
 use crate::commands::team::TeamCommand;
 use crate::commands::token::TokenCommand;
 use crate::commands::user::UserCommand;
@@ -72,6 +76,46 @@ pub(crate) enum Command {
         /// What to do.
         #[command(subcommand)]
         command: MirrorCommand,
+    },
+    /// Take over what registry:2 has stored, where it lies: no blob is copied.
+    ///
+    /// The old registry may go on meanwhile; run it again to take what has come since. It can be broken off and
+    /// run again at any time. Whatever is odd is told, with what was done about it; the tree of the old registry
+    /// stays as it is, but for damaged blobs, which go into quarantine (berth/quarantine).
+    ///
+    /// With --oci-layout images are copied from OCI image layouts instead.
+    Import(ImportOptions),
+    /// Write everything into a folder as registry:2 keeps it, or one repository as an OCI image layout.
+    ///
+    /// A directory that Berth serves is a tree of registry:2 already; this is for blobs in an object store. It can be
+    /// broken off and run again, and may run beside the registry.
+    Export(ExportOptions),
+    /// Rebuild the database from the storage.
+    ///
+    /// Names, tags, manifests and their times come from the link files beside the blobs. Where there is no database
+    /// any more, the newest backup is restored first: accounts and grants are nowhere else.
+    Reindex {
+        /// Tell everything in JSON, an object a line.
+        #[arg(long)]
+        json: bool,
+        /// Tell the summary alone.
+        #[arg(long, short = 'q')]
+        quiet: bool,
+        /// The configuration file.
+        config: Option<PathBuf>,
+    },
+    /// Look whether all stored blobs are what their digests say, and repair what can be repaired.
+    ///
+    /// Damaged blobs go into quarantine: they are not served, and a push repairs them, or one of the registries
+    /// in storage.scrub.peers. Fails when damage is left.
+    Scrub(ScrubOptions),
+    /// Look after the backups of the database.
+    Backup {
+        #[command(subcommand)]
+        command: BackupCommand,
+        /// The configuration file.
+        #[arg(long, short = 'c', value_name = "FILE", global = true)]
+        config: Option<PathBuf>,
     },
     /// Delete a tag, a manifest with its tags and what is attached to it, or a whole repository.
     ///

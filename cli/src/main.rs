@@ -46,6 +46,13 @@ fn main() -> ExitCode {
             let ask = Ask::Collect { dry_run, delete_untagged };
             commands::garbage_collect::run(ask, quiet, config.as_deref())
         }
+        Command::Import(options) => commands::import::run(options),
+        Command::Export(options) => commands::export::run(options),
+        Command::Reindex { json, quiet, config } => {
+            commands::reindex::run(json, quiet, config.as_deref())
+        }
+        Command::Scrub(options) => commands::scrub::run(&options),
+        Command::Backup { command, config } => commands::backup::run(&command, config.as_deref()),
         Command::Delete { name, yes, config } => {
             commands::deletion::delete(name, yes, config.as_deref())
         }

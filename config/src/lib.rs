@@ -85,8 +85,8 @@ pub use root::Config;
 pub use secret::Secret;
 pub use size::ByteSize;
 pub use storage::{
-    Azure, AzureCredentials, AzureCredentialsType, BlobDescriptorCache, Cache, Delete, Driver,
-    EndpointType, Filesystem, Gcs, InMemory, Maintenance, ObjectAcl, Oss, ReadOnly, Redirect,
-    Remote, RemoteDriver, S3, Storage, Swift, Tag, UploadPurging,
+    Azure, AzureCredentials, AzureCredentialsType, Backup, BlobDescriptorCache, Cache, Delete,
+    Driver, EndpointType, Filesystem, Gcs, InMemory, Maintenance, ObjectAcl, Oss, ReadOnly,
+    Redirect, Remote, RemoteDriver, S3, Scrub, Storage, Swift, Tag, UploadPurging,
 };
 pub use validation::{Blobs, Indexes, Manifests, Platform, Platforms, Urls, Validation};

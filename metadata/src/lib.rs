@@ -3,8 +3,8 @@
 //! keeps a storage tree's link files in step, and the events that others want to be told of; and
 //! accounts, what they may do, and what they did.
 //!
-//! All SQL lives in this crate. [`MetadataStore`] and [`AccountStore`] are what the services see;
-//! [`SqliteStore`] is the embedded implementation, [`PostgresStore`] the one that many processes share. One
+//! All SQL lives in this crate. [`MetadataStore`], [`AccountStore`] and [`UpkeepStore`] are what the services
+//! see; [`SqliteStore`] is the embedded implementation, [`PostgresStore`] the one that many processes share. One
 //! test suite for each trait runs against every implementation.
 
 mod accounts;
@@ -19,9 +19,11 @@ mod mirrored;
 mod postgres;
 mod records;
 mod rows;
+mod snapshot;
 mod sqlite;
 mod store;
 mod transfer;
+mod upkeep;
 
 pub use accounts::{
     AccessToken, AccessTokenId, Account, AccountChange, AccountKind, AccountStore, AuditFilter,
@@ -43,6 +45,12 @@ pub use records::{
     NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload, Referrer, ReferrerCursor,
     ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress, Usage,
 };
+pub use snapshot::{restore, snapshot, would_migrate};
 pub use sqlite::{SqliteLocation, SqliteOptions, SqliteStore};
 pub use store::MetadataStore;
 pub use transfer::{Changes, Endpoint, Summary, Transfer};
+pub use upkeep::{
+    AdoptedLinks, AdoptedTags, AdoptionStore, BlobCursor, DamageStore, DamagedBlob, FoundBlob,
+    FoundLink, FoundManifest, FoundTag, Misfit, NamedBlob, Orphans, TreeCursor, TreeEntry,
+    TreeStore, UnlinkedReference, UnlinkedReferences, UpkeepStore,
+};

@@ -187,6 +187,12 @@ pub enum Job {
     EventLimits,
     /// Deleting what no retention policy keeps.
     Retain,
+    /// Taking over a storage tree.
+    Import,
+    /// Looking whether stored bytes are what they should be.
+    Scrub,
+    /// Making a backup of the database.
+    Backup,
 }
 
 /// How far a session has come.

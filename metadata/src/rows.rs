@@ -9,8 +9,9 @@ use crate::encoding::{self, algorithm, size, time};
 use crate::fault::Fault;
 use crate::lifecycle::{self, Garbage, Link, Removal, Verdict};
 use crate::{
-    BlobLocation, BlobRecord, CollectionBacklog, DeletedManifest, Deletion, DeletionId, DueLink,
-    GarbageId, LinkCursor, Referrer, TakenGarbage, Upload, Usage,
+    BlobCursor, BlobLocation, BlobRecord, CollectionBacklog, DamagedBlob, DeletedManifest,
+    Deletion, DeletionId, DueLink, FoundTag, GarbageId, LinkCursor, NamedBlob, Referrer,
+    TakenGarbage, TreeCursor, TreeEntry, UnlinkedReference, Upload, Usage,
 };
 
 /// Id, repository, algorithm, offset, hash state, handle, and when it was opened and last moved.
@@ -291,4 +292,98 @@ pub(crate) fn name(text: &str) -> Result<RepositoryName, Fault> {
 pub(crate) fn tries(ids: &[GarbageId]) -> Result<(Vec<i64>, Vec<i64>), Fault> {
     let row = |id: &GarbageId| Ok((id.row, encoding::integer(id.round)?));
     ids.iter().map(row).collect()
+}
+
+pub(crate) fn found_tag(
+    repository: &str,
+    tag: &str,
+    digest: &[u8],
+    written_at: i64,
+) -> Result<FoundTag, Fault> {
+    Ok(FoundTag {
+        repository: name(repository)?,
+        tag: tag.parse().map_err(|_| Fault::Malformed("tag"))?,
+        digest: encoding::digest(digest)?,
+        written_at: time(written_at)?,
+    })
+}
+
+pub(crate) fn unlinked_reference(
+    repository: &str,
+    manifest: &[u8],
+    blob: &[u8],
+) -> Result<UnlinkedReference, Fault> {
+    let (manifest, blob) = (encoding::digest(manifest)?, encoding::digest(blob)?);
+    Ok(UnlinkedReference { repository: name(repository)?, manifest, blob })
+}
+
+/// Id, digest, size, location.
+pub(crate) type BlobRow = (i64, Vec<u8>, i64, String);
+
+pub(crate) fn named_blob((id, digest, bytes, location): BlobRow) -> Result<NamedBlob, Fault> {
+    let (digest, location) = (encoding::digest(&digest)?, BlobLocation(location));
+    let blob = BlobRecord { digest, size: size(bytes)?, location };
+    Ok(NamedBlob { cursor: BlobCursor(id), blob })
+}
+
+/// A blob's row, when it was found, and what is wrong.
+pub(crate) type DamagedRow = (i64, Vec<u8>, i64, String, i64, String);
+
+pub(crate) fn damaged(row: DamagedRow) -> Result<DamagedBlob, Fault> {
+    let (id, digest, size, location, found_at, reason) = row;
+    let NamedBlob { blob, .. } = named_blob((id, digest, size, location))?;
+    Ok(DamagedBlob { blob, found_at: time(found_at)?, reason })
+}
+
+/// The place of a repository, the place in it, the repository, and the digest.
+pub(crate) type TreeBlobRow = (i64, i64, String, Vec<u8>);
+
+pub(crate) fn tree_blob(row: TreeBlobRow) -> Result<(TreeCursor, TreeEntry), Fault> {
+    let (repository_id, blob_id, repository, digest) = row;
+    let entry = TreeEntry::Blob(name(&repository)?, encoding::digest(&digest)?);
+    Ok((TreeCursor::Blob(repository_id, blob_id), entry))
+}
+
+/// The place of a manifest, its repository, and its digest.
+pub(crate) type TreeManifestRow = (i64, String, Vec<u8>);
+
+pub(crate) fn tree_manifest(row: TreeManifestRow) -> Result<(TreeCursor, TreeEntry), Fault> {
+    let (id, repository, digest) = row;
+    let entry = TreeEntry::Manifest(name(&repository)?, encoding::digest(&digest)?);
+    Ok((TreeCursor::Manifest(id), entry))
+}
+
+/// The place of a repository, the tag, the repository, and the digest.
+pub(crate) type TreeTagRow = (i64, String, String, Vec<u8>);
+
+pub(crate) fn tree_tag(row: TreeTagRow) -> Result<(TreeCursor, TreeEntry), Fault> {
+    let (repository_id, tag, repository, digest) = row;
+    let parsed = tag.parse().map_err(|_| Fault::Malformed("tag"))?;
+    let entry = TreeEntry::Tag(name(&repository)?, parsed, encoding::digest(&digest)?);
+    Ok((TreeCursor::Tag(repository_id, tag), entry))
+}
+
+/// The statements that both engines list the entries of a tree with.
+pub(crate) mod tree_sql {
+    pub(crate) const BLOBS: &str = "
+        SELECT l.repository_id, l.blob_id, r.name, b.digest
+        FROM repository_blobs l
+        JOIN repositories r ON r.id = l.repository_id
+        JOIN blobs b ON b.id = l.blob_id
+        WHERE (l.repository_id, l.blob_id) > ($1, $2)
+        ORDER BY l.repository_id, l.blob_id LIMIT $3";
+
+    pub(crate) const MANIFESTS: &str = "
+        SELECT m.id, r.name, m.digest
+        FROM manifests m
+        JOIN repositories r ON r.id = m.repository_id
+        WHERE m.id > $1 ORDER BY m.id LIMIT $2";
+
+    pub(crate) const TAGS: &str = "
+        SELECT t.repository_id, t.name, r.name, m.digest
+        FROM tags t
+        JOIN repositories r ON r.id = t.repository_id
+        JOIN manifests m ON m.id = t.manifest_id
+        WHERE (t.repository_id, t.name) > ($1, $2)
+        ORDER BY t.repository_id, t.name LIMIT $3";
 }

@@ -39,6 +39,7 @@ async fn open() -> Opened {
 
 metadata_suite!(by_session, open);
 accounts_suite!(accounts_by_session, open);
+upkeep_suite!(upkeep_by_session, open);
 
 /// Through a pooler that hands out the server's connections by transaction: two statements that are
 /// not in one transaction may run on two connections.
@@ -66,6 +67,7 @@ async fn open_accounts_behind_a_pooler() -> Opened {
 
 metadata_suite!(by_transaction, open_behind_a_pooler);
 accounts_suite!(accounts_by_transaction, open_accounts_behind_a_pooler);
+upkeep_suite!(upkeep_by_transaction, open_accounts_behind_a_pooler);
 
 /// Two processes on one database.
 async fn two() -> (Store, Store) {

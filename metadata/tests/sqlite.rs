@@ -31,3 +31,5 @@ metadata_suite!(in_file, open_file);
 metadata_suite!(in_memory, open_memory);
 accounts_suite!(accounts_in_file, open_file);
 accounts_suite!(accounts_in_memory, open_memory);
+upkeep_suite!(upkeep_in_file, open_file);
+upkeep_suite!(upkeep_in_memory, open_memory);

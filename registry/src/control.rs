@@ -1,8 +1,8 @@
 //! A socket beside an embedded database, by which a command of the same user reaches the process that
 //! has the database.
 //!
-//! A request is a line of JSON, and so is each thing that is told; the last one is
-//! [`Told::Done`], [`Told::Retained`], [`Told::Answered`], [`Told::Finished`] or [`Told::Failed`].
+//! A request is a line of JSON, and so is each thing that is told; the last one tells that the work is done
+//! ([`Told::is_done`]), or is [`Told::Failed`].
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,10 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use crate::http::{ApiAnswer, ApiRequest};
-use crate::{Collected, ContentName, Registry, Retained, RetentionRun};
+use crate::{
+    Collected, ContentName, Damage, Exported, Finding, Imported, Registry, Retained, RetentionRun,
+    Scrubbed,
+};
 
 /// The longest request, in bytes.
 const LONGEST: u64 = 1024 * 1024;
@@ -46,6 +49,27 @@ pub enum Ask {
     Retain(RetentionRun),
     /// Tell what is known of mirrors.
     Mirrors,
+    /// Adopt the tree of `registry:2` in the storage.
+    Import,
+    /// Copy the images of OCI image layouts.
+    ImportLayouts {
+        /// The layout, or a folder with layouts in it.
+        folder: PathBuf,
+        /// The repository that a single layout goes to.
+        name: Option<RepositoryName>,
+    },
+    /// Write what there is into a folder.
+    Export {
+        /// The folder.
+        folder: PathBuf,
+        /// The repository to write as an OCI image layout; without, everything as the tree of `registry:2`.
+        layout_of: Option<RepositoryName>,
+    },
+    /// Look whether all stored bytes are what they should be.
+    Scrub {
+        /// How many bytes are read a second; as many as the machine can without.
+        rate: Option<u64>,
+    },
     /// Do what the API for accounts and grants does.
     Administer(ApiRequest),
 }
@@ -81,12 +105,28 @@ pub enum Told {
         /// Why.
         reason: String,
     },
+    /// How far an import is.
+    Importing(Imported),
+    /// Something in the tree that is not as it should be.
+    Found(Finding),
+    /// How far an export is.
+    Exporting(Exported),
+    /// How far a scrub is.
+    Scrubbing(Scrubbed),
+    /// A blob that is damaged.
+    Damaged(Damage),
     /// Something to be read by a person.
     Line(String),
     /// The collection is done.
     Done(Collected),
     /// The retention policy is carried out.
     Retained(Retained),
+    /// The import is done.
+    Imported(Imported),
+    /// The export is done.
+    Exported(Exported),
+    /// The scrub is done.
+    Scrubbed(Scrubbed),
     /// What the API for accounts and grants has answered.
     Answered(ApiAnswer),
     /// Anything else is done.
@@ -98,13 +138,20 @@ pub enum Told {
 impl Told {
     /// Whether nothing follows.
     fn is_last(&self) -> bool {
+        self.is_done() || matches!(self, Self::Failed(_))
+    }
+
+    /// Whether it tells that the work is done.
+    pub fn is_done(&self) -> bool {
         matches!(
             self,
             Self::Done(_)
                 | Self::Retained(_)
+                | Self::Imported(_)
+                | Self::Exported(_)
+                | Self::Scrubbed(_)
                 | Self::Answered(_)
                 | Self::Finished
-                | Self::Failed(_)
         )
     }
 }
@@ -134,6 +181,14 @@ pub async fn carry_out(registry: &Arc<Registry>, ask: Ask, tell: mpsc::Sender<To
             Ok(Told::Finished)
         }
         Ask::Retain(run) => registry.retain_as_asked(run, &tell).await.map(Told::Retained),
+        Ask::Import => registry.import_as_asked(&tell).await.map(Told::Imported),
+        Ask::ImportLayouts { folder, name } => {
+            registry.import_layouts(&folder, name, &tell).await.map(Told::Imported)
+        }
+        Ask::Export { folder, layout_of } => {
+            registry.export_as_asked(&folder, layout_of.as_ref(), &tell).await.map(Told::Exported)
+        }
+        Ask::Scrub { rate } => registry.scrub(rate, &tell).await.map(Told::Scrubbed),
         Ask::Administer(request) => Ok(Told::Answered(request.carry_out(registry.clone()).await)),
     };
     let last = outcome.unwrap_or_else(|error| {

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::PathBuf;
 
 use berth_config::NamedRule;
 use berth_metadata::MetadataError;
@@ -122,12 +123,40 @@ pub enum RegistryError {
     /// The stored bytes are damaged.
     #[error("the stored content of {0} is damaged; push it again to repair it")]
     Damaged(Digest),
+    /// The storage or the database cannot be looked after as was asked.
+    #[error(transparent)]
+    Upkeep(#[from] UpkeepError),
     /// Something that should not happen.
     #[error("the registry met an unexpected error; the log has it under this request's id")]
     Internal {
         /// What happened, for the log alone.
         cause: String,
     },
+}
+
+/// Why storage or database cannot be looked after as was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UpkeepError {
+    /// It is being done already.
+    #[error("{0} is going on already; wait for its end")]
+    Running(&'static str),
+    /// The storage keeps no files beside the blobs.
+    #[error(
+        "the storage keeps no files beside its blobs; only `filesystem` and the object stores do"
+    )]
+    NoFiles,
+    /// No OCI image layout is there.
+    #[error("{} holds no OCI image layout: there is no file oci-layout in it or below", .0.display())]
+    NoLayout(PathBuf),
+    /// Several layouts cannot go to one repository.
+    #[error("{} holds several OCI image layouts: leave out the name, and each goes to a repository called as its folder is", .0.display())]
+    ManyLayouts(PathBuf),
+    /// The folder of a layout has a name that no repository can have.
+    #[error("no repository can be called as {} is: say a name", .0.display())]
+    LayoutName(PathBuf),
+    /// A file or folder on this machine cannot be read or written.
+    #[error("it cannot be read or written: {0}")]
+    Unreadable(String),
 }
 
 /// An index names the manifest.

@@ -6,21 +6,29 @@
 
 mod access;
 mod audit;
+mod backup;
 mod content_name;
 pub mod control;
 mod error;
+mod export;
 pub mod http;
+mod import;
 mod notifications;
 mod observe;
 mod rates;
 mod registry;
 mod retention;
+mod scrub;
 pub mod server;
 mod services;
 
 pub use access::{AccessControl, AccessError, draw_password};
+pub use backup::{Backup, BackupError, BackupSource, Backups};
 pub use content_name::{ContentName, ContentNameError};
-pub use error::{DigestMismatch, NamedManifest, RegistryError};
+pub use error::{DigestMismatch, NamedManifest, RegistryError, UpkeepError};
+pub use export::Exported;
+pub use import::{Finding, Imported};
 pub use observe::AccessLog;
 pub use registry::Registry;
+pub use scrub::{Damage, Scrubbed};
 pub use services::{BackgroundTasks, Collected, Pace, Retained, RetentionRun};

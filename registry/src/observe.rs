@@ -6,6 +6,7 @@ mod event_metrics;
 mod metrics;
 mod mirror;
 mod retention;
+mod scrub;
 mod tls;
 
 pub use access_log::AccessLog;

@@ -2,17 +2,19 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use berth_config::Config;
-use berth_metadata::{AccountStore, MetadataStore};
+use berth_metadata::{AccountStore, MetadataStore, UpkeepStore};
 use berth_mirror::Mirrors;
 use berth_storage_backends::BlobStore;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::AuditLog;
+use crate::backup::BackupSource;
 use crate::notifications::Notifications;
 use crate::observe::Metrics;
 use crate::rates::Consumption;
 use crate::retention::PullLog;
+use crate::scrub::{RepairSource, Samples, peers};
 use crate::services::{Mirroring, StorageHealth};
 use crate::{AccessControl, RegistryError};
 
@@ -40,6 +42,15 @@ pub struct Registry {
     pub(crate) consumption: Consumption,
     /// The accounts, whether or not anybody has to say who they are.
     pub(crate) accounts: Option<Arc<dyn AccountStore>>,
+    /// What keeps the database true to the storage, where that can be done.
+    pub(crate) upkeep: Option<Arc<dyn UpkeepStore>>,
+    /// What backups are made of, where they are made.
+    pub(crate) backup_source: Option<BackupSource>,
+    /// Where good bytes of damaged blobs may be had, in the order in which they are asked.
+    pub(crate) repair_sources: Vec<Box<dyn RepairSource>>,
+    pub(crate) samples: Samples,
+    /// Whose turn it is to write the storage tree's link files.
+    pub(crate) links_turn: Semaphore,
     /// Requests that change something, each a task that outlives its connection.
     pub(crate) writes: TaskTracker,
 }
@@ -59,6 +70,7 @@ impl Registry {
         pull_log.follow(&config.policy);
         Self {
             notifications: Notifications::new(&config, metrics.events.clone()),
+            repair_sources: peers(&config.storage.scrub),
             config: ArcSwap::new(config),
             blobs,
             metadata,
@@ -71,6 +83,10 @@ impl Registry {
             audit: None,
             consumption: Consumption::new(),
             accounts: None,
+            upkeep: None,
+            backup_source: None,
+            samples: Samples::default(),
+            links_turn: Semaphore::new(1),
             writes: TaskTracker::new(),
         }
     }
@@ -92,6 +108,18 @@ impl Registry {
     #[must_use]
     pub fn with_accounts(self, accounts: Arc<dyn AccountStore>) -> Self {
         Self { accounts: Some(accounts), ..self }
+    }
+
+    /// The same registry, with what keeps its database true to its storage.
+    #[must_use]
+    pub fn with_upkeep(self, upkeep: Arc<dyn UpkeepStore>) -> Self {
+        Self { upkeep: Some(upkeep), ..self }
+    }
+
+    /// The same registry, with a database that is backed up.
+    #[must_use]
+    pub fn with_backups_of(self, source: Option<BackupSource>) -> Self {
+        Self { backup_source: source, ..self }
     }
 
     /// The configuration in force.

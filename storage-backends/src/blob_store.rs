@@ -1,6 +1,8 @@
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +11,7 @@ use berth_oci::{Digest, LinkChange, UploadId};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
-use crate::StoreError;
+use crate::{StoreError, StoreFiles};
 
 /// How many deletions are under way at the same time where a store takes them one by one.
 const DELETES: usize = 32;
@@ -27,6 +29,11 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
 
     /// The tree of link files that the store keeps, if it keeps one.
     fn link_tree(&self) -> Option<&dyn LinkTree> {
+        None
+    }
+
+    /// The files beside the blobs, if the store keeps any.
+    fn files(&self) -> Option<&dyn StoreFiles> {
         None
     }
 
@@ -80,6 +87,18 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
         stream::iter(deletions).buffered(DELETES).collect().await
     }
 
+    /// Takes the damaged bytes of a blob out of service, as they were when they were looked at, and gives
+    /// the location to record instead. They are kept until a blob of that location is deleted, which
+    /// touches no bytes that have come in their place since. `None` stands for bytes that are gone.
+    async fn quarantine(
+        &self,
+        _digest: &Digest,
+        location: &str,
+        _looked_at: Option<&OpenBlob>,
+    ) -> Result<String, StoreError> {
+        Ok(quarantined(location))
+    }
+
     /// An address at which anyone can read the blob for so long, without asking us; `None` where
     /// the store has none.
     async fn presign(
@@ -96,6 +115,25 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
 
     /// Proves that the store can be written and read now, in a place of its own.
     async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// What the location of bytes in quarantine begins with; no other location does.
+const QUARANTINE: char = '!';
+
+/// Whether the bytes at this location are in quarantine: they are not what their digest says, or gone,
+/// and not to be served.
+pub fn is_quarantined(location: &str) -> bool {
+    location.starts_with(QUARANTINE)
+}
+
+/// The location of the same bytes in quarantine.
+pub(crate) fn quarantined(location: &str) -> String {
+    format!("{QUARANTINE}{location}")
+}
+
+/// Where bytes in quarantine were before.
+pub(crate) fn before_quarantine(location: &str) -> &str {
+    location.trim_start_matches(QUARANTINE)
 }
 
 /// An upload that nobody has written to for a while.
@@ -183,6 +221,41 @@ pub struct OpenBlob {
     pub size: u64,
     /// Its bytes.
     pub content: BlobContent,
+}
+
+/// How much of a file is read at a time to stream it.
+const CHUNK: usize = 1 << 20;
+
+impl OpenBlob {
+    /// All its bytes, in order. An error is the last item.
+    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, StoreError>> {
+        match self.content {
+            BlobContent::File(file) => file_stream(file, self.size),
+            BlobContent::Memory(bytes) => stream::iter([Ok(bytes)]).boxed(),
+            BlobContent::Remote(remote) => remote.read(0..self.size),
+            BlobContent::Unreadable => stream::iter([Err(StoreError::NotFound)]).boxed(),
+        }
+    }
+}
+
+fn file_stream(file: Arc<File>, size: u64) -> BoxStream<'static, Result<Bytes, StoreError>> {
+    let chunk = move |offset: u64| {
+        let file = Arc::clone(&file);
+        async move {
+            let len = (size - offset).min(CHUNK as u64);
+            if len == 0 {
+                return Ok(None);
+            }
+            let reading = tokio::task::spawn_blocking(move || {
+                let mut chunk = vec![0; len as usize];
+                file.read_exact_at(&mut chunk, offset)?;
+                Ok::<_, io::Error>(chunk)
+            });
+            let chunk = reading.await.map_err(|error| StoreError::Io(error.into()))??;
+            Ok(Some((Bytes::from(chunk), offset + len)))
+        }
+    };
+    stream::try_unfold(0, chunk).boxed()
 }
 
 /// How the bytes of an open blob can be had.

@@ -11,7 +11,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 
 use crate::{
     BlobContent, BlobStore, Capabilities, NewBlob, OpenBlob, PlacedBlob, StaleUpload, StoreError,
-    UploadWriter,
+    UploadWriter, is_quarantined,
 };
 
 /// The in-memory driver. Everything is gone with the process; its use of memory is bounded only
@@ -134,8 +134,11 @@ impl BlobStore for InMemoryStore {
         Ok(self.blob(digest)?.len() as u64)
     }
 
-    async fn delete(&self, digest: &Digest, _location: &str) -> Result<(), StoreError> {
-        self.state().blobs.remove(digest);
+    async fn delete(&self, digest: &Digest, location: &str) -> Result<(), StoreError> {
+        // What is in quarantine has the name of what may have come in its place.
+        if !is_quarantined(location) {
+            self.state().blobs.remove(digest);
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 mod azure;
 mod blob_store;
 mod error;
+mod files;
 mod filesystem;
 mod gcs;
 mod inmemory;
@@ -16,12 +17,14 @@ mod remote;
 mod s3;
 mod swift;
 mod transport;
+pub mod tree;
 
 pub use blob_store::{
     BlobContent, BlobStore, Capabilities, LinkTree, NewBlob, OpenBlob, PlacedBlob, RemoteBlob,
-    StaleUpload, UploadWriter,
+    StaleUpload, UploadWriter, is_quarantined,
 };
 pub use error::{OpenError, StoreError};
+pub use files::{Found, FoundFile, StoreFiles};
 pub use filesystem::FilesystemStore;
 pub use inmemory::InMemoryStore;
 

@@ -18,6 +18,7 @@ pub mod refusal;
 pub mod registry;
 pub mod server;
 pub mod stores;
+pub mod strace;
 pub mod tree;
 pub mod wait;
 pub mod wire;

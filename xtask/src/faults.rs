@@ -22,7 +22,7 @@ pub(crate) fn parts() -> Vec<Part> {
 pub(crate) fn part() -> Part {
     Part {
         name: "faults",
-        what: "full and failing disks, damaged databases, signals in mid-work, TLS, administration, mirrors, 10,000 connections",
+        what: "full and failing disks, damaged databases, signals in mid-work, TLS, administration, mirrors, imports and damage, 10,000 connections",
         run: faults,
     }
 }
@@ -40,7 +40,7 @@ fn faults(context: &Context) -> Result<Outcome> {
     tests(
         cargo(
             context,
-            "test --workspace --locked --test administration --test faults --test mirror --test tls -- --ignored",
+            "test --workspace --locked --test administration --test faults --test mirror --test safety --test tls -- --ignored",
         )
         .env("BERTH_BIN", context.berth())
         .env("RUST_BACKTRACE", "0"),

@@ -40,9 +40,7 @@ pub(super) fn run(
         let mut outcome = None;
         while let Some(told) = told.recv().await {
             outcome = match &told {
-                Told::Done(_) | Told::Retained(_) | Told::Answered(_) | Told::Finished => {
-                    Some(Ok(()))
-                }
+                told if told.is_done() => Some(Ok(())),
                 Told::Failed(reason) => Some(Err(reason.clone())),
                 _ => outcome,
             };
@@ -75,7 +73,7 @@ async fn carry_out(config: Arc<Config>, ask: Ask, tell: mpsc::Sender<Told>) -> R
     };
     let metadata = stores.metadata.clone();
     let registry = Registry::new(config, stores.blobs, stores.metadata);
-    let registry = Arc::new(registry.with_accounts(stores.accounts));
+    let registry = Arc::new(registry.with_accounts(stores.accounts).with_upkeep(stores.upkeep));
     control::carry_out(&registry, ask, tell).await;
     metadata.close().await;
     Ok(())

@@ -36,7 +36,17 @@ impl Screen {
             Told::Line(line) => self.line(&line)?,
             Told::Done(collected) => self.report(&collected)?,
             // Told to those who ask for something else.
-            Told::Verdict { .. } | Told::Retained(_) | Told::Answered(_) => {}
+            Told::Verdict { .. }
+            | Told::Retained(_)
+            | Told::Answered(_)
+            | Told::Importing(_)
+            | Told::Found(_)
+            | Told::Imported(_)
+            | Told::Exporting(_)
+            | Told::Exported(_)
+            | Told::Scrubbing(_)
+            | Told::Damaged(_)
+            | Told::Scrubbed(_) => {}
             Told::Finished | Told::Failed(_) => self.end_progress()?,
         }
         Ok(())
@@ -109,7 +119,7 @@ impl Screen {
 }
 
 /// A number of bytes, for a person.
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     // Precise enough for a person.
     #[allow(clippy::cast_precision_loss)]

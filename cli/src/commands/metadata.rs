@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use berth_config::{Config, RemoteDriver, Secret};
 use berth_metadata::{
     AccountStore, MetadataStore, Pooling, PostgresOptions, PostgresStore, SqliteLocation,
-    SqliteOptions, SqliteStore,
+    SqliteOptions, SqliteStore, UpkeepStore,
 };
 
 /// `berth metadata relocate`: the blobs of the database are where the configuration says now.
@@ -28,12 +28,13 @@ pub(crate) fn relocate(file: Option<&Path>) -> Result<ExitCode> {
 pub(super) struct Database {
     pub(super) metadata: Arc<dyn MetadataStore>,
     pub(super) accounts: Arc<dyn AccountStore>,
+    pub(super) upkeep: Arc<dyn UpkeepStore>,
 }
 
-impl<S: MetadataStore + AccountStore> From<S> for Database {
+impl<S: MetadataStore + AccountStore + UpkeepStore> From<S> for Database {
     fn from(store: S) -> Self {
         let store = Arc::new(store);
-        Self { metadata: store.clone(), accounts: store }
+        Self { metadata: store.clone(), accounts: store.clone(), upkeep: store }
     }
 }
 

@@ -23,7 +23,8 @@ pub(crate) fn run(to: &str, online_only: bool, file: Option<&Path>) -> Result<Ex
     runtime.block_on(migrate(source, target, online_only))
 }
 
-fn source(config: &Config) -> Result<Endpoint> {
+/// The database that the configuration names.
+pub(super) fn source(config: &Config) -> Result<Endpoint> {
     if let Some(url) = &config.metadata.url {
         return Ok(Endpoint::Postgres(postgres(config, url, false)));
     }

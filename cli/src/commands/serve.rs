@@ -6,19 +6,23 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Listen, Loaded, LogFormatter};
 use berth_mirror::Mirrors;
-use berth_registry::control::{self, ControlSocket};
+use berth_registry::control::{self, ControlSocket, Told};
 use berth_registry::http::App;
 use berth_registry::server::{Listener, Server, Tls, TlsWatch};
 use berth_registry::{AccessControl, AccessLog, BackgroundTasks, Registry};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::config::load;
-use super::stores;
+use super::{backup, stores};
 use crate::{limits, logging};
 
 /// Threads for file operations. More of them wait for the same disk.
 const BLOCKING_THREADS: usize = 64;
+
+/// How much may be told of an import before it is logged.
+const TOLD: usize = 64;
 
 /// `berth serve`: runs until SIGTERM or SIGINT.
 pub(crate) fn run(file: Option<PathBuf>) -> Result<ExitCode> {
@@ -57,8 +61,11 @@ async fn serve(
     let mirrors = Mirrors::new(&config)?;
     let access = AccessControl::open(&config, stores.accounts.clone()).await?;
     let registry = Registry::new(config.clone(), stores.blobs, stores.metadata);
-    let registry = registry.with_accounts(stores.accounts).with_access(access);
-    let registry = Arc::new(registry.with_mirrors(mirrors));
+    let registry = registry.with_accounts(stores.accounts).with_upkeep(stores.upkeep);
+    // Without a file or a server there is nothing to back up.
+    let registry = registry.with_backups_of(backup::source(&config).ok());
+    let registry = Arc::new(registry.with_access(access).with_mirrors(mirrors));
+    adopt(&config, &registry).await?;
 
     let access_log = AccessLog::new(std::io::stdout(), is_json(&config));
     let listener = Listener::bind(&config.http.listen().map_err(|error| anyhow!(error))?).await?;
@@ -112,6 +119,34 @@ async fn serve(
     access_log.close();
     info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes over the tree of another registry, where one lies in the storage that the database knows nothing
+/// of, or says that it could.
+async fn adopt(config: &Config, registry: &Arc<Registry>) -> Result<()> {
+    if !registry.has_unadopted_tree().await? {
+        return Ok(());
+    }
+    if !config.storage.adopt {
+        warn!(
+            "the storage holds the tree of another registry, which is not served yet: run `berth import`, or set storage.adopt (REGISTRY_STORAGE_ADOPT=true)"
+        );
+        return Ok(());
+    }
+    info!(
+        "the storage holds the tree of another registry; it is taken over before requests are answered"
+    );
+    let (tell, mut told) = mpsc::channel(TOLD);
+    let log = tokio::spawn(async move {
+        while let Some(told) = told.recv().await {
+            if let Told::Found(finding) = told {
+                warn!("{finding}");
+            }
+        }
+    });
+    registry.import(&tell).await?;
+    drop(tell);
+    Ok(log.await?)
 }
 
 /// Where commands reach this process while it has the database; they reach a server of databases

@@ -3,27 +3,29 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Driver, RemoteDriver};
-use berth_metadata::{AccountStore, MetadataStore};
+use berth_metadata::{AccountStore, MetadataStore, UpkeepStore};
 use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, StoreError, open_remote};
 
-use super::metadata;
+use super::{backup, metadata};
 
 /// The two stores that a configuration names.
 pub(crate) struct Stores {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) metadata: Arc<dyn MetadataStore>,
     pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) upkeep: Arc<dyn UpkeepStore>,
 }
 
 /// Opens both stores, making what is missing, and sees to it that they belong together.
 pub(crate) async fn open(config: &Config) -> Result<Stores> {
     let blobs = open_blobs(config)?;
+    backup::before_migration(config, &*blobs).await?;
     let database = metadata::open(config, blobs.link_tree().is_some()).await?;
     if metadata::stands_apart(config) {
         database.metadata.bind_storage(&metadata::storage_identity(config)).await?;
     }
-    let metadata::Database { metadata, accounts } = database;
-    Ok(Stores { blobs, metadata, accounts })
+    let metadata::Database { metadata, accounts, upkeep } = database;
+    Ok(Stores { blobs, metadata, accounts, upkeep })
 }
 
 /// Proves that the blobs can be written and read where the configuration says.
@@ -53,7 +55,7 @@ fn unusable(config: &Config, error: StoreError) -> anyhow::Error {
     anyhow!(error).context(format!("the storage, {}, cannot be used{advice}", whereabouts(config)))
 }
 
-fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
+pub(super) fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
     let storage = &config.storage;
     if let Some(remote) = storage.remote() {
         return Ok(open_remote(remote)?);

@@ -29,6 +29,7 @@ pub(super) fn storage(config: &Config, invalid: Invalid<'_>) -> Result<(), Confi
         let message = "it must be more than 0 and at most `168h`, the longest that stores allow";
         return invalid("storage.redirect.expiry", message.to_owned());
     }
+    upkeep(config, invalid)?;
     let Some(remote) = storage.remote() else { return Ok(()) };
     let section = Section::new(remote.name, invalid);
     if let Some(s3) = &storage.s3 {
@@ -47,6 +48,33 @@ pub(super) fn storage(config: &Config, invalid: Invalid<'_>) -> Result<(), Confi
         self::oss(oss, &section)?;
     }
     common(&remote, &section)
+}
+
+fn upkeep(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
+    let (scrub, backup) = (&config.storage.scrub, &config.storage.backup);
+    let message = "it must be more than 0";
+    if scrub.rate.bytes() == 0 {
+        return invalid("storage.scrub.rate", message.to_owned());
+    }
+    if scrub.pause.is_zero() {
+        return invalid("storage.scrub.pause", message.to_owned());
+    }
+    if backup.interval.is_zero() {
+        return invalid("storage.backup.interval", message.to_owned());
+    }
+    if backup.keep == 0 {
+        return invalid("storage.backup.keep", message.to_owned());
+    }
+    let is_url = |peer: &String| peer.starts_with("http://") || peer.starts_with("https://");
+    match scrub.peers.iter().find(|peer| !is_url(peer)) {
+        Some(peer) => invalid(
+            "storage.scrub.peers",
+            format!(
+                "`{peer}` is not the URL of a registry: write for example `https://other.example.org/`"
+            ),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// What all drivers of remote stores have.

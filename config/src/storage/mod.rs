@@ -6,6 +6,7 @@ mod oss;
 mod remote;
 mod s3;
 mod swift;
+mod upkeep;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use oss::Oss;
 pub use remote::{Remote, RemoteDriver};
 pub use s3::{ObjectAcl, S3};
 pub use swift::{EndpointType, Swift};
+pub use upkeep::{Backup, Scrub};
 
 use crate::{Cidr, GoDuration, Opaque};
 
@@ -64,6 +66,13 @@ pub struct Storage {
     pub cache: Cache,
     /// Upkeep of the store.
     pub maintenance: Maintenance,
+    /// Re-verification of stored blobs.
+    pub scrub: Scrub,
+    /// Backups of the database.
+    pub backup: Backup,
+    /// Whether `berth serve` adopts a tree of `registry:2` that it finds in the storage, as `berth import` does, when the
+    /// database knows nothing yet. It answers when that is done.
+    pub adopt: bool,
     /// Work on tags.
     pub tag: Tag,
 }

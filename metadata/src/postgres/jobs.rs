@@ -17,6 +17,9 @@ fn name(job: &Job) -> Cow<'static, str> {
         Job::EventLimits => "event limits".into(),
         Job::Collect => "collect".into(),
         Job::Retain => "retain".into(),
+        Job::Import => "import".into(),
+        Job::Scrub => "scrub".into(),
+        Job::Backup => "backup".into(),
     }
 }
 

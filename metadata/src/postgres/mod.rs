@@ -7,8 +7,8 @@
 //!   statement; `known` has what was read before, so that the statement need not bring it again.
 //! - `standbys` are read replicas, for listings.
 //! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `restore`, `tags`, `referrers`,
-//!   `repositories`, `untagged`, `expiry`, `mirrored`, `uploads`, `outbox`, `events`, `jobs`, `accounts` and `settings`
-//!   hold the SQL, by subject.
+//!   `repositories`, `untagged`, `expiry`, `mirrored`, `uploads`, `outbox`, `events`, `jobs`, `accounts`, `upkeep` and
+//!   `settings` hold the SQL, by subject.
 //!
 //! Nothing here believes the clock of this machine: every time that is stored or compared is the
 //! server's.
@@ -44,6 +44,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod untagged;
+mod upkeep;
 mod uploads;
 mod usage;
 

@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     Step { sql: include_str!("../../migrations/sqlite/0008_usage.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/sqlite/0009_accounts.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/sqlite/0010_mirror.sql"), needs: 1 },
+    Step { sql: include_str!("../../migrations/sqlite/0011_safety.sql"), needs: 1 },
 ];
 
 /// The step that makes the table which tells what the file needs.
@@ -47,6 +48,11 @@ impl From<sqlx::Error> for MigrationError {
     }
 }
 
+/// The present schema.
+pub(crate) fn schema() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
 /// Brings the file to the present schema, each step all or nothing.
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrationError> {
     let (found, application_id, tables): (i64, i64, i64) = sqlx::query_as(
@@ -56,7 +62,7 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Mig
     )
     .fetch_one(&mut *connection)
     .await?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let known = schema();
     if application_id != APPLICATION_ID && (found, tables) != (0, 0) {
         return Err(MigrationError::Foreign);
     }

@@ -6,7 +6,7 @@
 //! - `cache` answers repeated reads of manifests and blobs without SQL.
 //! - `lookups` has manifests that are asked for at the same time looked up by one statement.
 //! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `repositories`, `restore`, `tags`,
-//!   `untagged`, `expiry`, `mirrored`, `uploads`, `outbox`, `events`, `accounts` and `settings` hold the SQL, by
+//!   `untagged`, `expiry`, `mirrored`, `uploads`, `outbox`, `events`, `accounts`, `upkeep` and `settings` hold the SQL, by
 //!   subject.
 
 mod accounts;
@@ -35,9 +35,11 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod untagged;
+mod upkeep;
 mod uploads;
 mod usage;
 mod writer;
 
+pub(crate) use migrations::schema;
 pub use open::{SqliteLocation, SqliteOptions};
 pub use store::SqliteStore;

@@ -8,6 +8,7 @@ use sqlx::Row;
 use tempfile::{TempDir, tempdir};
 use tokio::sync::Notify;
 
+use super::upkeep::{adoption, damage};
 use super::writer::{Context, Operation};
 use super::{
     SqliteLocation, SqliteOptions, SqliteStore, accounts, blobs, collection, deletion, events,
@@ -15,6 +16,7 @@ use super::{
     uploads, usage,
 };
 use crate::fault::Fault;
+use crate::rows::tree_sql;
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
 
 async fn open() -> (Arc<SqliteStore>, TempDir) {
@@ -288,6 +290,22 @@ async fn no_statement_scans_or_sorts_a_table() {
         collection::IS_REMOVING,
         collection::DISCARD_FILES,
         usage::USAGE,
+        adoption::ADOPT_BLOBS,
+        adoption::ADOPT_LINKS,
+        adoption::WITHOUT_BLOB,
+        adoption::UNKNOWN_MANIFESTS,
+        adoption::ADOPT_MANIFEST,
+        adoption::MISFITS,
+        adoption::NEXT_TAGS,
+        adoption::ADOPT_TAGS,
+        adoption::UNLINKED_REFERENCES,
+        damage::LIST,
+        damage::MOVE,
+        damage::NOTE,
+        damage::REPOSITORIES,
+        tree_sql::BLOBS,
+        tree_sql::MANIFESTS,
+        tree_sql::TAGS,
     ];
     for statements in others.iter().chain(accounts::plans::INDEXED) {
         for statement in statements.split(';').filter(|text| !text.trim().is_empty()) {

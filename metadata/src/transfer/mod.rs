@@ -88,6 +88,14 @@ impl Transfer {
         summary::verify(&mut *self.source, &mut *self.target).await
     }
 
+    /// Ends the copying with two databases: both are served.
+    pub(crate) async fn finish_copy(&mut self) -> Result<(), MetadataError> {
+        if let Some(storage) = self.source.setting("storage").await? {
+            self.target.set("storage", Some(&storage)).await?;
+        }
+        self.target.set("closed", None).await
+    }
+
     /// Hands over: the target is served from now on, and the source no longer.
     ///
     /// # Errors

@@ -78,6 +78,13 @@ pub(super) const TABLES: &[Table] = &[
         ..PLAIN
     },
     Table {
+        name: "damaged_blobs",
+        columns: &[("blob_id", Integer), ("found_at", Integer), ("reason", Text)],
+        key: 1,
+        since: 11,
+        ..PLAIN
+    },
+    Table {
         name: "repository_blobs",
         columns: &[
             ("repository_id", Integer),

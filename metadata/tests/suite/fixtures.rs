@@ -5,7 +5,7 @@ use std::time::Duration;
 use berth_metadata::{
     AccountStore, BlobLocation, BlobRecord, DeleteManifest, DeletionId, FinishedUpload, Keep,
     MetadataStore, NewEvent, NewManifest, NewUpload, OutboxEntry, PutManifest, RecordedUpload,
-    ReviewedLinks,
+    ReviewedLinks, UpkeepStore,
 };
 use berth_oci::{
     Algorithm, Digest, Hasher, LinkChange, Reference, RepositoryName, Tag, UploadId, media_type,
@@ -16,21 +16,25 @@ pub type Store = Arc<dyn MetadataStore>;
 
 pub type Accounts = Arc<dyn AccountStore>;
 
-/// A store for one test, as both of its traits, with what has to live as long.
+pub type Upkeep = Arc<dyn UpkeepStore>;
+
+/// A store for one test, as each of its traits, with what has to live as long.
 pub struct Opened {
     pub store: Store,
     pub accounts: Accounts,
+    pub upkeep: Upkeep,
     /// Deleted when the test ends.
     pub _directory: Option<tempfile::TempDir>,
 }
 
 impl Opened {
     pub fn new(
-        store: impl MetadataStore + AccountStore,
+        store: impl MetadataStore + AccountStore + UpkeepStore,
         directory: Option<tempfile::TempDir>,
     ) -> Self {
         let store = Arc::new(store);
-        Self { store: store.clone(), accounts: store, _directory: directory }
+        let (accounts, upkeep) = (store.clone(), store.clone());
+        Self { store, accounts, upkeep, _directory: directory }
     }
 }
 

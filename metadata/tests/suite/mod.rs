@@ -20,6 +20,7 @@ pub mod referrers;
 pub mod restore;
 pub mod retention;
 pub mod untagged;
+pub mod upkeep;
 pub mod uploads;
 pub mod usage;
 

@@ -99,6 +99,7 @@ impl From<RegistryError> for ApiError {
             E::TagImmutable { .. } => (StatusCode::CONFLICT, ErrorCode::Denied),
             E::QuotaExceeded(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
             E::Upstream(error) => upstream(error),
+            E::Upkeep(_) => (StatusCode::CONFLICT, ErrorCode::Unsupported),
             E::DeleteDisabled | E::ReadOnlyMode | E::Mirrored(_) => {
                 (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported)
             }

@@ -13,6 +13,7 @@ use super::EventMetrics;
 use super::collection::CollectionMetrics;
 use super::mirror::MirrorMetrics;
 use super::retention::RetentionMetrics;
+use super::scrub::ScrubMetrics;
 use super::tls::TlsMetrics;
 
 /// The seconds that separate the buckets of request durations.
@@ -32,6 +33,7 @@ pub(crate) struct Metrics {
     pub(crate) collection: CollectionMetrics,
     pub(crate) retention: RetentionMetrics,
     pub(crate) mirror: MirrorMetrics,
+    pub(crate) scrub: ScrubMetrics,
     pub(crate) events: EventMetrics,
     pub(crate) tls: TlsMetrics,
 }
@@ -77,6 +79,7 @@ impl Metrics {
         let collection = CollectionMetrics::register(&mut exposition);
         let retention = RetentionMetrics::register(&mut exposition);
         let mirror = MirrorMetrics::register(&mut exposition);
+        let scrub = ScrubMetrics::register(&mut exposition);
         let events = EventMetrics::register(&mut exposition);
         let tls = TlsMetrics::register(&mut exposition);
         Self {
@@ -89,6 +92,7 @@ impl Metrics {
             collection,
             retention,
             mirror,
+            scrub,
             events,
             tls,
         }

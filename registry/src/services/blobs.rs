@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use berth_metadata::{BlobRecord, LinkedBlob, MountSource, lifecycle};
 use berth_oci::{Digest, RepositoryName};
-use berth_storage_backends::{OpenBlob, StoreError};
+use berth_storage_backends::{OpenBlob, StoreError, is_quarantined};
 
 use crate::notifications::Origin;
 use crate::{Registry, RegistryError};
@@ -14,7 +14,11 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<BlobRecord, RegistryError> {
-        Ok(self.linked_blob(repository, digest).await?.blob)
+        let blob = self.linked_blob(repository, digest).await?.blob;
+        match is_quarantined(&blob.location.0) {
+            true => Err(RegistryError::Damaged(*digest)),
+            false => Ok(blob),
+        }
     }
 
     /// The blob, to be told to a client that may then leave out its upload: the link is kept until
@@ -25,6 +29,10 @@ impl Registry {
         digest: &Digest,
     ) -> Result<BlobRecord, RegistryError> {
         let LinkedBlob { blob, leased_for } = self.linked_blob(repository, digest).await?;
+        if is_quarantined(&blob.location.0) {
+            // A client that is told that it is not there pushes it, and so repairs it.
+            return Err(RegistryError::BlobUnknown(*digest));
+        }
         let maintenance = &self.config().storage.maintenance;
         let lease = maintenance.garbagecollection.lease.get();
         // Nobody can push in read-only mode, so there is nothing to promise.
@@ -44,9 +52,19 @@ impl Registry {
         linked.ok_or(RegistryError::BlobUnknown(*digest))
     }
 
-    /// Opens a blob for reading.
+    /// Opens a blob for a client to read. A few of those that are read are looked at once more.
     pub(crate) async fn open_blob(&self, record: &BlobRecord) -> Result<OpenBlob, RegistryError> {
+        let open = self.open_stored(record).await?;
+        self.sample(record);
+        Ok(open)
+    }
+
+    /// Opens a blob, unless it is known to be damaged.
+    pub(crate) async fn open_stored(&self, record: &BlobRecord) -> Result<OpenBlob, RegistryError> {
         let digest = &record.digest;
+        if is_quarantined(&record.location.0) {
+            return Err(RegistryError::Damaged(*digest));
+        }
         let open = match self.blobs.open(digest, &record.location.0).await {
             Err(StoreError::NotFound) => return Err(RegistryError::Damaged(*digest)),
             other => other?,
@@ -87,10 +105,10 @@ impl Registry {
         };
         let events = self.notifications.mounted_blob(origin, target, from, *digest);
         let mounted = self.metadata.mount_blob(target, source, digest, lease, &events).await?;
-        if mounted.is_some() {
-            self.notifications.recorded(&events);
-        }
-        Ok(mounted.is_some())
+        let Some(mounted) = mounted else { return Ok(false) };
+        self.notifications.recorded(&events);
+        // The client that is told to push a damaged blob repairs it.
+        Ok(!is_quarantined(&mounted.location.0))
     }
 
     /// Takes the blob out of the repository.

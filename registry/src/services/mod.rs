@@ -19,6 +19,7 @@ mod quotas;
 mod referrers;
 mod restore;
 mod retention;
+mod streams;
 mod tags;
 mod tasks;
 mod uploads;

@@ -45,12 +45,14 @@ impl Registry {
     }
 
     /// Brings the storage tree's link files up to date now, unless another process is at it.
-    pub(super) async fn settle_links(&self) -> Result<(), RegistryError> {
+    pub(crate) async fn settle_links(&self) -> Result<(), RegistryError> {
         self.as_job(Job::Links, Duration::ZERO, self.drain_outbox()).await
     }
 
     async fn drain_outbox(&self) -> Result<(), RegistryError> {
         let Some(tree) = self.blobs.link_tree() else { return Ok(()) };
+        // Somebody needs the tree to stand still, and tells when it need not any longer.
+        let Ok(_turn) = self.links_turn.try_acquire() else { return Ok(()) };
         loop {
             let mut entries = self.metadata.outbox(ROUND).await?;
             self.stop_before_a_removal(&mut entries).await?;

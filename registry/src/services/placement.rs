@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Registry {
     /// Records a blob whose bytes were put into their place at `placed_at`: they are there when this
     /// returns, whatever was being removed meanwhile.
-    pub(super) async fn record(
+    pub(crate) async fn record(
         &self,
         mut finished: FinishedUpload,
         placed: &dyn PlacedBlob,

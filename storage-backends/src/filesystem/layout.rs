@@ -11,6 +11,7 @@
 //!         tags/<tag>/
 //!           current/link                      what the tag points to
 //!           index/<algorithm>/<hex>/link      what it has pointed to
+//!   berth/quarantine/<algorithm>-<hex>/data   bytes that are not what their digest says
 //!   berth/uploads/<uuid>                      bytes of unfinished uploads
 //!   berth/uploads/<uuid>.<algorithm>-<hex>    an upload that has become a blob and is not recorded yet
 //! ```
@@ -33,6 +34,7 @@ pub(super) struct Layout {
     synced_prefixes: [[AtomicBool; 256]; 2],
     repositories: PathBuf,
     uploads: PathBuf,
+    quarantine: PathBuf,
 }
 
 impl Layout {
@@ -43,6 +45,7 @@ impl Layout {
             synced_prefixes: [const { [const { AtomicBool::new(false) }; 256] }; 2],
             repositories: tree.join("repositories"),
             uploads: root.join("berth/uploads"),
+            quarantine: root.join("berth/quarantine"),
         }
     }
 
@@ -78,6 +81,12 @@ impl Layout {
         path.push(&hex);
         path.push("data");
         path
+    }
+
+    /// Where the bytes of a damaged blob are kept.
+    pub(super) fn quarantined(&self, digest: &Digest) -> PathBuf {
+        let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
+        self.quarantine.join(format!("{algorithm}-{hex}")).join("data")
     }
 
     /// Renames a synced file to the place of the blob `digest`; durable when this returns.

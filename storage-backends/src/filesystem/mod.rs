@@ -1,8 +1,10 @@
 //! Blobs in files, in the tree that `registry:2` keeps.
 
 mod durable;
+mod files;
 mod layout;
 mod links;
+mod quarantine;
 mod removal;
 mod upload;
 
@@ -17,9 +19,12 @@ use berth_oci::{Digest, UploadId};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
+use crate::blob_store::quarantined;
 use crate::{
-    BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, StaleUpload, StoreError, UploadWriter,
+    BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, StaleUpload, StoreError, StoreFiles,
+    UploadWriter, is_quarantined,
 };
+use files::FilesystemFiles;
 use layout::Layout;
 use links::FilesystemLinks;
 use upload::FilesystemUpload;
@@ -32,6 +37,7 @@ use upload::FilesystemUpload;
 pub struct FilesystemStore {
     layout: Arc<Layout>,
     links: FilesystemLinks,
+    files: FilesystemFiles,
 }
 
 impl FilesystemStore {
@@ -44,7 +50,8 @@ impl FilesystemStore {
         for directory in layout.directories() {
             fs::create_dir_all(directory)?;
         }
-        Ok(Self { links: FilesystemLinks::new(layout.clone()), layout })
+        let links = FilesystemLinks::new(layout.clone());
+        Ok(Self { links, files: FilesystemFiles::new(root, layout.clone()), layout })
     }
 
     fn upload_path(&self, handle: &str) -> Result<PathBuf, StoreError> {
@@ -64,6 +71,10 @@ impl BlobStore for FilesystemStore {
 
     fn link_tree(&self) -> Option<&dyn LinkTree> {
         Some(&self.links)
+    }
+
+    fn files(&self) -> Option<&dyn StoreFiles> {
+        Some(&self.files)
     }
 
     async fn begin_upload(&self, id: UploadId) -> Result<String, StoreError> {
@@ -149,13 +160,30 @@ impl BlobStore for FilesystemStore {
 
     /// Each directory is synced once for all of them.
     async fn delete_many(&self, blobs: &[(Digest, String)]) -> Vec<Result<(), StoreError>> {
-        let paths: Vec<_> = blobs.iter().map(|(digest, _)| self.layout.blob_data(digest)).collect();
+        let path = |(digest, location): &(Digest, String)| match is_quarantined(location) {
+            true => self.layout.quarantined(digest),
+            false => self.layout.blob_data(digest),
+        };
+        let paths: Vec<_> = blobs.iter().map(path).collect();
         let deleted = blocking(move || Ok(removal::remove_all(&paths))).await;
         deleted.unwrap_or_else(|error| {
             let reason = error.to_string();
             let failed = |_| Err(StoreError::Io(io::Error::other(reason.clone())));
             blobs.iter().map(failed).collect()
         })
+    }
+
+    async fn quarantine(
+        &self,
+        digest: &Digest,
+        _location: &str,
+        looked_at: Option<&OpenBlob>,
+    ) -> Result<String, StoreError> {
+        if let Some(OpenBlob { content: BlobContent::File(file), .. }) = looked_at {
+            let (file, layout, digest) = (file.clone(), self.layout.clone(), *digest);
+            blocking(move || Ok(quarantine::take(&layout, &digest, &file)?)).await?;
+        }
+        Ok(quarantined(""))
     }
 
     async fn presign(

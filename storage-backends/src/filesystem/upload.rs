@@ -228,7 +228,7 @@ fn copy_all(from: &File, to: &File) -> io::Result<()> {
 }
 
 /// Whether the file still has this name: it loses it when it becomes a blob or is given back.
-fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+pub(super) fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     let file = file.metadata()?;
     match fs::metadata(path) {
         Ok(named) => Ok((named.dev(), named.ino()) == (file.dev(), file.ino())),

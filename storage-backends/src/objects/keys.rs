@@ -42,14 +42,18 @@ pub(super) fn upload_of(key: &str) -> Option<UploadId> {
 pub(super) struct Location<'a> {
     pub(super) size: u64,
     pub(super) key: &'a str,
-    pub(super) crc: Checksum,
+    /// Not known of what another registry has put there.
+    pub(super) crc: Option<Checksum>,
 }
 
 impl<'a> Location<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (size, rest) = text.split_once(':')?;
         let (key, crc) = rest.rsplit_once(':').filter(|(key, _)| !key.is_empty())?;
-        let crc = Checksum(u64::from_str_radix(crc, 16).ok()?);
+        let crc = match crc {
+            "" => None,
+            crc => Some(Checksum(u64::from_str_radix(crc, 16).ok()?)),
+        };
         Some(Self { size: size.parse().ok()?, key, crc })
     }
 
@@ -61,7 +65,8 @@ impl<'a> Location<'a> {
 
 impl std::fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{:016x}", Self::prefix(self.size, self.key), self.crc.0)
+        f.write_str(&Self::prefix(self.size, self.key))?;
+        self.crc.map_or(Ok(()), |crc| write!(f, "{:016x}", crc.0))
     }
 }
 
@@ -71,12 +76,16 @@ mod tests {
 
     #[test]
     fn a_location_comes_back_as_it_was_written() {
-        let location = Location { size: 12, key: "berth/blobs/a:b", crc: Checksum(0xab) };
-        let text = location.to_string();
-        assert_eq!(Location::parse(&text), Some(location));
-        assert!(text.starts_with(&Location::prefix(12, "berth/blobs/a:b")), "{text}");
-        for text in ["", "12", "12:", "12:key", "12::0", ":key:0", "x:key:0", "-1:key:0", "1:key:x"]
-        {
+        for crc in [Some(Checksum(0xab)), None] {
+            let location = Location { size: 12, key: "berth/blobs/a:b", crc };
+            let text = location.to_string();
+            assert_eq!(Location::parse(&text), Some(location));
+            assert!(text.starts_with(&Location::prefix(12, "berth/blobs/a:b")), "{text}");
+        }
+        for text in [
+            "", "12", "12:", "12:key", "12::0", ":key:0", "x:key:0", "-1:key:0", "1:key:x",
+            "!1:key:0",
+        ] {
             assert_eq!(Location::parse(text), None, "{text}");
         }
     }

@@ -6,6 +6,7 @@
 //!   kept of an upload between two requests; `holds` lets one request at a time write to it.
 //! - `unfinished` finds what was begun in parts and never completed.
 //! - `read` streams a blob, and takes up a stream that broke; `checksum` is what it verifies with.
+//! - `files` reads and writes objects by their names.
 //! - `probe` tries out what a store really does.
 //! - `breaker` answers for a store that is down.
 //!
@@ -19,6 +20,7 @@ mod checksum;
 mod client;
 mod cloud;
 mod explain;
+mod files;
 mod handle;
 mod holds;
 mod keys;

@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::breaker::Breaker;
 use super::checksum::Checksum;
+use super::files::ObjectFiles;
 use super::handle::Handle;
 use super::holds::Holds;
 use super::keys::{self, Location};
@@ -17,9 +18,11 @@ use super::probe::{first_put, probe};
 use super::read::RemoteObject;
 use super::upload::{Buffer, ObjectUpload, Parts, Rest};
 use super::{ObjectError, Objects};
+use crate::blob_store::before_quarantine;
 use crate::transport::Transport;
 use crate::{
-    BlobContent, BlobStore, Capabilities, OpenBlob, StaleUpload, StoreError, UploadWriter,
+    BlobContent, BlobStore, Capabilities, OpenBlob, StaleUpload, StoreError, StoreFiles,
+    UploadWriter,
 };
 
 /// A [`BlobStore`] over an object store.
@@ -28,14 +31,16 @@ pub(crate) struct ObjectBlobStore {
     objects: Arc<dyn Objects>,
     cut: Parts,
     holds: Holds,
+    files: ObjectFiles,
     /// How others reach the store.
     transport: Transport,
 }
 
 impl ObjectBlobStore {
     pub(crate) fn new(objects: impl Objects, cut: Parts, transport: Transport) -> Self {
-        let objects = Arc::new(Breaker::new(objects));
-        Self { objects, cut, holds: Holds::default(), transport }
+        let objects: Arc<dyn Objects> = Arc::new(Breaker::new(objects));
+        let files = ObjectFiles::new(Arc::clone(&objects), cut);
+        Self { objects, cut, holds: Holds::default(), files, transport }
     }
 
     /// The handle cut to `offset`, and what is to be read of its rest.
@@ -122,6 +127,10 @@ impl BlobStore for ObjectBlobStore {
         Capabilities { min_chunk: self.cut.smallest as u64 }
     }
 
+    fn files(&self) -> Option<&dyn StoreFiles> {
+        Some(&self.files)
+    }
+
     async fn begin_upload(&self, id: UploadId) -> Result<String, StoreError> {
         Ok(Handle::new(id).text())
     }
@@ -181,7 +190,7 @@ impl BlobStore for ObjectBlobStore {
 
     async fn open(&self, _digest: &Digest, location: &str) -> Result<OpenBlob, StoreError> {
         let Location { size, key, crc } = Location::parse(location).ok_or(StoreError::NotFound)?;
-        Ok(OpenBlob { size, content: self.remote(key.to_owned(), Some((size, crc))) })
+        Ok(OpenBlob { size, content: self.remote(key.to_owned(), crc.map(|crc| (size, crc))) })
     }
 
     async fn stat(&self, _digest: &Digest, location: &str) -> Result<u64, StoreError> {
@@ -190,7 +199,7 @@ impl BlobStore for ObjectBlobStore {
     }
 
     async fn delete(&self, _digest: &Digest, location: &str) -> Result<(), StoreError> {
-        match Location::parse(location) {
+        match Location::parse(before_quarantine(location)) {
             Some(location) => Ok(self.objects.delete(location.key).await?),
             None => Ok(()),
         }

@@ -285,7 +285,7 @@ impl UploadWriter for ObjectUpload {
             let _ = self.objects.delete(&key).await;
             return Err(self.lost(0));
         }
-        let location = Location { size, key: &key, crc }.to_string();
+        let location = Location { size, key: &key, crc: Some(crc) }.to_string();
         Ok(NewBlob { location, hold: Box::new((*self).hold) })
     }
 }

@@ -1,6 +1,6 @@
 //! A registry is killed at each of its steps while it deletes and collects, and afterwards it is whole.
 //!
-//! A row of the table is a piece of work on a storage and a database. `strace` kills the process at its Nth call of a
+//! A row of the table is a piece of work on a storage and a database. `berth_tests::strace` kills the process at its Nth call of a
 //! system call that changes something, before the call is carried out. Then the registry starts again on what is left,
 //! and a [checker](berth_tests::checker) that knows nothing but the storage and the API looks at it, before and
 //! after all garbage was collected.
@@ -9,16 +9,15 @@
 //! are: those of a run that nobody kills.
 
 mod scene;
-mod strace;
 mod work;
 
 use anyhow::{Context as _, Result, ensure};
 use berth_tests::checker::{Acknowledged, Names};
 use berth_tests::load::Client;
+use berth_tests::strace::{self, Point, Trace, Tracing, was_killed};
 use berth_tests::wait;
 
 use scene::{Collection, Kind, Scene, Untagged};
-use strace::{Point, Trace, Tracing, was_killed};
 use work::{Prepared, Step, prepare};
 
 use crate::soak::from_environment;

@@ -7,13 +7,13 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use crate::wait;
 use anyhow::{Context as _, Result, bail};
-use berth_tests::wait;
 use tempfile::{NamedTempFile, TempPath};
 
 /// What changes something: files, their names, and what is told to a database or a store on another machine. A
 /// machine that does not have one of them goes without (`?`).
-pub(crate) const CALLS: [&str; 16] = [
+pub const CALLS: [&str; 16] = [
     "unlink",
     "unlinkat",
     "rmdir",
@@ -35,9 +35,11 @@ pub(crate) const CALLS: [&str; 16] = [
 /// Where a process is killed. Each thread counts for itself, so the same point may come at another step in another
 /// run: what is proved is that none of those that came mattered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Point {
-    pub(crate) call: &'static str,
-    pub(crate) number: u32,
+pub struct Point {
+    /// The system call.
+    pub call: &'static str,
+    /// Which one of these that a thread makes, from 1.
+    pub number: u32,
 }
 
 impl fmt::Display for Point {
@@ -47,7 +49,7 @@ impl fmt::Display for Point {
 }
 
 /// Why strace cannot be had.
-pub(crate) fn why_missing() -> Option<&'static str> {
+pub fn why_missing() -> Option<&'static str> {
     let found = Command::new("strace").arg("--version").stdout(Stdio::null()).status();
     let missing = !found.is_ok_and(|status| status.success());
     missing.then_some("strace is not installed: run `cargo xtask setup`")
@@ -55,7 +57,7 @@ pub(crate) fn why_missing() -> Option<&'static str> {
 
 /// What strace does to a process.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Tracing<'a> {
+pub enum Tracing<'a> {
     /// It counts the calls.
     Count(&'a Trace),
     /// It kills the process.
@@ -64,7 +66,7 @@ pub(crate) enum Tracing<'a> {
 
 impl Tracing<'_> {
     /// The same command, traced. It ends as the command does, by the same signal too.
-    pub(crate) fn of_command(self, command: &Command) -> Command {
+    pub fn of_command(self, command: &Command) -> Command {
         let mut traced = self.strace();
         traced.arg("--").arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
@@ -77,7 +79,7 @@ impl Tracing<'_> {
     }
 
     /// Traces a process that runs; its calls are counted from when this returns.
-    pub(crate) fn of_process(self, process: u32) -> Result<Tracer> {
+    pub fn of_process(self, process: u32) -> Result<Tracer> {
         let mut strace = self.strace();
         strace.args(["-p", &process.to_string()]).stdin(Stdio::null()).stderr(Stdio::null());
         let tracer = Tracer(strace.spawn().context("cannot start strace")?);
@@ -105,15 +107,16 @@ impl Tracing<'_> {
 
 /// What a process that nobody killed has called.
 #[derive(Debug)]
-pub(crate) struct Trace(TempPath);
+pub struct Trace(TempPath);
 
 impl Trace {
-    pub(crate) fn new() -> Result<Self> {
+    /// Of nothing yet.
+    pub fn new() -> Result<Self> {
         Ok(Self(NamedTempFile::new()?.into_temp_path()))
     }
 
     /// How often a thread has made each call at most.
-    pub(crate) fn counts(&self) -> Result<Vec<(&'static str, u32)>> {
+    pub fn counts(&self) -> Result<Vec<(&'static str, u32)>> {
         let text = fs::read_to_string(&self.0)?;
         let mut counts: BTreeMap<(&str, &str), u32> = BTreeMap::new();
         for line in text.lines() {
@@ -130,11 +133,11 @@ impl Trace {
 
 /// A process that watches another and ends after it, or lets go of it when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Tracer(Child);
+pub struct Tracer(Child);
 
 impl Tracer {
     /// Waits for its end, once the other process has ended.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         self.0.wait()?;
         Ok(())
     }
@@ -164,7 +167,7 @@ fn is_traced(process: u32) -> bool {
 }
 
 /// Whether a process that ended was killed; an error if it ended badly by itself.
-pub(crate) fn was_killed(status: ExitStatus, told: impl FnOnce() -> String) -> Result<bool> {
+pub fn was_killed(status: ExitStatus, told: impl FnOnce() -> String) -> Result<bool> {
     match (status.success(), status.signal()) {
         (true, _) => Ok(false),
         (_, Some(9)) => Ok(true),

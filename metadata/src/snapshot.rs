@@ -1,0 +1,78 @@
+//! A copy of a database as it is at one moment, while it is in use.
+
+use std::path::Path;
+
+use sqlx::{ConnectOptions, SqliteConnection};
+
+use crate::fault::Fault;
+use crate::sqlite::open::{self, ProcessLock};
+use crate::transfer::{Endpoint, Transfer};
+use crate::{MetadataError, sqlite};
+
+/// Writes a database as it is now into a file, which must not be there yet: an embedded database, whatever
+/// the source is. The source may be in use, and is held up by nothing. The file is not synced.
+///
+/// # Errors
+/// Those of the databases.
+pub async fn snapshot(source: Endpoint, to: &Path) -> Result<(), MetadataError> {
+    match &source {
+        Endpoint::Sqlite(path) => {
+            let explain = |error: sqlx::Error| Fault::from(error).explain(path);
+            let options = open::writer_options(path).create_if_missing(false);
+            let mut connection = options.connect().await.map_err(explain)?;
+            let copied = sqlx::query("VACUUM INTO $1")
+                .bind(to.to_string_lossy().into_owned())
+                .execute(&mut connection)
+                .await;
+            copied.map(drop).map_err(explain)
+        }
+        Endpoint::Postgres(_) => {
+            let mut transfer = Transfer::open(source, Endpoint::Sqlite(to.to_owned())).await?;
+            transfer.pass().await?;
+            transfer.finish_copy().await
+        }
+    }
+}
+
+/// Whether a file holds a database of an older schema, which opening it would change.
+///
+/// # Errors
+/// Those of opening it.
+pub async fn would_migrate(path: &Path) -> Result<bool, MetadataError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let explain = |error: sqlx::Error| Fault::from(error).explain_opening(path);
+    let mut connection = open::reader_options(path).connect().await.map_err(explain)?;
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(explain)?;
+    Ok(found > 0 && found < sqlite::schema())
+}
+
+/// Puts a file that [`snapshot`] made into the place of an embedded database. What the snapshot had still to
+/// tell the storage tree is forgotten: the tree has gone on since.
+///
+/// # Errors
+/// [`MetadataError::InUse`] while a registry works with the database, [`MetadataError::NotEmpty`] when there is
+/// one already.
+pub async fn restore(snapshot: &Path, to: &Path) -> Result<(), MetadataError> {
+    let _lock = ProcessLock::take(to)?;
+    if to.exists() {
+        return Err(MetadataError::NotEmpty { database: to.display().to_string() });
+    }
+    let explain = |error: sqlx::Error| Fault::from(error).explain_opening(snapshot);
+    let options = open::writer_options(snapshot).create_if_missing(false);
+    let mut connection: SqliteConnection = options.connect().await.map_err(explain)?;
+    // Back to one file, so that a rename moves all of it.
+    let settle =
+        "DELETE FROM outbox; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE";
+    sqlx::raw_sql(settle).execute(&mut connection).await.map_err(explain)?;
+    sqlx::Connection::close(connection).await.map_err(explain)?;
+    let placed = std::fs::rename(snapshot, to).and_then(|()| {
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+        std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    });
+    placed.map_err(|error| MetadataError::Open { path: to.to_owned(), reason: error.to_string() })
+}

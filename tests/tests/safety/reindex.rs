@@ -1,0 +1,47 @@
+//! Databases that are lost.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use berth_tests::content::Manifest;
+use berth_tests::{Launch, Target};
+
+use crate::client::{delete_manifest, push_image, push_manifest, succeed};
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
+fn a_lost_database_is_rebuilt_with_all_that_was_acknowledged() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let root = folder.path();
+    let launch = Launch::filesystem(root)?.target(Target::Berth);
+    let server = launch.start()?;
+    let address = server.address();
+    let subject = push_image(address, "team/app", "1", 1)?.manifest;
+    for seed in 2..8 {
+        push_image(address, "team/app", &format!("v{seed}"), seed)?;
+    }
+    push_image(address, "team/app", "moved", 2)?;
+    push_image(address, "team/app", "moved", 3)?;
+    let gone = push_image(address, "gone", "1", 9)?;
+    delete_manifest(address, "gone", &gone.manifest.digest)?;
+    let mut note = serde_json::from_slice::<serde_json::Value>(&subject.bytes)?;
+    note["subject"] = subject.descriptor();
+    note["artifactType"] = "application/vnd.example.note".into();
+    let note = Manifest::new(&note);
+    push_manifest(address, "team/app", &note.digest, &note)?;
+    let before = server.registry().contents()?;
+    let notes = server.registry().referrers("team/app", &subject.digest)?;
+    server.stop()?;
+
+    for file in ["berth.db", "berth.db-wal", "berth.db-shm"] {
+        let _ = fs::remove_file(root.join(file));
+    }
+    let told = succeed(root, &["reindex"])?;
+    ensure!(told.contains("everything was as it should be"), "{told}");
+
+    let server = launch.start()?;
+    ensure!(server.registry().contents()? == before);
+    ensure!(server.registry().referrers("team/app", &subject.digest)? == notes);
+    ensure!(!server.registry().has_manifest("gone", "1")?);
+    server.stop()
+}
