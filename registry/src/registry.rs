@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use berth_client::RegistryClient;
 use berth_config::Config;
 use berth_metadata::{AccountStore, MetadataStore, UpkeepStore};
 use berth_mirror::Mirrors;
@@ -14,7 +15,7 @@ use crate::notifications::Notifications;
 use crate::observe::Metrics;
 use crate::rates::Consumption;
 use crate::retention::PullLog;
-use crate::scrub::{RepairSource, Samples, peers};
+use crate::scrub::{Samples, peers};
 use crate::services::{Mirroring, StorageHealth};
 use crate::{AccessControl, RegistryError};
 
@@ -47,7 +48,7 @@ pub struct Registry {
     /// What backups are made of, where they are made.
     pub(crate) backup_source: Option<BackupSource>,
     /// Where good bytes of damaged blobs may be had, in the order in which they are asked.
-    pub(crate) repair_sources: Vec<Box<dyn RepairSource>>,
+    pub(crate) peers: Vec<RegistryClient>,
     pub(crate) samples: Samples,
     /// Whose turn it is to write the storage tree's link files.
     pub(crate) links_turn: Semaphore,
@@ -70,7 +71,7 @@ impl Registry {
         pull_log.follow(&config.policy);
         Self {
             notifications: Notifications::new(&config, metrics.events.clone()),
-            repair_sources: peers(&config.storage.scrub),
+            peers: peers(&config.storage.scrub),
             config: ArcSwap::new(config),
             blobs,
             metadata,

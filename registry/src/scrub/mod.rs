@@ -31,7 +31,6 @@ use crate::error::UpkeepError;
 use crate::{Registry, RegistryError};
 use pace::Pace;
 pub(crate) use peers::peers;
-pub(crate) use repair::RepairSource;
 pub(crate) use samples::Samples;
 use verify::Condition;
 

@@ -55,7 +55,8 @@ impl Mirroring {
         self.mirrors.local_name(host, name)
     }
 
-    fn source(&self, repository: &RepositoryName) -> Option<Source> {
+    /// Where a repository's content comes from, if a mirror covers it.
+    pub(crate) fn source(&self, repository: &RepositoryName) -> Option<Source> {
         self.mirrors.source(repository)
     }
 }
