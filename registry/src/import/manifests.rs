@@ -61,6 +61,7 @@ fn parse(revision: &Revision, payload: Bytes) -> Result<FoundManifest, String> {
         annotations: manifest.annotations,
         tags: Vec::new(),
         immutable_tags: Vec::new(),
+        mirrored: None,
         events: Vec::new(),
     };
     Ok(FoundManifest { manifest, sizes, written_at: revision.written_at })
