@@ -205,7 +205,7 @@ impl Registry {
 
     /// Has a blob that was read looked at once more, every so many reads.
     pub(crate) fn sample(&self, blob: &BlobRecord) {
-        self.samples.note(blob, self.config().storage.scrub.sample);
+        self.samples.note(blob, self.config.load().storage.scrub.sample);
     }
 
     /// Reads a blob and, if it is damaged, puts it into quarantine and tries to repair it. One that is in
