@@ -27,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::control::Told;
-use crate::error::UpkeepError;
 use crate::{Registry, RegistryError};
 use pace::Pace;
 pub(crate) use peers::peers;
@@ -81,7 +80,8 @@ enum Outcome {
 
 impl Registry {
     pub(crate) fn upkeep(&self) -> Result<&dyn UpkeepStore, RegistryError> {
-        Ok(self.upkeep.as_deref().ok_or(UpkeepError::NoFiles)?)
+        let missing = || RegistryError::Internal { cause: "there is no upkeep store".to_owned() };
+        self.upkeep.as_deref().ok_or_else(missing)
     }
 
     /// Reads every blob as fast as the machine goes, or at `rate` bytes a second, and repairs what can be
