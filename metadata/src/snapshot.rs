@@ -43,7 +43,8 @@ pub async fn would_migrate(path: &Path) -> Result<bool, MetadataError> {
         return Ok(false);
     }
     let explain = |error: sqlx::Error| Fault::from(error).explain_opening(path);
-    let mut connection = open::reader_options(path).connect().await.map_err(explain)?;
+    // What a process that died has left may have to be undone first, which a reader cannot.
+    let mut connection = open::plain_options(path).connect().await.map_err(explain)?;
     let found: i64 = sqlx::query_scalar("PRAGMA user_version")
         .fetch_one(&mut connection)
         .await

@@ -139,6 +139,22 @@ async fn a_file_that_a_hand_has_locked_is_in_use() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_deleted_under_the_store_takes_no_more_changes() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let store = open(&path).await.unwrap();
+    push_some(&store).await;
+    fs::remove_file(&path).unwrap();
+    for _ in 0..2 {
+        let refused = store.put_manifest(tagged("app", "two", &["latest"])).await;
+        assert!(matches!(refused, Err(MetadataError::Unavailable { .. })), "{refused:?}");
+    }
+    assert_some(&store).await;
+    fs::write(&path, "another file").unwrap();
+    assert!(store.put_manifest(tagged("app", "two", &["latest"])).await.is_err());
+}
+
+#[tokio::test]
 async fn garbage_is_called_damaged_and_left_alone() {
     let directory = tempdir().unwrap();
     let path = database(directory.path());

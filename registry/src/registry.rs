@@ -24,7 +24,7 @@ use crate::{AccessControl, RegistryError};
 /// Services are `impl` blocks of this type, one file a subject under `services/`.
 #[derive(Debug)]
 pub struct Registry {
-    config: ArcSwap<Config>,
+    pub(crate) config: ArcSwap<Config>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) metadata: Arc<dyn MetadataStore>,
     /// Memory for upload bodies that are on their way to the store, in KiB.

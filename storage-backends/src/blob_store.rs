@@ -89,7 +89,8 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
 
     /// Takes the damaged bytes of a blob out of service, as they were when they were looked at, and gives
     /// the location to record instead. They are kept until a blob of that location is deleted, which
-    /// touches no bytes that have come in their place since. `None` stands for bytes that are gone.
+    /// touches no bytes that have come in their place since. No two such locations of a blob are the same.
+    /// `None` stands for bytes that are gone.
     async fn quarantine(
         &self,
         _digest: &Digest,
@@ -126,12 +127,12 @@ pub fn is_quarantined(location: &str) -> bool {
     location.starts_with(QUARANTINE)
 }
 
-/// The location of the same bytes in quarantine.
+/// A location in quarantine, with what the driver finds the bytes by.
 pub(crate) fn quarantined(location: &str) -> String {
     format!("{QUARANTINE}{location}")
 }
 
-/// Where bytes in quarantine were before.
+/// What the driver finds bytes in quarantine by.
 pub(crate) fn before_quarantine(location: &str) -> &str {
     location.trim_start_matches(QUARANTINE)
 }

@@ -9,6 +9,7 @@ use berth_oci::{Digest, UploadId};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt};
 
+use crate::blob_store::quarantined;
 use crate::{
     BlobContent, BlobStore, Capabilities, NewBlob, OpenBlob, PlacedBlob, StaleUpload, StoreError,
     UploadWriter, is_quarantined,
@@ -140,6 +141,16 @@ impl BlobStore for InMemoryStore {
             self.state().blobs.remove(digest);
         }
         Ok(())
+    }
+
+    async fn quarantine(
+        &self,
+        _digest: &Digest,
+        _location: &str,
+        _looked_at: Option<&OpenBlob>,
+    ) -> Result<String, StoreError> {
+        // The same blob may be damaged more than once.
+        Ok(quarantined(&UploadId::random().to_string()))
     }
 
     async fn presign(

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -66,25 +66,19 @@ async fn find(backups: &Backups<'_>, name: Option<&str>) -> Result<Backup> {
     found.with_context(|| format!("there is no backup {name}; see `berth backup list`"))
 }
 
-/// What backups are made of.
+/// What backups are made of. Files are made beside the database.
 pub(super) fn source(config: &Config) -> Result<BackupSource> {
-    Ok(BackupSource { database: migrate::source(config)?, scratch: scratch(config) })
-}
-
-/// Beside the database, where there is room for another one like it.
-fn scratch(config: &Config) -> PathBuf {
-    let name = format!("berth-backup-{}.db", std::process::id());
-    match config.database_path().filter(|_| config.metadata.url.is_none()) {
-        Some(path) => path.with_file_name(name),
-        None => std::env::temp_dir().join(name),
-    }
+    let database = config.database_path().filter(|_| config.metadata.url.is_none());
+    let folder = database.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let folder = folder.unwrap_or_else(std::env::temp_dir);
+    Ok(BackupSource::new(migrate::source(config)?, &folder))
 }
 
 async fn restore(config: &Config, backups: &Backups<'_>, backup: &Backup) -> Result<()> {
-    let scratch = scratch(config);
-    if let Some(folder) = config.database_path() {
-        metadata::make_folder_of(&folder)?;
+    if let Some(database) = config.database_path() {
+        metadata::make_folder_of(&database)?;
     }
+    let scratch = source(config)?.scratch;
     let _ = std::fs::remove_file(&scratch);
     backups.fetch(backup, &scratch).await?;
     let restored = match migrate::source(config)? {

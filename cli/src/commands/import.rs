@@ -113,6 +113,12 @@ impl Report {
         self.screen.line(&format!(
             "{blobs} blobs ({size}) lie in the tree; {manifests} manifests, {tags} tags and {links} links were new"
         ))?;
+        if imported.stale_links > 0 {
+            let count = imported.stale_links;
+            self.screen.line(&format!(
+                "{count} links lead to blobs that are gone, as the old registry's garbage collection leaves them"
+            ))?;
+        }
         if imported.orphans > 0 {
             let size = bytes(imported.orphan_bytes);
             let count = imported.orphans;

@@ -160,6 +160,14 @@ pub(crate) fn writer_options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
+/// To look at a file as it is: nothing is set that it keeps.
+pub(crate) fn plain_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+}
+
 pub(crate) fn reader_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)

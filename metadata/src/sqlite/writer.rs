@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use std::{io, slice, thread};
@@ -85,7 +86,8 @@ impl Writer {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (ended, running) = watch::channel(());
         let runtime = Handle::current();
-        let writer = WriterLoop { state, durability: Durability::Full };
+        let file = file_at(&state.path);
+        let writer = WriterLoop { state, file, durability: Durability::Full };
         thread::Builder::new().name("metadata-queue".to_owned()).spawn(move || {
             runtime.block_on(writer.run(receiver));
             drop(ended);
@@ -167,6 +169,8 @@ enum Durability {
 
 struct WriterLoop {
     state: WriterState,
+    /// The device and inode of the database file; `None` in memory.
+    file: Option<(u64, u64)>,
     /// What the connection is set to.
     durability: Durability,
 }
@@ -209,6 +213,7 @@ impl WriterLoop {
     }
 
     async fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Fault> {
+        self.refuse_without_file()?;
         let connections = Arc::clone(&self.state.connections);
         let mut connection = connections.acquire().await?;
         let wanted = match jobs.iter().all(|job| job.relaxed()) {
@@ -247,6 +252,17 @@ impl WriterLoop {
         Ok(())
     }
 
+    /// A file that was deleted can be written to the end of the process, and all is lost then.
+    fn refuse_without_file(&self) -> Result<(), Fault> {
+        if self.file.is_some() && file_at(&self.state.path) != self.file {
+            let path = self.state.path.display();
+            return Err(Fault::Unavailable(format!(
+                "its file {path} was deleted or replaced while berth used it; stop berth and run `berth reindex`"
+            )));
+        }
+        Ok(())
+    }
+
     /// In WAL mode a commit under NORMAL survives the process but may be lost in a power cut; the
     /// next commit under FULL makes it durable with its own.
     async fn set_durability(
@@ -267,6 +283,12 @@ impl WriterLoop {
         }
         Ok(())
     }
+}
+
+/// Which file has this name.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 async fn execute(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), Fault> {

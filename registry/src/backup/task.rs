@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use berth_metadata::{Endpoint, Job};
@@ -12,23 +12,34 @@ use crate::{Registry, RegistryError};
 /// How long a process runs before it makes a backup, so that one which starts over and over makes none.
 const SETTLE: Duration = Duration::from_secs(10 * 60);
 
+/// What the names of files begin with that become backups.
+const SCRATCH: &str = "berth-backup-";
+
+/// Such a file that is so old belongs to a process that died.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+
 /// What backups are made of, and where on this machine.
 #[derive(Debug)]
 pub struct BackupSource {
     /// The database.
-    pub database: Endpoint,
+    database: Endpoint,
     /// The file that a snapshot is written to before it goes into the blob store.
     pub scratch: PathBuf,
 }
 
 impl BackupSource {
-    /// Makes a backup now. Two at once would use the same file: see to it that there is one.
+    /// Backups of a database, by way of files in a folder with room for another one like it.
+    pub fn new(database: Endpoint, folder: &Path) -> Self {
+        let scratch = folder.join(format!("{SCRATCH}{}.db", std::process::id()));
+        Self { database, scratch }
+    }
+
+    /// Makes a backup now. Two at once in one process would use the same file: see to it that there is one.
     ///
     /// # Errors
     /// In words, when database, store or file fail.
     pub async fn back_up(&self, backups: &Backups<'_>) -> Result<Backup, String> {
-        // One that died left its file.
-        let _ = std::fs::remove_file(&self.scratch);
+        self.forget_old_scratch();
         let taken = berth_metadata::snapshot(self.database.clone(), &self.scratch).await;
         let stored = match taken {
             Ok(()) => backups.store(&self.scratch).await.map_err(|error| error.to_string()),
@@ -36,6 +47,23 @@ impl BackupSource {
         };
         let _ = std::fs::remove_file(&self.scratch);
         stored
+    }
+}
+
+impl BackupSource {
+    /// Removes what processes have left that died while they made a backup.
+    fn forget_old_scratch(&self) {
+        let _ = std::fs::remove_file(&self.scratch);
+        let Some(folder) = self.scratch.parent() else { return };
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let is_scratch = entry.file_name().to_string_lossy().starts_with(SCRATCH);
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let is_old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED));
+            if is_scratch && is_old {
+                // What cannot be removed now may be next time.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 }
 

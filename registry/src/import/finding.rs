@@ -44,13 +44,6 @@ pub enum Finding {
         /// The manifest.
         digest: Digest,
     },
-    /// A link to a blob that is not there. It is not taken.
-    BlobMissing {
-        /// The repository.
-        repository: RepositoryName,
-        /// The blob.
-        digest: Digest,
-    },
     /// A manifest that cannot be taken.
     ManifestUnusable {
         /// The repository.
@@ -105,10 +98,6 @@ impl fmt::Display for Finding {
             Self::TagDangling { repository, tag, digest } => write!(
                 f,
                 "the tag {repository}:{tag} was not taken: its manifest {digest} is not in the repository"
-            ),
-            Self::BlobMissing { repository, digest } => write!(
-                f,
-                "the link of {repository} to {digest} was not taken: there is no such blob"
             ),
             Self::ManifestUnusable { repository, digest, reason } => {
                 write!(f, "the manifest {repository}@{digest} was not taken: {reason}")

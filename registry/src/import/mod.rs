@@ -37,6 +37,8 @@ pub struct Imported {
     pub files: u64,
     /// Links to blobs that are new.
     pub links: u64,
+    /// Links to blobs that are gone, which were not taken.
+    pub stale_links: u64,
     /// Manifests that are new.
     pub manifests: u64,
     /// Tags that are new, or point elsewhere now.
@@ -65,16 +67,13 @@ impl Registry {
         self.settle_links().await?;
         // From here on the tree stands still for what is changed here, so that what is written there is
         // older than any change that comes meanwhile.
-        let Ok(_turn) = self.links_turn.acquire().await else {
-            return Err(UpkeepError::Running("the end of the registry").into());
-        };
+        let _hold = self.hold_links().await;
         let mut imported = None;
         let pass = async {
             imported = Some(names::Pass::new(self, upkeep, files, tell).run().await?);
             Ok(())
         };
         self.as_job(Job::Import, Duration::ZERO, pass).await?;
-        self.metadata.outbox_refill();
         imported.ok_or_else(|| UpkeepError::Running("an import").into())
     }
 

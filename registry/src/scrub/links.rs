@@ -49,7 +49,7 @@ impl Registry {
         suspects: Vec<TreeEntry>,
     ) -> Result<u64, RegistryError> {
         self.settle_links().await?;
-        let Ok(_turn) = self.links_turn.acquire().await else { return Ok(0) };
+        let _hold = self.hold_links().await;
         let mut changes = Vec::new();
         for entry in wrong(files, suspects).await? {
             warn!(
@@ -60,7 +60,6 @@ impl Registry {
         }
         let count = changes.len() as u64;
         links.apply(changes).await?;
-        self.metadata.outbox_refill();
         Ok(count)
     }
 

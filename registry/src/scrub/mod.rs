@@ -27,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::control::Told;
-use crate::error::UpkeepError;
 use crate::{Registry, RegistryError};
 use pace::Pace;
 pub(crate) use peers::peers;
@@ -80,7 +79,8 @@ enum Outcome {
 
 impl Registry {
     pub(crate) fn upkeep(&self) -> Result<&dyn UpkeepStore, RegistryError> {
-        Ok(self.upkeep.as_deref().ok_or(UpkeepError::NoFiles)?)
+        let missing = || RegistryError::Internal { cause: "there is no upkeep store".to_owned() };
+        self.upkeep.as_deref().ok_or_else(missing)
     }
 
     /// Reads every blob as fast as the machine goes, or at `rate` bytes a second, and repairs what can be
@@ -204,7 +204,7 @@ impl Registry {
 
     /// Has a blob that was read looked at once more, every so many reads.
     pub(crate) fn sample(&self, blob: &BlobRecord) {
-        self.samples.note(blob, self.config().storage.scrub.sample);
+        self.samples.note(blob, self.config.load().storage.scrub.sample);
     }
 
     /// Reads a blob and, if it is damaged, puts it into quarantine and tries to repair it. One that is in

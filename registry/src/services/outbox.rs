@@ -3,6 +3,7 @@ use std::time::Duration;
 use berth_metadata::lifecycle::Removal;
 use berth_metadata::{BlobLocation, Job, OutboxEntry};
 use berth_oci::{Digest, LinkChange};
+use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -49,6 +50,14 @@ impl Registry {
         self.as_job(Job::Links, Duration::ZERO, self.drain_outbox()).await
     }
 
+    /// Has the storage tree's link files stand still for as long as the answer lives. What is changed
+    /// meanwhile follows then.
+    pub(crate) async fn hold_links(&self) -> LinksHold<'_> {
+        // Nobody closes it; without a turn the tree would only not stand still.
+        let turn = self.links_turn.acquire().await.ok();
+        LinksHold { registry: self, _turn: turn }
+    }
+
     async fn drain_outbox(&self) -> Result<(), RegistryError> {
         let Some(tree) = self.blobs.link_tree() else { return Ok(()) };
         // Somebody needs the tree to stand still, and tells when it need not any longer.
@@ -91,6 +100,18 @@ impl Registry {
             }
         }
         Ok(())
+    }
+}
+
+/// The storage tree's link files stand still.
+pub(crate) struct LinksHold<'a> {
+    registry: &'a Registry,
+    _turn: Option<SemaphorePermit<'a>>,
+}
+
+impl Drop for LinksHold<'_> {
+    fn drop(&mut self) {
+        self.registry.metadata.outbox_refill();
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) fn rename_creating_parents(from: &Path, to: &Path) -> io::Result<()> 
     for _ in 0..TRIES {
         match fs::rename(from, to) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // A folder in the place of the file: no registry makes one. If there is anything in it, it stays.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir(to)?,
             other => return other,
         }
         if let Some(parent) = to.parent() {

@@ -11,7 +11,7 @@
 //!         tags/<tag>/
 //!           current/link                      what the tag points to
 //!           index/<algorithm>/<hex>/link      what it has pointed to
-//!   berth/quarantine/<algorithm>-<hex>/data   bytes that are not what their digest says
+//!   berth/quarantine/<algorithm>-<hex>.<uuid>/data    bytes that are not what their digest says
 //!   berth/uploads/<uuid>                      bytes of unfinished uploads
 //!   berth/uploads/<uuid>.<algorithm>-<hex>    an upload that has become a blob and is not recorded yet
 //! ```
@@ -83,10 +83,10 @@ impl Layout {
         path
     }
 
-    /// Where the bytes of a damaged blob are kept.
-    pub(super) fn quarantined(&self, digest: &Digest) -> PathBuf {
+    /// Where damaged bytes of a blob are kept that were put into quarantine under this identifier.
+    pub(super) fn quarantined(&self, digest: &Digest, id: UploadId) -> PathBuf {
         let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
-        self.quarantine.join(format!("{algorithm}-{hex}")).join("data")
+        self.quarantine.join(format!("{algorithm}-{hex}.{id}")).join("data")
     }
 
     /// Renames a synced file to the place of the blob `digest`; durable when this returns.

@@ -19,7 +19,7 @@ use berth_oci::{Digest, UploadId};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
-use crate::blob_store::quarantined;
+use crate::blob_store::{before_quarantine, quarantined};
 use crate::{
     BlobContent, BlobStore, Capabilities, LinkTree, OpenBlob, StaleUpload, StoreError, StoreFiles,
     UploadWriter, is_quarantined,
@@ -161,10 +161,12 @@ impl BlobStore for FilesystemStore {
     /// Each directory is synced once for all of them.
     async fn delete_many(&self, blobs: &[(Digest, String)]) -> Vec<Result<(), StoreError>> {
         let path = |(digest, location): &(Digest, String)| match is_quarantined(location) {
-            true => self.layout.quarantined(digest),
-            false => self.layout.blob_data(digest),
+            true => quarantine_of(location).map(|id| self.layout.quarantined(digest, id)),
+            false => Some(self.layout.blob_data(digest)),
         };
-        let paths: Vec<_> = blobs.iter().map(path).collect();
+        // A location in quarantine without an identifier is none of ours: nothing is there.
+        let nothing = || self.layout.uploads().join("none");
+        let paths: Vec<_> = blobs.iter().map(|blob| path(blob).unwrap_or_else(nothing)).collect();
         let deleted = blocking(move || Ok(removal::remove_all(&paths))).await;
         deleted.unwrap_or_else(|error| {
             let reason = error.to_string();
@@ -179,11 +181,13 @@ impl BlobStore for FilesystemStore {
         _location: &str,
         looked_at: Option<&OpenBlob>,
     ) -> Result<String, StoreError> {
+        // The same blob may be damaged more than once.
+        let id = UploadId::random();
         if let Some(OpenBlob { content: BlobContent::File(file), .. }) = looked_at {
             let (file, layout, digest) = (file.clone(), self.layout.clone(), *digest);
-            blocking(move || Ok(quarantine::take(&layout, &digest, &file)?)).await?;
+            blocking(move || Ok(quarantine::take(&layout, &digest, &file, id)?)).await?;
         }
-        Ok(quarantined(""))
+        Ok(quarantined(&id.to_string()))
     }
 
     async fn presign(
@@ -217,6 +221,11 @@ impl BlobStore for FilesystemStore {
         })
         .await
     }
+}
+
+/// The identifier under which bytes went into quarantine.
+fn quarantine_of(location: &str) -> Option<UploadId> {
+    before_quarantine(location).parse().ok()
 }
 
 /// Opens a file whose path the kernel has in its caches; `None` when the disk would be asked.

@@ -3,15 +3,15 @@
 use std::fs::{self, File};
 use std::io;
 
-use berth_oci::Digest;
+use berth_oci::{Digest, UploadId};
 
 use super::durable;
 use super::layout::Layout;
 use super::upload::is_still_at;
 
 /// Moves the file of a blob out of service, unless another one has come in its place.
-pub(super) fn take(layout: &Layout, digest: &Digest, file: &File) -> io::Result<()> {
-    let (data, kept) = (layout.blob_data(digest), layout.quarantined(digest));
+pub(super) fn take(layout: &Layout, digest: &Digest, file: &File, id: UploadId) -> io::Result<()> {
+    let (data, kept) = (layout.blob_data(digest), layout.quarantined(digest, id));
     if !is_still_at(file, &data)? {
         return Ok(());
     }
@@ -46,14 +46,14 @@ mod tests {
         let data = layout.blob_data(&digest);
         fs::create_dir_all(data.parent().unwrap()).unwrap();
         fs::write(&data, "bad").unwrap();
-        let looked_at = File::open(&data).unwrap();
+        let (looked_at, id) = (File::open(&data).unwrap(), UploadId::random());
 
-        take(&layout, &digest, &looked_at).unwrap();
+        take(&layout, &digest, &looked_at, id).unwrap();
         assert!(!data.exists());
-        assert_eq!(fs::read(layout.quarantined(&digest)).unwrap(), b"bad");
+        assert_eq!(fs::read(layout.quarantined(&digest, id)).unwrap(), b"bad");
 
         fs::write(&data, "good").unwrap();
-        take(&layout, &digest, &looked_at).unwrap();
+        take(&layout, &digest, &looked_at, id).unwrap();
         assert_eq!(fs::read(&data).unwrap(), b"good");
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod blobs;
 pub mod durable;
+pub mod files;
 pub mod fixtures;
 pub mod holds;
 pub mod links;
@@ -48,6 +49,13 @@ macro_rules! blob_store_suite {
                     a_large_blob_comes_back_whole,
                     a_store_that_works_passes_its_check,
                     a_blob_is_no_orphan_before_its_location_could_be_recorded;
+                files:
+                    files_are_written_listed_and_deleted,
+                    a_file_without_bytes_is_read,
+                    a_file_that_is_too_large_is_refused,
+                    content_that_breaks_off_leaves_the_file_as_it_was,
+                    a_blob_in_the_tree_of_another_registry_is_read_where_it_lies,
+                    damaged_bytes_give_way_to_good_ones;
             }
         }
     };

@@ -80,7 +80,8 @@ fn a_registry_that_runs_finds_it_by_itself_and_a_peer_repairs_it() -> Result<()>
             Ok(read.status == 200 && read.body == image.layer.bytes)
         })?;
     }
-    let metrics = wire::send(server.address(), &get("/metrics"))?.text();
+    let metrics = wire::send(server.address(), &get("/metrics"))?.expect(200)?.body;
+    let metrics = String::from_utf8(metrics)?;
     ensure!(metrics.contains("berth_scrub_repaired_total 2"), "{metrics}");
     ensure!(server.log().contains("a damaged blob was repaired"), "{}", server.log());
     server.stop()?;

@@ -37,7 +37,6 @@ fn a_tree_is_adopted_in_place_while_its_registry_goes_on() -> Result<()> {
 
         let told = succeed(root, &["import", &root.display().to_string()])?;
         ensure!(told.contains("everything was as it should be"), "{told}");
-        ensure!(told.contains("1 blobs"), "the orphan is told: {told}");
         ensure!(bytes(root)? == before, "the import changed the tree");
 
         let more = push_image(old.address, "library/app", "v99", 99)?;
