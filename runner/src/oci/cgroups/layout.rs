@@ -41,6 +41,11 @@ impl Layout {
         Self::read(&own, Path::new(ROOT), magic)
     }
 
+    /// Of a host that has none, for whoever only wants to know whether a configuration makes sense.
+    pub(in crate::oci) fn without_controllers() -> Self {
+        Self::Legacy(Vec::new())
+    }
+
     fn read(own: &str, root: &Path, magic: impl Fn(&Path) -> u64) -> Result<Self> {
         let lines = own.lines().filter_map(|line| {
             let (_, rest) = line.split_once(':')?;
@@ -62,7 +67,10 @@ impl Layout {
             .filter(|tree| magic(&tree.mount) == CGROUP_SUPER_MAGIC)
             .collect();
         if trees.is_empty() {
-            return Err(Error::unsupported(format!("no cgroups are mounted in {}", root.display())));
+            return Err(Error::unsupported(format!(
+                "no cgroups are mounted in {}",
+                root.display()
+            )));
         }
         Ok(Self::Legacy(trees))
     }

@@ -50,7 +50,8 @@ pub(super) fn build(plan: &Plan, opened: &mut Opened, is_new_user: bool) -> Resu
     attach(&root, directory(&plan.root.path)?).doing(|| "mount the root")?;
     let root = RootDirectory::new(root);
     for (mount, trees) in plan.root.mounts.iter().zip(opened.trees.drain(..)) {
-        let doing = || format!("mount {} on {}", name_of(&mount.source), mount.destination.display());
+        let doing =
+            || format!("mount {} on {}", name_of(&mount.source), mount.destination.display());
         mount_one(&root, mount, trees, doing)?;
     }
     files::make_devices(&root, &plan.root.nodes, is_new_user)?;
@@ -127,7 +128,8 @@ fn mount_cgroups(
     refuse_procfs(&target, &mount.destination)?;
     let mode = Setting::Value("mode".to_owned(), "755".to_owned());
     let attributes = mount.attributes.set & !READ_ONLY;
-    let folder = file_system("tmpfs", Some(OsStr::new("tmpfs")), &[mode], attributes).doing(doing)?;
+    let folder =
+        file_system("tmpfs", Some(OsStr::new("tmpfs")), &[mode], attributes).doing(doing)?;
     attach(&folder, target).doing(doing)?;
     let inside = RootDirectory::new(folder.try_clone().doing(doing)?);
     for (view, tree) in views.iter().zip(trees) {

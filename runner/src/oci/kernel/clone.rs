@@ -60,7 +60,9 @@ pub(in crate::oci) fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::R
         _ if pid < 0 => Err(io::Error::last_os_error()),
         None => Ok(Cloned::Child),
         // SAFETY: the kernel has just opened it for this process, and nobody else knows of it.
-        Some(pid) => Ok(Cloned::Parent(Child { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })),
+        Some(pid) => {
+            Ok(Cloned::Parent(Child { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }))
+        }
     }
 }
 

@@ -195,7 +195,11 @@ impl Waiting {
     }
 
     fn go_on(&self, message: &Message) -> Result<()> {
-        self.channel.send(message).doing(|| "talk to the container's process")
+        match self.channel.send(message) {
+            // It has ended. Why, is what it has said before.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.doing(|| "talk to the container's process"),
+        }
     }
 
     /// Has the process go on: to `execve`, or to wait for `start` where it has a socket for that.
@@ -233,7 +237,10 @@ pub(super) fn set_limits(pid: Option<Pid>, process: &ProcessPlan) -> Result<()> 
     for &(resource, current, maximum) in &process.rlimits {
         let limit = Rlimit { current, maximum };
         prlimit(pid, resource, limit).doing(|| {
-            format!("set the limit {resource:?}: the hard one of the host is {:?}", rustix::process::getrlimit(resource).maximum)
+            format!(
+                "set the limit {resource:?}: the hard one of the host is {:?}",
+                rustix::process::getrlimit(resource).maximum
+            )
         })?;
     }
     Ok(())

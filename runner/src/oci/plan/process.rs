@@ -55,7 +55,9 @@ impl ProcessPlan {
         }
         for (name, id) in [("uid", process.user.uid), ("gid", process.user.gid)] {
             if id == u32::MAX {
-                return Err(Error::invalid(format!("process.user.{name}: {id} is nobody's number")));
+                return Err(Error::invalid(format!(
+                    "process.user.{name}: {id} is nobody's number"
+                )));
             }
         }
         let names = process.capabilities.clone().unwrap_or_default();
@@ -83,7 +85,9 @@ impl ProcessPlan {
 
     /// What was asked for as `name` in its environment.
     pub(in crate::oci) fn variable(&self, name: &str) -> Option<&[u8]> {
-        self.env.iter().find_map(|pair| pair.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        self.env
+            .iter()
+            .find_map(|pair| pair.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
     }
 }
 
@@ -120,8 +124,9 @@ fn rlimits(process: &Process) -> Result<Vec<(Resource, Option<u64>, Option<u64>)
     let limit = |limit: u64| (limit != u64::MAX).then_some(limit);
     let mut limits: Vec<(Resource, Option<u64>, Option<u64>)> = Vec::new();
     for rlimit in &process.rlimits {
-        let resource = resource(&rlimit.kind)
-            .ok_or_else(|| Error::invalid(format!("process.rlimits: {:?} is no limit", rlimit.kind)))?;
+        let resource = resource(&rlimit.kind).ok_or_else(|| {
+            Error::invalid(format!("process.rlimits: {:?} is no limit", rlimit.kind))
+        })?;
         if limits.iter().any(|(known, ..)| *known == resource) {
             return Err(Error::invalid(format!("process.rlimits: {} is there twice", rlimit.kind)));
         }

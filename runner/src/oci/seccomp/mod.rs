@@ -110,7 +110,8 @@ fn tests_of(rule: &Rule) -> Result<Vec<Vec<Test>>> {
         };
         tests.push(Test { argument: argument.index, comparison, value, mask });
     }
-    let repeats = (0..6).any(|index| tests.iter().filter(|test| test.argument == index).count() > 1);
+    let repeats =
+        (0..6).any(|index| tests.iter().filter(|test| test.argument == index).count() > 1);
     Ok(if repeats { tests.into_iter().map(|test| vec![test]).collect() } else { vec![tests] })
 }
 
@@ -284,7 +285,7 @@ mod tests {
     #[test]
     fn long_filters_are_jumped_over() {
         let name = |number| syscalls::x86_64::Sysno::new(number).map(|call| call.name().to_owned());
-        let names: Vec<String> = (0..330).step_by(2).filter_map(name).collect();
+        let names: Vec<String> = (0..330).step_by(4).filter_map(name).collect();
         let text = serde_json::json!({
             "defaultAction": "SCMP_ACT_ERRNO",
             "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
