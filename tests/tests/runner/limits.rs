@@ -93,8 +93,12 @@ fn the_place_of_a_cgroup_is_as_configured() -> Result<()> {
     let path = format!("/berth-tests/{}", bundle.id);
     let bundle = bundle.with("/linux/cgroupsPath", json!(path)).start()?;
     assert!(bundle.cgroup("memory")?.ends_with(&path[1..]));
-    let refusal = Bundle::shell("true")?.with("/linux/cgroupsPath", json!("/../../x")).refusal()?;
-    assert!(refusal.contains("cgroupsPath"), "{refusal}");
+    for taken in ["/../../x", "/", path.as_str()] {
+        let refusal = Bundle::shell("true")?.with("/linux/cgroupsPath", json!(taken)).refusal()?;
+        assert!(refusal.contains("linux.cgroupsPath"), "{refusal}");
+    }
+    // Nobody who was there has noticed.
+    assert_eq!(bundle.state()?["status"], "running");
     Ok(())
 }
 

@@ -92,6 +92,11 @@ impl Place {
         if path.components().any(|component| matches!(component, Component::ParentDir)) {
             return Err(Error::invalid(format!("linux.cgroupsPath: {} has ..", path.display())));
         }
+        if !path.components().any(|component| matches!(component, Component::Normal(_))) {
+            return Err(Error::invalid(
+                "linux.cgroupsPath: / is that of the host, whose processes would end with the container",
+            ));
+        }
         if path.to_string_lossy().contains(".slice:") {
             return Err(Error::unsupported(format!(
                 "linux.cgroupsPath: {} is for systemd, and cgroups are made in the file system here: \
@@ -159,6 +164,8 @@ mod tests {
         assert_eq!(place("below/id"), Path::new("/c/memory/own/below/id"));
         assert_eq!(place(""), Path::new("/c/memory/own/id"));
         assert!(Place::parse("/a/../../b", "id").is_err());
+        assert!(Place::parse("/", "id").is_err());
+        assert!(Place::parse("/./", "id").is_err());
         assert!(Place::parse("system.slice:docker:id", "id").is_err());
     }
 }

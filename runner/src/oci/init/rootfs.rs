@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat2};
+use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
 
@@ -109,6 +110,11 @@ fn mount_one(
             let target = target.doing(doing)?;
             if path != Path::new("/proc") {
                 refuse_procfs(&target, path)?;
+            }
+            // The kernel calls this an invalid argument, and engines look for these words.
+            let found = FileType::from_raw_mode(fstat(&target).doing(doing)?.st_mode);
+            if (found == FileType::Directory) != (kind == FileType::Directory) {
+                return Err(Errno::NOTDIR).doing(doing);
             }
             attach(tree, target).doing(doing)
         }),

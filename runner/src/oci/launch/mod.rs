@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
-use rustix::process::{Pid, Rlimit, Signal, WaitOptions, pidfd_send_signal, prlimit, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getrlimit, pidfd_send_signal, prlimit, waitpid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use super::cgroups::Entrance;
@@ -234,13 +234,11 @@ impl Waiting {
 
 /// Sets the limits of a process, this one or another.
 pub(super) fn set_limits(pid: Option<Pid>, process: &ProcessPlan) -> Result<()> {
-    for &(resource, current, maximum) in &process.rlimits {
-        let limit = Rlimit { current, maximum };
-        prlimit(pid, resource, limit).doing(|| {
-            format!(
-                "set the limit {resource:?}: the hard one of the host is {:?}",
-                rustix::process::getrlimit(resource).maximum
-            )
+    for (resource, limit) in &process.rlimits {
+        prlimit(pid, *resource, *limit).doing(|| {
+            let host = getrlimit(*resource).maximum;
+            let host = host.map_or("unlimited".to_owned(), |limit| limit.to_string());
+            format!("set the limit {resource:?}, whose hard limit is {host} on this host")
         })?;
     }
     Ok(())

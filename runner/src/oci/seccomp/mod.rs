@@ -232,6 +232,8 @@ mod tests {
         assert_eq!(ask(&filter, X86_64, 0x4000_0000 | 165, [0; 6]), error(1));
     }
 
+    type Holds = fn(u64, u64) -> bool;
+
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn arguments_are_compared_in_all_their_bits() {
@@ -244,7 +246,7 @@ mod tests {
         };
         let numbers = [0, 7, 8, 9, 1 << 32, (1 << 32) | 8, (2 << 32) | 7, u64::MAX];
         for middle in numbers {
-            let cases: [(&str, fn(u64, u64) -> bool); 6] = [
+            let cases: [(&str, Holds); 6] = [
                 ("SCMP_CMP_EQ", |a, b| a == b),
                 ("SCMP_CMP_NE", |a, b| a != b),
                 ("SCMP_CMP_LT", |a, b| a < b),
