@@ -14,6 +14,7 @@ mod lint;
 mod part;
 mod process;
 mod replicas;
+mod runner;
 mod setup;
 mod soak;
 mod test;
@@ -38,7 +39,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything: set up, lint, deny, unit, conformance, clients, faults, crash, soak, replicas and fuzz in short
+    /// Everything: set up, lint, deny, unit, conformance, clients, faults, crash, soak, replicas, runner and fuzz in short
     Test,
     /// Install what the tests need: Debian packages, Go tools, cargo tools
     Setup,
@@ -60,6 +61,8 @@ enum Command {
     Soak,
     /// Several `berth serve` on one PostgreSQL that fails, with nodes that die and clocks that differ
     Replicas(replicas::Arguments),
+    /// `berth oci`: containers in real namespaces and cgroups
+    Runner,
     /// The parsers of outside input against inputs that nobody thought of
     Fuzz(fuzz::Arguments),
     /// Measure Berth and its peers, and write docs/benchmarks; no number makes it fail
@@ -88,6 +91,7 @@ fn main() -> Result<ExitCode> {
         Command::Crash => crash::parts(),
         Command::Soak => soak::parts(),
         Command::Replicas(arguments) => replicas::parts(&arguments),
+        Command::Runner => runner::parts(),
         Command::Fuzz(arguments) => return fuzz::fuzz(&context, &arguments),
         Command::Bench(arguments) => return bench::bench(&context, &arguments),
     };

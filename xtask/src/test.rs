@@ -1,7 +1,9 @@
 //! `cargo xtask test`: everything, cheapest first.
 
 use crate::part::Part;
-use crate::{clients, conformance, crash, deny, faults, fuzz, lint, replicas, setup, soak, unit};
+use crate::{
+    clients, conformance, crash, deny, faults, fuzz, lint, replicas, runner, setup, soak, unit,
+};
 
 pub(crate) fn parts() -> Vec<Part> {
     let mut parts = setup::parts();
@@ -15,6 +17,7 @@ pub(crate) fn parts() -> Vec<Part> {
     parts.push(crash::in_short());
     parts.push(soak::in_short());
     parts.push(replicas::in_short());
+    parts.push(runner::part());
     parts.extend(fuzz::parts());
     parts
 }

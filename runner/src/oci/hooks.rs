@@ -12,10 +12,10 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value;
 
+use super::Result;
 use super::config::Hook;
 use super::error::{Doing as _, Error};
 use super::log::Log;
-use super::Result;
 
 /// How much of what a failing hook says is passed on.
 const MOST_OUTPUT: u64 = 4096;

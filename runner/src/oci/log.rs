@@ -46,7 +46,9 @@ impl Log {
         let Some(file) = &self.file else { return };
         let time = Timestamp::now();
         let line = match self.format {
-            LogFormat::Json => json!({"level": level, "msg": message, "time": time.to_string()}).to_string(),
+            LogFormat::Json => {
+                json!({"level": level, "msg": message, "time": time.to_string()}).to_string()
+            }
             LogFormat::Text => format!("time=\"{time}\" level={level} msg={message:?}"),
         };
         // There is nobody left to tell that the log cannot be written.

@@ -21,6 +21,7 @@
 
 mod arguments;
 mod cgroups;
+mod check;
 mod commands;
 mod config;
 mod container;
@@ -38,6 +39,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use check::{check_configuration, check_seccomp};
 use error::Error;
 
 use arguments::Arguments;

@@ -37,7 +37,10 @@ impl Bundle {
     }
 
     pub(crate) fn new(args: &[&str]) -> Result<Self> {
-        ensure!(rustix::process::geteuid().is_root(), "containers take root: run the tests as root");
+        ensure!(
+            rustix::process::geteuid().is_root(),
+            "containers take root: run the tests as root"
+        );
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = tempfile::tempdir()?;
@@ -239,13 +242,22 @@ impl Ran {
 /// What an engine gives to a container without any options.
 fn config(args: &[&str]) -> Value {
     let capabilities = json!([
-        "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
-        "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_FSETID",
+        "CAP_FOWNER",
+        "CAP_MKNOD",
+        "CAP_NET_RAW",
+        "CAP_SETGID",
+        "CAP_SETUID",
+        "CAP_SETFCAP",
+        "CAP_SETPCAP",
+        "CAP_NET_BIND_SERVICE",
+        "CAP_SYS_CHROOT",
+        "CAP_KILL",
         "CAP_AUDIT_WRITE",
     ]);
-    let mount = |destination: &str, kind: &str, options: &[&str]| {
-        json!({"destination": destination, "type": kind, "source": kind, "options": options})
-    };
+    let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
     let quiet = ["nosuid", "noexec", "nodev"];
     json!({
         "ociVersion": "1.2.0",

@@ -63,7 +63,8 @@ fn a_hook_that_fails_stops_the_creation_with_what_it_said() -> Result<()> {
 #[ignore = "run by cargo xtask runner"]
 fn a_hook_that_takes_too_long_is_killed() -> Result<()> {
     let hook = json!([{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]);
-    let refusal = Bundle::shell("true")?.with("/hooks", json!({"createRuntime": hook})).refusal()?;
+    let refusal =
+        Bundle::shell("true")?.with("/hooks", json!({"createRuntime": hook})).refusal()?;
     assert!(refusal.contains("timeout of 1 seconds"), "{refusal}");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Roots that mean harm, and what has gone wrong in other runtimes: a test for each.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 
@@ -39,8 +39,7 @@ fn the_file_of_a_waiting_process_is_read_only() -> Result<()> {
     let bundle = Bundle::idle()?;
     bundle.create()?;
     let exe = format!("/proc/{}/exe", bundle.state()?["pid"]);
-    let error = File::options().append(true).open(&exe).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::ROFS.raw_os_error()));
+    assert!(rustix::fs::statvfs(exe)?.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
     Ok(())
 }
 
@@ -49,7 +48,8 @@ fn the_file_of_a_waiting_process_is_read_only() -> Result<()> {
 #[ignore = "run by cargo xtask runner"]
 fn a_working_directory_cannot_lead_out() -> Result<()> {
     for number in 3..40 {
-        let bundle = Bundle::shell("true")?.with("/process/cwd", json!(format!("/proc/self/fd/{number}")));
+        let bundle =
+            Bundle::shell("true")?.with("/process/cwd", json!(format!("/proc/self/fd/{number}")));
         let refusal = bundle.refusal()?;
         assert!(refusal.contains("working directory"), "{refusal}");
     }
@@ -77,11 +77,14 @@ fn no_descriptor_of_the_runtime_is_open_inside() -> Result<()> {
 #[test]
 #[ignore = "run by cargo xtask runner"]
 fn files_are_hidden_by_the_null_device_whatever_the_root_says_it_is() -> Result<()> {
-    let mut bundle = Bundle::shell("cat /proc/keys /proc/timer_list | wc -c; stat -c %t:%T /proc/keys /dev/null")?;
+    let mut bundle = Bundle::shell(
+        "cat /proc/keys /proc/timer_list | wc -c; stat -c %t:%T /proc/keys /dev/null",
+    )?;
     // No /dev of the engine's: the root's own is used.
-    bundle.config["mounts"].as_array_mut().unwrap().retain(|mount| {
-        !mount["destination"].as_str().unwrap().starts_with("/dev")
-    });
+    bundle.config["mounts"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
     symlink("/proc/sys/kernel/core_pattern", bundle.root().join("dev/null"))?;
     let before = fs::read_to_string("/proc/sys/kernel/core_pattern")?;
     assert_eq!(bundle.says()?, "0\n1:3\n1:3\n");
@@ -118,11 +121,18 @@ fn a_procfs_that_is_somewhere_else_is_refused() -> Result<()> {
 fn links_of_the_root_lead_nowhere_on_the_host() -> Result<()> {
     let host = tempfile::tempdir()?;
     fs::create_dir(host.path().join("pts"))?;
-    for target in [host.path().to_str().unwrap(), "../../../../../../../../../../../../../../../tmp/berth-escaped"] {
+    for target in [
+        host.path().to_str().unwrap(),
+        "../../../../../../../../../../../../../../../tmp/berth-escaped",
+    ] {
         let bundle = Bundle::shell("ls -d /dev/null /data/new/folder")?
-            .with_mount(json!({"destination": "/data/new/folder", "type": "tmpfs", "source": "tmpfs"}))
-            .with_mount(json!({"destination": "/data/new/file", "type": "bind", "source": "/etc/hostname",
-                               "options": ["bind"]}))
+            .with_mount(
+                json!({"destination": "/data/new/folder", "type": "tmpfs", "source": "tmpfs"}),
+            )
+            .with_mount(
+                json!({"destination": "/data/new/file", "type": "bind", "source": "/etc/hostname",
+                               "options": ["bind"]}),
+            )
             .with("/process/cwd", json!("/data/made"));
         fs::remove_dir(bundle.root().join("dev"))?;
         symlink(target, bundle.root().join("dev"))?;
@@ -149,9 +159,9 @@ fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere_either() -> Result<()> {
     );
     let racer = Bundle::shell(&flip)?.with_mount(volume.clone()).start()?;
     for _ in 0..40 {
-        let bundle = Bundle::shell("true")?
-            .with_mount(volume.clone())
-            .with_mount(json!({"destination": "/shared/a/made/folder", "type": "tmpfs", "source": "tmpfs"}));
+        let bundle = Bundle::shell("true")?.with_mount(volume.clone()).with_mount(
+            json!({"destination": "/shared/a/made/folder", "type": "tmpfs", "source": "tmpfs"}),
+        );
         // It may be refused: what is there changes under it.
         bundle.run()?;
         assert_eq!(fs::read_dir(host.path())?.count(), 0);
@@ -201,7 +211,13 @@ fn any_kind_of_file_may_be_where_a_folder_should_be() -> Result<()> {
                 "fifo" => mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o666), 0)?,
                 "device" => {
                     let null = rustix::fs::makedev(1, 3);
-                    mknodat(CWD, &path, FileType::CharacterDevice, Mode::from_raw_mode(0o666), null)?;
+                    mknodat(
+                        CWD,
+                        &path,
+                        FileType::CharacterDevice,
+                        Mode::from_raw_mode(0o666),
+                        null,
+                    )?;
                 }
                 "socket" => drop(std::os::unix::net::UnixListener::bind(&path)?),
                 "dangling" => symlink("/not/there/yet", &path)?,

@@ -28,7 +28,8 @@ fn a_process_that_is_killed_has_128_and_the_signal_for_its_exit_code() -> Result
 #[test]
 #[ignore = "run by cargo xtask runner"]
 fn a_container_goes_from_created_to_running_to_stopped() -> Result<()> {
-    let bundle = Bundle::shell("touch /began; trap 'exit 0' TERM; while :; do sleep 1000 & wait; done")?;
+    let bundle =
+        Bundle::shell("touch /began; trap 'exit 0' TERM; while :; do sleep 1000 & wait; done")?;
     let id = bundle.id.as_str();
     bundle.create()?;
     let state = bundle.state()?;
@@ -89,9 +90,11 @@ fn what_a_command_that_was_killed_left_is_deleted_by_force() -> Result<()> {
 #[ignore = "run by cargo xtask runner"]
 fn another_process_joins_and_its_exit_code_is_told() -> Result<()> {
     let bundle = Bundle::idle()?.start()?;
-    let ran = bundle.exec(&["--env", "X=y"], "echo $X; hostname; ls /proc | grep -c '^1$'; exit 5")?;
+    let ran =
+        bundle.exec(&["--env", "X=y"], "echo $X; hostname; ls /proc | grep -c '^1$'; exit 5")?;
     assert_eq!((ran.code, ran.said.as_str()), (5, "y\nbox\n1\n"));
-    let ran = bundle.exec(&["--user", "1000:50", "--additional-gids", "60", "--cwd", "/tmp"], "id; pwd")?;
+    let ran = bundle
+        .exec(&["--user", "1000:50", "--additional-gids", "60", "--cwd", "/tmp"], "id; pwd")?;
     assert_eq!(ran.said, "uid=1000 gid=50 groups=60\n/tmp\n");
     Ok(())
 }
@@ -101,10 +104,16 @@ fn another_process_joins_and_its_exit_code_is_told() -> Result<()> {
 fn another_process_is_in_the_cgroup_and_is_listed() -> Result<()> {
     let bundle = Bundle::idle()?.start()?;
     let pid_file = bundle.path().join("pid");
-    let args = ["exec", "--detach", "--pid-file", pid_file.to_str().unwrap(), &bundle.id, "sleep", "1000"];
-    bundle.oci(&args)?.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).status()?;
+    let args =
+        ["exec", "--detach", "--pid-file", pid_file.to_str().unwrap(), &bundle.id, "sleep", "1000"];
+    bundle
+        .oci(&args)?
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()?;
     let pid: i32 = fs::read_to_string(&pid_file)?.parse()?;
-    let listed: Vec<i32> = serde_json::from_str(&bundle.command(&["ps", "--format", "json", &bundle.id])?)?;
+    let listed: Vec<i32> =
+        serde_json::from_str(&bundle.command(&["ps", "--format", "json", &bundle.id])?)?;
     assert!(listed.contains(&pid), "{pid} is not in {listed:?}");
     assert!(bundle.command(&["ps", &bundle.id])?.contains("sleep 1000"));
     Ok(())
@@ -144,7 +153,8 @@ fn all_processes_end_where_they_share_the_namespace_of_the_host() -> Result<()> 
 fn containers_are_listed() -> Result<()> {
     let bundle = Bundle::idle()?.start()?;
     assert_eq!(bundle.command(&["list", "--quiet"])?, format!("{}\n", bundle.id));
-    let listed: serde_json::Value = serde_json::from_str(&bundle.command(&["list", "--format", "json"])?)?;
+    let listed: serde_json::Value =
+        serde_json::from_str(&bundle.command(&["list", "--format", "json"])?)?;
     assert_eq!(listed[0]["status"], "running");
     let table = bundle.command(&["list"])?;
     assert!(table.starts_with("ID ") && table.contains("running"), "{table}");

@@ -1,8 +1,7 @@
 //! What the process is: its rights, its user, its limits, its descriptors.
 
 use std::fs;
-use std::os::fd::AsRawFd as _;
-use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use anyhow::Result;
 use serde_json::json;
@@ -38,7 +37,10 @@ fn another_user_than_root_has_no_capabilities_in_effect_but_ambient_ones() -> Re
     let bundle = Bundle::shell("id; grep -E 'CapEff|CapAmb' /proc/self/status")?
         .with("/process/user", json!({"uid": 1000, "gid": 1000, "additionalGids": [5, 6]}));
     let said = bundle.says()?;
-    assert!(said.starts_with("uid=1000 gid=1000 groups=5,6\nCapEff:\t0000000000000000\n"), "{said}");
+    assert!(
+        said.starts_with("uid=1000 gid=1000 groups=5,6\nCapEff:\t0000000000000000\n"),
+        "{said}"
+    );
     let one = json!(["CAP_NET_BIND_SERVICE"]);
     let bundle = bundle.with(
         "/process/capabilities",
@@ -72,7 +74,8 @@ fn no_new_privileges_are_gained() -> Result<()> {
 #[test]
 #[ignore = "run by cargo xtask runner"]
 fn the_score_for_killing_is_set() -> Result<()> {
-    let bundle = Bundle::shell("cat /proc/self/oom_score_adj")?.with("/process/oomScoreAdj", json!(321));
+    let bundle =
+        Bundle::shell("cat /proc/self/oom_score_adj")?.with("/process/oomScoreAdj", json!(321));
     assert_eq!(bundle.says()?, "321\n");
     Ok(())
 }
@@ -101,26 +104,10 @@ fn descriptors_of_the_caller_stay_outside_but_for_those_that_are_passed() -> Res
     let bundle = Bundle::shell("ls /proc/self/fd | wc -l; cat <&3")?;
     let passed = bundle.path().join("passed");
     fs::write(&passed, "passed")?;
-    let open = || -> Result<fs::File> { Ok(fs::File::open(&passed)?) };
-    // The third and more, inherited by whoever runs the command.
-    let files = [open()?, open()?, open()?, open()?];
-    let mut command = bundle.making("run", &["--preserve-fds", "1"])?;
-    let numbers: Vec<i32> = files.iter().map(|file| file.as_raw_fd()).collect();
-    // SAFETY: only calls that may be made after fork.
-    #[allow(unsafe_code)]
-    unsafe {
-        command.pre_exec(move || {
-            for (number, target) in numbers.iter().zip(3..) {
-                let mut target = std::mem::ManuallyDrop::new(
-                    <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(target),
-                );
-                let source = std::os::fd::BorrowedFd::borrow_raw(*number);
-                rustix::io::dup2(source, &mut target)?;
-            }
-            Ok(())
-        });
-    }
-    let output = command.output()?;
+    let run = bundle.making("run", &["--preserve-fds", "1"])?;
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$@\" 3<$0 4<$0 5<$0 6<$0"]).arg(&passed);
+    let output = command.arg(run.get_program()).args(run.get_args()).output()?;
     // ls has the folder open, too: 0, 1, 2, 3 and that.
     assert_eq!(String::from_utf8(output.stdout)?, "5\npassed", "{:?}", output.stderr);
     Ok(())

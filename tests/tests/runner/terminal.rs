@@ -1,7 +1,7 @@
 //! Terminals: made in the container, handed over by a socket.
 
-use std::io::{IoSliceMut, Read as _, Write as _};
 use std::fs::File;
+use std::io::{IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -40,12 +40,15 @@ fn read_until(terminal: &mut File, end: &str) -> Result<String> {
 #[test]
 #[ignore = "run by cargo xtask runner"]
 fn a_terminal_of_the_right_size_is_handed_over() -> Result<()> {
-    let bundle = Bundle::shell("tty; stty size; stat -c %t:%T /dev/console; read line; echo got $line; exec sleep 1000")?
-        .with("/process/terminal", json!(true))
-        .with("/process/consoleSize", json!({"height": 31, "width": 77}));
+    let bundle = Bundle::shell(
+        "tty; stty size; stat -c %t:%T /dev/console; read line; echo got $line; exec sleep 1000",
+    )?
+    .with("/process/terminal", json!(true))
+    .with("/process/consoleSize", json!({"height": 31, "width": 77}));
     let socket = bundle.path().join("console");
     let listener = UnixListener::bind(&socket)?;
-    let status = bundle.making("create", &["--console-socket", socket.to_str().unwrap()])?.status()?;
+    let status =
+        bundle.making("create", &["--console-socket", socket.to_str().unwrap()])?.status()?;
     assert!(status.success());
     let mut terminal = receive(&listener)?;
     bundle.command(&["start", &bundle.id])?;
@@ -62,8 +65,17 @@ fn a_process_that_joins_has_a_terminal_of_its_own() -> Result<()> {
     let bundle = Bundle::idle()?.start()?;
     let socket = bundle.path().join("console");
     let listener = UnixListener::bind(&socket)?;
-    let args = ["exec", "--tty", "--detach", "--console-socket", socket.to_str().unwrap(), &bundle.id,
-                "sh", "-c", "tty; exec sleep 1000"];
+    let args = [
+        "exec",
+        "--tty",
+        "--detach",
+        "--console-socket",
+        socket.to_str().unwrap(),
+        &bundle.id,
+        "sh",
+        "-c",
+        "tty; exec sleep 1000",
+    ];
     assert!(bundle.oci(&args)?.status()?.success());
     assert_eq!(read_until(&mut receive(&listener)?, "\n")?, "/dev/pts/0\r\n");
     Ok(())

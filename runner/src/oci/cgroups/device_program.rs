@@ -21,14 +21,14 @@ pub(super) fn always_allowed() -> Vec<DeviceRule> {
     vec![
         rule(RuleKind::Character, None, None, "m"),
         rule(RuleKind::Block, None, None, "m"),
-        character(1, Some(3)),   // null
-        character(1, Some(5)),   // zero
-        character(1, Some(7)),   // full
-        character(1, Some(8)),   // random
-        character(1, Some(9)),   // urandom
-        character(5, Some(0)),   // tty
-        character(5, Some(2)),   // ptmx
-        character(136, None),    // pts
+        character(1, Some(3)), // null
+        character(1, Some(5)), // zero
+        character(1, Some(7)), // full
+        character(1, Some(8)), // random
+        character(1, Some(9)), // urandom
+        character(5, Some(0)), // tty
+        character(5, Some(2)), // ptmx
+        character(136, None),  // pts
     ]
 }
 
@@ -111,7 +111,9 @@ fn block(rule: &DeviceRule) -> Vec<Instruction> {
         block.push(instruction(AND, SCRATCH, 0, 0, mask));
         block.push(instruction(leave, SCRATCH, 0, 0, 0));
     }
-    block.extend(tests.iter().map(|&(code, register, value)| instruction(code, register, 0, 0, value)));
+    block.extend(
+        tests.iter().map(|&(code, register, value)| instruction(code, register, 0, 0, value)),
+    );
     block.extend(answer(rule.allow));
     let end = block.len();
     for (index, instruction) in block.iter_mut().enumerate() {
@@ -182,8 +184,9 @@ pub(super) fn attach(cgroup: BorrowedFd<'_>, rules: &[DeviceRule]) -> io::Result
         flags: ALLOW_MULTI,
     };
     // SAFETY: `attach` is as large as is said and holds no pointers.
-    let result =
-        unsafe { libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attach, size_of::<Attach>()) };
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attach, size_of::<Attach>())
+    };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -245,7 +248,8 @@ mod tests {
 
     #[test]
     fn more_than_is_allowed_is_not_allowed() {
-        let rules = rules(r#"[{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "r"}]"#);
+        let rules =
+            rules(r#"[{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "r"}]"#);
         assert!(ask(&rules, CHARACTER, READ, 1, 3));
         assert!(!ask(&rules, CHARACTER, READ | WRITE, 1, 3));
         assert!(!ask(&rules, BLOCK, READ, 1, 3));

@@ -41,6 +41,11 @@ impl Layout {
         Self::read(&own, Path::new(ROOT), magic)
     }
 
+    /// Of a host that has none, for whoever only wants to know whether a configuration makes sense.
+    pub(in crate::oci) fn without_controllers() -> Self {
+        Self::Legacy(Vec::new())
+    }
+
     fn read(own: &str, root: &Path, magic: impl Fn(&Path) -> u64) -> Result<Self> {
         let lines = own.lines().filter_map(|line| {
             let (_, rest) = line.split_once(':')?;
@@ -62,7 +67,10 @@ impl Layout {
             .filter(|tree| magic(&tree.mount) == CGROUP_SUPER_MAGIC)
             .collect();
         if trees.is_empty() {
-            return Err(Error::unsupported(format!("no cgroups are mounted in {}", root.display())));
+            return Err(Error::unsupported(format!(
+                "no cgroups are mounted in {}",
+                root.display()
+            )));
         }
         Ok(Self::Legacy(trees))
     }
@@ -83,6 +91,11 @@ impl Place {
         let path = Path::new(path);
         if path.components().any(|component| matches!(component, Component::ParentDir)) {
             return Err(Error::invalid(format!("linux.cgroupsPath: {} has ..", path.display())));
+        }
+        if !path.components().any(|component| matches!(component, Component::Normal(_))) {
+            return Err(Error::invalid(
+                "linux.cgroupsPath: / is that of the host, whose processes would end with the container",
+            ));
         }
         if path.to_string_lossy().contains(".slice:") {
             return Err(Error::unsupported(format!(
@@ -151,6 +164,8 @@ mod tests {
         assert_eq!(place("below/id"), Path::new("/c/memory/own/below/id"));
         assert_eq!(place(""), Path::new("/c/memory/own/id"));
         assert!(Place::parse("/a/../../b", "id").is_err());
+        assert!(Place::parse("/", "id").is_err());
+        assert!(Place::parse("/./", "id").is_err());
         assert!(Place::parse("system.slice:docker:id", "id").is_err());
     }
 }

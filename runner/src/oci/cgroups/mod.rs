@@ -78,6 +78,16 @@ impl Cgroup {
         })
     }
 
+    /// Refuses a place where others are: they would be limited, paused and killed with the container.
+    pub(super) fn refuse_others(&self) -> Result<()> {
+        match self.processes()?.len() {
+            0 => Ok(()),
+            count => Err(Error::invalid(format!(
+                "linux.cgroupsPath: there are {count} processes in that cgroup already"
+            ))),
+        }
+    }
+
     /// Makes it, with these limits. What is there already is used.
     pub(super) fn create(&self, resources: &Resources) -> Result<()> {
         match self {

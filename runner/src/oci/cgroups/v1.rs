@@ -136,7 +136,8 @@ impl Cgroup {
     }
 
     fn write_block_io(&self, block_io: &BlockIo) -> Result<()> {
-        let write = |name: &str, value: String| files::write(&self.folder("blkio")?.path, name, value);
+        let write =
+            |name: &str, value: String| files::write(&self.folder("blkio")?.path, name, value);
         if let Some(weight) = block_io.weight.filter(|&weight| weight != 0) {
             let path = &self.folder("blkio")?.path;
             // The first belongs to a scheduler that newer kernels do not have.
@@ -181,7 +182,8 @@ impl Cgroup {
     }
 
     pub(super) fn views(&self) -> Vec<View> {
-        let name = |folder: &Folder| folder.mount.file_name().map(|name| name.to_string_lossy().into());
+        let name =
+            |folder: &Folder| folder.mount.file_name().map(|name| name.to_string_lossy().into());
         let view = |folder: &Folder| {
             let shared = folder.controllers.len() > 1;
             let links = if shared { folder.controllers.clone() } else { Vec::new() };
@@ -216,7 +218,9 @@ impl Cgroup {
             sleep(PAUSE);
         }
         files::write(path, "freezer.state", "THAWED")?;
-        Err(Error::unsupported("the processes of the container cannot be paused: one does not stop"))
+        Err(Error::unsupported(
+            "the processes of the container cannot be paused: one does not stop",
+        ))
     }
 
     pub(super) fn try_remove(&self) -> Result<bool> {
@@ -234,9 +238,11 @@ impl Cgroup {
 
     pub(super) fn statistics(&self) -> Value {
         let path = |controller| self.folder(controller).map(|folder| folder.path.clone());
-        let number = |controller, name: &str| path(controller).map_or(0, |path| files::number(&path, name));
-        let keyed =
-            |controller, name, key| path(controller).map_or(0, |path| files::keyed(&path, name, key));
+        let number =
+            |controller, name: &str| path(controller).map_or(0, |path| files::number(&path, name));
+        let keyed = |controller, name, key| {
+            path(controller).map_or(0, |path| files::keyed(&path, name, key))
+        };
         // Ticks of 10 ms, which is what the kernel tells to programs everywhere.
         let ticks = |key| keyed("cpuacct", "cpuacct.stat", key) * 10_000_000;
         let memory = |prefix: &str| {
@@ -277,7 +283,9 @@ impl Cgroup {
     fn folder(&self, controller: &str) -> Result<&Folder> {
         let has = |folder: &&Folder| folder.controllers.iter().any(|name| name == controller);
         self.folders.iter().find(has).ok_or_else(|| {
-            Error::unsupported(format!("the cgroup controller {controller} is not mounted on this host"))
+            Error::unsupported(format!(
+                "the cgroup controller {controller} is not mounted on this host"
+            ))
         })
     }
 

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::Result;
-use super::super::config::resources::{BlockIo, Cpu, DeviceRule, Memory, Resources, ThrottleDevice};
+use super::super::config::resources::{
+    BlockIo, Cpu, DeviceRule, Memory, Resources, ThrottleDevice,
+};
 use super::super::error::{Doing as _, Error};
 use super::layout::{Place, Tree};
 use super::{View, device_program, files};
@@ -48,7 +50,8 @@ impl Cgroup {
             let controllers = files::read(&parent, "cgroup.controllers")?;
             for controller in controllers.split_whitespace() {
                 // One that cannot be had, for processes in the way, is missed by who needs it.
-                let _ = files::try_write(&parent, "cgroup.subtree_control", &format!("+{controller}"));
+                let _ =
+                    files::try_write(&parent, "cgroup.subtree_control", &format!("+{controller}"));
             }
             parent.push(component);
             match fs::create_dir(&parent) {
@@ -175,11 +178,15 @@ fn limits(resources: &Resources) -> Result<Vec<(String, String)>> {
         limits.add(format!("hugetlb.{}.max", limit.page_size), limit.limit.to_string());
     }
     if resources.network.class_id.is_some() || !resources.network.priorities.is_empty() {
-        return Err(Error::unsupported("linux.resources.network: cgroups of version 2 have no such thing"));
+        return Err(Error::unsupported(
+            "linux.resources.network: cgroups of version 2 have no such thing",
+        ));
     }
     for (name, value) in &resources.unified {
         if name.contains('/') {
-            return Err(Error::invalid(format!("linux.resources.unified: {name:?} is no file's name")));
+            return Err(Error::invalid(format!(
+                "linux.resources.unified: {name:?} is no file's name"
+            )));
         }
         limits.add(name, value.clone());
     }
@@ -230,7 +237,11 @@ impl Limits {
             let swap = match limit {
                 _ if swap < 0 => swap,
                 Some(limit) if limit > 0 && swap >= limit => swap - limit,
-                _ => return Err(Error::invalid("linux.resources.memory: swap needs a limit that is no more than it")),
+                _ => {
+                    return Err(Error::invalid(
+                        "linux.resources.memory: swap needs a limit that is no more than it",
+                    ));
+                }
             };
             self.add("memory.swap.max", bytes(swap));
         }
@@ -257,7 +268,10 @@ impl Limits {
         ];
         for (key, devices) in throttles {
             for device in devices {
-                self.add("io.max", format!("{}:{} {key}={}", device.major, device.minor, device.rate));
+                self.add(
+                    "io.max",
+                    format!("{}:{} {key}={}", device.major, device.minor, device.rate),
+                );
             }
         }
     }
@@ -297,7 +311,8 @@ mod tests {
 
     #[test]
     fn swap_that_is_less_than_memory_is_refused() {
-        let resources = serde_json::from_str(r#"{"memory": {"limit": 3000, "swap": 1000}}"#).unwrap();
+        let resources =
+            serde_json::from_str(r#"{"memory": {"limit": 3000, "swap": 1000}}"#).unwrap();
         assert!(limits(&resources).is_err());
     }
 

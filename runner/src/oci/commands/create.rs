@@ -92,6 +92,11 @@ fn make(
         return Err(Error::invalid("--console-socket is given, and process.terminal is false"));
     }
     let folder = Folder::create(context.root, &id)?;
+    if let Err(error) = plan.cgroup.refuse_others() {
+        // There is nothing yet but this, and what is in the cgroup is not ours to remove.
+        let _ = folder.remove();
+        return Err(error);
+    }
     let mut record = record(id, &path, &config, &plan);
     let made = Surroundings {
         start: None,

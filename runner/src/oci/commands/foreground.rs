@@ -1,7 +1,7 @@
 //! Waiting for a process that was started: its signals, its terminal, its exit code.
 
-use std::io::{IoSliceMut, Read as _, Write as _};
 use std::fs::File;
+use std::io::{IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -41,7 +41,8 @@ impl Foreground {
         if detach {
             return Ok(Self::Detached);
         }
-        let pair = || socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let pair =
+            || socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
         let console = if has_socket {
             None
         } else {
@@ -91,11 +92,9 @@ fn stay(child: &Child, signals: &OwnedFd, mut terminal: Option<Terminal>) -> Res
         terminal.take_size();
     }
     loop {
-        let mut waiting = vec![
-            PollFd::new(&child.pidfd, PollFlags::IN),
-            PollFd::new(signals, PollFlags::IN),
-        ];
-        if let Some(terminal) = &terminal {
+        let mut waiting =
+            vec![PollFd::new(&child.pidfd, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        if let Some(terminal) = terminal.as_ref().filter(|terminal| terminal.is_open) {
             waiting.push(PollFd::new(&terminal.outer, PollFlags::IN));
             if terminal.input_is_open {
                 waiting.push(PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::IN));
@@ -111,10 +110,11 @@ fn stay(child: &Child, signals: &OwnedFd, mut terminal: Option<Terminal>) -> Res
                 pass_on(child, signal, terminal.as_ref());
             }
         }
-        let said = ready.get(2) == Some(&true);
+        let mut said = false;
         if let Some(terminal) = &mut terminal {
-            if said {
-                terminal.show();
+            if ready.get(2) == Some(&true) {
+                said = terminal.show();
+                terminal.is_open = said;
             }
             if ready.get(3) == Some(&true) {
                 terminal.type_on();
@@ -145,6 +145,7 @@ fn pass_on(child: &Child, signal: Signal, terminal: Option<&Terminal>) {
 struct Terminal {
     outer: File,
     before: Option<Termios>,
+    is_open: bool,
     input_is_open: bool,
 }
 
@@ -158,7 +159,7 @@ impl Terminal {
             raw.make_raw();
             let _ = tcsetattr(stdin, OptionalActions::Now, &raw);
         }
-        Self { outer: outer.into(), before, input_is_open: true }
+        Self { outer: outer.into(), before, is_open: true, input_is_open: true }
     }
 
     fn take_size(&self) {
@@ -167,12 +168,17 @@ impl Terminal {
         }
     }
 
-    /// An error here is the end of the process, which is seen elsewhere.
-    fn show(&mut self) {
+    /// Shows what the process has said. `false` when it said nothing: an error is the end of all that
+    /// have the terminal.
+    fn show(&mut self) -> bool {
         let mut bytes = [0; 8192];
-        if let Ok(length) = self.outer.read(&mut bytes) {
-            let mut output = std::io::stdout().lock();
-            let _ = output.write_all(&bytes[..length]).and_then(|()| output.flush());
+        match self.outer.read(&mut bytes) {
+            Ok(0) | Err(_) => false,
+            Ok(length) => {
+                let mut output = std::io::stdout().lock();
+                let _ = output.write_all(&bytes[..length]).and_then(|()| output.flush());
+                true
+            }
         }
     }
 

@@ -1,9 +1,9 @@
 //! `kill`.
 
 use super::super::Result;
+use super::super::config::linux::NamespaceKind;
 use super::super::container::{self, ContainerId, Process, Record};
 use super::super::error::Error;
-use super::super::config::linux::NamespaceKind;
 use super::super::kernel::signals;
 use super::Context;
 

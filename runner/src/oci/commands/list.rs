@@ -12,7 +12,9 @@ use super::{Context, print};
 pub(super) fn list(context: &Context<'_>, format: ListFormat, quiet: bool) -> Result<()> {
     let all = container::all(context.root)?;
     if quiet {
-        return print(&all.iter().map(|(record, _)| format!("{}\n", record.id)).collect::<String>());
+        return print(
+            &all.iter().map(|(record, _)| format!("{}\n", record.id)).collect::<String>(),
+        );
     }
     let states: Vec<Value> = all.iter().map(|(record, status)| record.state(*status)).collect();
     match format {
@@ -32,7 +34,8 @@ fn table(states: &[Value]) -> String {
     };
     let rows: Vec<[String; 6]> =
         [HEADS.map(str::to_owned)].into_iter().chain(states.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 6] = std::array::from_fn(width);
     let mut text = String::new();
     for row in &rows {

@@ -73,7 +73,9 @@ fn refuse_unknown(global: &Global) -> Result<()> {
     }
     match global.rootless.as_deref() {
         None | Some("false" | "auto") if rustix::process::geteuid().is_root() => Ok(()),
-        _ => Err(Error::unsupported("this runtime needs root: containers of other users are not supported")),
+        _ => Err(Error::unsupported(
+            "this runtime needs root: containers of other users are not supported",
+        )),
     }
 }
 

@@ -13,10 +13,9 @@ const SPEC: &str = include_str!("spec.json");
 pub(super) fn spec(bundle: Option<&Path>) -> Result<()> {
     let path = bundle.unwrap_or(Path::new(".")).join("config.json");
     match std::fs::File::create_new(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::invalid(format!(
-            "{} exists already: remove it first",
-            path.display()
-        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(Error::invalid(format!("{} exists already: remove it first", path.display())))
+        }
         other => other
             .and_then(|mut file| file.write_all(SPEC.as_bytes()))
             .doing(|| format!("write {}", path.display())),

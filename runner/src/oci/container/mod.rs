@@ -14,9 +14,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Serialize;
 
+use super::Result;
 use super::config::Config;
 use super::error::{Doing as _, Error};
-use super::Result;
 
 pub(super) use id::ContainerId;
 pub(super) use record::{Identity, Record};

@@ -38,14 +38,8 @@ pub(in crate::oci) struct Record {
 impl Record {
     /// The state as hooks and engines get it.
     pub(in crate::oci) fn state(&self, status: Status) -> Value {
-        let pid = match (&self.identity, status) {
-            (Some(identity), Status::Stopped) => {
-                let _ = identity;
-                0
-            }
-            (Some(identity), _) => identity.pid,
-            (None, _) => 0,
-        };
+        let living = self.identity.as_ref().filter(|_| status != Status::Stopped);
+        let pid = living.map_or(0, |identity| identity.pid);
         let mut state = json!({
             "ociVersion": VERSION,
             "id": self.id,

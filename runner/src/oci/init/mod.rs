@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::exit;
 
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, setsid, set_dumpable_behavior, umask};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior, setsid, umask};
 use rustix::thread::{
     LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags, move_into_link_name_space,
     move_into_thread_name_spaces,
@@ -137,9 +137,10 @@ fn join_container(
     if let Some(adjustment) = process.oom_score_adj {
         launch::set_oom_score(&procfs, "self", adjustment)?;
     }
-    let flags = joining.namespaces.iter().fold(ThreadNameSpaceType::empty(), |flags, kind| {
-        flags | thread_flag(*kind)
-    });
+    let flags = joining
+        .namespaces
+        .iter()
+        .fold(ThreadNameSpaceType::empty(), |flags, kind| flags | thread_flag(*kind));
     move_into_thread_name_spaces(joining.member.as_fd(), flags)
         .doing(|| "join the namespaces of the container")?;
     if joining.namespaces.contains(&NamespaceKind::User) {
@@ -165,7 +166,8 @@ fn join_container(
 /// into this process, or at its program file.
 fn begin() -> Result<()> {
     signals::unblock().doing(|| "reset the signals")?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).doing(|| "close this process to others")?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .doing(|| "close this process to others")?;
     umask(Mode::empty());
     // Whoever is the leader already has a session of its own.
     let _ = setsid();

@@ -9,9 +9,7 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, major, minor, open};
 
 use super::super::Result;
 use super::super::error::{Doing as _, Error};
-use super::super::kernel::mount::{
-    Attributes, attach, copy_of_open, file_system, set_attributes,
-};
+use super::super::kernel::mount::{Attributes, attach, copy_of_open, file_system, set_attributes};
 use super::super::kernel::root::RootDirectory;
 use super::super::plan::Plan;
 
@@ -40,7 +38,9 @@ pub(super) fn restrict(root: &RootDirectory, plan: &Plan) -> Result<()> {
 
 fn find(root: &RootDirectory, path: &Path) -> Result<Option<OwnedFd>> {
     match root.look_up(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
             Ok(None)
         }
         other => other.map(Some).doing(|| format!("open {}", path.display())),
@@ -79,7 +79,9 @@ impl Masks {
 
     fn folder(&mut self) -> Result<OwnedFd> {
         match &self.empty {
-            Some(attached) => copy_of_open(attached.as_fd(), false).doing(|| "mount an empty folder"),
+            Some(attached) => {
+                copy_of_open(attached.as_fd(), false).doing(|| "mount an empty folder")
+            }
             None => {
                 let source = Some(OsStr::new("tmpfs"));
                 let made = file_system("tmpfs", source, &[], READ_ONLY)

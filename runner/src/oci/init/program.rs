@@ -86,7 +86,9 @@ fn label(process: &ProcessPlan, procfs: &Procfs) -> Result<()> {
         written.doing(|| format!("apply the AppArmor profile {profile}"))?;
     }
     if let Some(label) = &process.selinux_label {
-        procfs.write("self/attr/exec", label).doing(|| format!("apply the SELinux label {label}"))?;
+        procfs
+            .write("self/attr/exec", label)
+            .doing(|| format!("apply the SELinux label {label}"))?;
     }
     Ok(())
 }
@@ -131,7 +133,10 @@ fn find(process: &ProcessPlan) -> Result<CString> {
 fn is_executable(path: &Path) -> io::Result<()> {
     let kind = FileType::from_raw_mode(stat(path)?.st_mode);
     if kind == FileType::Directory {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "is a directory: permission denied"));
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "is a directory: permission denied",
+        ));
     }
     Ok(accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)?)
 }

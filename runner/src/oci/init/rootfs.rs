@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat2};
+use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
 
@@ -50,7 +51,8 @@ pub(super) fn build(plan: &Plan, opened: &mut Opened, is_new_user: bool) -> Resu
     attach(&root, directory(&plan.root.path)?).doing(|| "mount the root")?;
     let root = RootDirectory::new(root);
     for (mount, trees) in plan.root.mounts.iter().zip(opened.trees.drain(..)) {
-        let doing = || format!("mount {} on {}", name_of(&mount.source), mount.destination.display());
+        let doing =
+            || format!("mount {} on {}", name_of(&mount.source), mount.destination.display());
         mount_one(&root, mount, trees, doing)?;
     }
     files::make_devices(&root, &plan.root.nodes, is_new_user)?;
@@ -109,6 +111,11 @@ fn mount_one(
             if path != Path::new("/proc") {
                 refuse_procfs(&target, path)?;
             }
+            // The kernel calls this an invalid argument, and engines look for these words.
+            let found = FileType::from_raw_mode(fstat(&target).doing(doing)?.st_mode);
+            if (found == FileType::Directory) != (kind == FileType::Directory) {
+                return Err(Errno::NOTDIR).doing(doing);
+            }
             attach(tree, target).doing(doing)
         }),
         Source::Cgroups(views) => mount_cgroups(root, mount, views, trees, doing),
@@ -127,7 +134,8 @@ fn mount_cgroups(
     refuse_procfs(&target, &mount.destination)?;
     let mode = Setting::Value("mode".to_owned(), "755".to_owned());
     let attributes = mount.attributes.set & !READ_ONLY;
-    let folder = file_system("tmpfs", Some(OsStr::new("tmpfs")), &[mode], attributes).doing(doing)?;
+    let folder =
+        file_system("tmpfs", Some(OsStr::new("tmpfs")), &[mode], attributes).doing(doing)?;
     attach(&folder, target).doing(doing)?;
     let inside = RootDirectory::new(folder.try_clone().doing(doing)?);
     for (view, tree) in views.iter().zip(trees) {

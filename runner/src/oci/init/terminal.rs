@@ -35,7 +35,8 @@ pub(super) fn open(
     })?;
     let flags = OFlags::RDWR | OFlags::NOCTTY;
     let outer = root.open(Path::new("/dev/pts/ptmx"), flags).doing(|| "open /dev/pts/ptmx")?;
-    let is_devpts = fstatfs(&outer).doing(|| "look at /dev/pts")?.f_type as u64 == DEVPTS_SUPER_MAGIC;
+    let is_devpts =
+        fstatfs(&outer).doing(|| "look at /dev/pts")?.f_type as u64 == DEVPTS_SUPER_MAGIC;
     let kind = FileType::from_raw_mode(fstat(&outer).doing(|| "look at /dev/pts/ptmx")?.st_mode);
     if !is_devpts || kind != FileType::CharacterDevice {
         return Err(Error::invalid("process.terminal needs a devpts mounted on /dev/pts"));
@@ -49,7 +50,8 @@ pub(super) fn open(
     }
     if process.uid != 0 {
         let keep: Option<Gid> = None;
-        fchown(&inner, Some(Uid::from_raw(process.uid)), keep).doing(|| "hand over the terminal")?;
+        fchown(&inner, Some(Uid::from_raw(process.uid)), keep)
+            .doing(|| "hand over the terminal")?;
     }
     if is_first {
         let mount = || -> std::io::Result<()> {
@@ -60,7 +62,9 @@ pub(super) fn open(
     }
     send(&console, outer)?;
     ioctl_tiocsctty(&inner).doing(|| "make the terminal that of this session")?;
-    dup2_stdin(&inner).and_then(|()| dup2_stdout(&inner)).and_then(|()| dup2_stderr(&inner))
+    dup2_stdin(&inner)
+        .and_then(|()| dup2_stdout(&inner))
+        .and_then(|()| dup2_stderr(&inner))
         .doing(|| "use the terminal")
 }
 

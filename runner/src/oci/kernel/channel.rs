@@ -4,7 +4,9 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+};
 
 /// The longest reason of a failure that is passed on.
 const LONGEST: usize = 4096;
@@ -54,8 +56,9 @@ impl Channel {
         let length = loop {
             match recv(&self.0, &mut bytes[..], RecvFlags::empty()) {
                 Ok((length, _)) => break length,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                // The second is told once when the other end is gone and has not read all; what it
+                // has said before is still there.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 Err(error) => return Err(error.into()),
             }
         };
@@ -86,6 +89,16 @@ mod tests {
         for message in said {
             assert_eq!(other.receive().unwrap(), Some(message));
         }
+        assert_eq!(other.receive().unwrap(), None);
+    }
+
+    #[test]
+    fn the_last_word_is_heard_although_nobody_listened() {
+        let (one, other) = Channel::pair().unwrap();
+        other.send(&Message::Entered).unwrap();
+        one.send(&Message::Failed("why".into())).unwrap();
+        drop(one);
+        assert_eq!(other.receive().unwrap(), Some(Message::Failed("why".into())));
         assert_eq!(other.receive().unwrap(), None);
     }
 

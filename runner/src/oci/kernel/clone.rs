@@ -23,6 +23,9 @@ pub(in crate::oci) enum Cloned {
     Child,
 }
 
+/// Of `clone3` alone, so it does not fit the `int` that the C library has for the others.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// Clones this process with `flags` (`CLONE_NEW*`), into `cgroup` (of version 2) from its first
 /// moment.
 ///
@@ -36,7 +39,7 @@ pub(in crate::oci) fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::R
         return Err(io::Error::new(io::ErrorKind::Unsupported, "this process has other threads"));
     }
     let mut pidfd: libc::c_int = -1;
-    let into_cgroup = if cgroup.is_some() { 0x2_0000_0000_u64 } else { 0 };
+    let into_cgroup = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
     let arguments = libc::clone_args {
         flags: flags | libc::CLONE_PIDFD as u64 | into_cgroup,
         pidfd: &raw mut pidfd as u64,
@@ -60,7 +63,9 @@ pub(in crate::oci) fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::R
         _ if pid < 0 => Err(io::Error::last_os_error()),
         None => Ok(Cloned::Child),
         // SAFETY: the kernel has just opened it for this process, and nobody else knows of it.
-        Some(pid) => Ok(Cloned::Parent(Child { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })),
+        Some(pid) => {
+            Ok(Cloned::Parent(Child { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }))
+        }
     }
 }
 

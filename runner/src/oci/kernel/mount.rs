@@ -94,7 +94,8 @@ pub(in crate::oci) fn file_system(
     attributes: u64,
 ) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    configure(context.as_fd(), source, settings).map_err(|error| explain(context.as_fd(), error))?;
+    configure(context.as_fd(), source, settings)
+        .map_err(|error| explain(context.as_fd(), error))?;
     let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
     Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }

@@ -1,7 +1,7 @@
 //! The host's `/proc`: opened once, seen to be one, and never left.
 
-use std::io::{self, Read as _, Write as _};
 use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat, openat2};

@@ -194,7 +194,7 @@ mod tests {
             let host = tempfile::tempdir().unwrap();
             fs::create_dir(host.path().join("root")).unwrap();
             let flags = OFlags::PATH | OFlags::DIRECTORY;
-            let root = rustix::fs::open(&host.path().join("root"), flags, Mode::empty()).unwrap();
+            let root = rustix::fs::open(host.path().join("root"), flags, Mode::empty()).unwrap();
             Self { root: RootDirectory::new(root), host }
         }
 

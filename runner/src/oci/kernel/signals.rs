@@ -123,9 +123,14 @@ mod tests {
 
     #[test]
     fn signals_have_names_and_numbers() {
-        for (text, number) in
-            [("TERM", 15), ("SIGKILL", 9), ("9", 9), ("sigusr1", 10), ("RTMIN+3", 37), ("RTMAX", 64)]
-        {
+        for (text, number) in [
+            ("TERM", 15),
+            ("SIGKILL", 9),
+            ("9", 9),
+            ("sigusr1", 10),
+            ("RTMIN+3", 37),
+            ("RTMAX", 64),
+        ] {
             assert_eq!(parse(text).unwrap().as_raw(), number, "{text}");
         }
     }

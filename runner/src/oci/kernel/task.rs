@@ -38,17 +38,13 @@ pub(in crate::oci) fn filter_system_calls(
             k: instruction.value,
         })
         .collect();
-    let length = u16::try_from(program.len())
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the seccomp filter is too long"))?;
+    let length = u16::try_from(program.len()).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidInput, "the seccomp filter is too long")
+    })?;
     let filter = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
     // SAFETY: `filter` names as many instructions as there are, and the kernel copies them.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            flags,
-            &raw const filter,
-        )
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter)
     };
     match i32::try_from(result) {
         Ok(fd) if fd > 0 && flags & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 => {
@@ -116,7 +112,11 @@ pub(in crate::oci) fn execute(path: &CStr, args: &[CString], env: &[CString]) ->
 }
 
 /// The same of what is open as `program`.
-pub(in crate::oci) fn execute_open(program: &OwnedFd, args: &[CString], env: &[CString]) -> io::Error {
+pub(in crate::oci) fn execute_open(
+    program: &OwnedFd,
+    args: &[CString],
+    env: &[CString],
+) -> io::Error {
     use std::os::fd::AsRawFd as _;
     let args = pointers(args);
     let env = pointers(env);

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
-use rustix::process::{Pid, Rlimit, Signal, WaitOptions, pidfd_send_signal, prlimit, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getrlimit, pidfd_send_signal, prlimit, waitpid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use super::cgroups::Entrance;
@@ -195,7 +195,11 @@ impl Waiting {
     }
 
     fn go_on(&self, message: &Message) -> Result<()> {
-        self.channel.send(message).doing(|| "talk to the container's process")
+        match self.channel.send(message) {
+            // It has ended. Why, is what it has said before.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.doing(|| "talk to the container's process"),
+        }
     }
 
     /// Has the process go on: to `execve`, or to wait for `start` where it has a socket for that.
@@ -230,10 +234,11 @@ impl Waiting {
 
 /// Sets the limits of a process, this one or another.
 pub(super) fn set_limits(pid: Option<Pid>, process: &ProcessPlan) -> Result<()> {
-    for &(resource, current, maximum) in &process.rlimits {
-        let limit = Rlimit { current, maximum };
-        prlimit(pid, resource, limit).doing(|| {
-            format!("set the limit {resource:?}: the hard one of the host is {:?}", rustix::process::getrlimit(resource).maximum)
+    for (resource, limit) in &process.rlimits {
+        prlimit(pid, *resource, *limit).doing(|| {
+            let host = getrlimit(*resource).maximum;
+            let host = host.map_or("unlimited".to_owned(), |limit| limit.to_string());
+            format!("set the limit {resource:?}, whose hard limit is {host} on this host")
         })?;
     }
     Ok(())

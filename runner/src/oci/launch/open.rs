@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::fstatfs;
 
@@ -75,7 +75,7 @@ fn trees(mount: &MountPlan) -> Result<Vec<OwnedFd>> {
     }
 }
 
-fn tree(mount: &MountPlan, path: &PathBuf, recursive: bool) -> Result<OwnedFd> {
+fn tree(mount: &MountPlan, path: &Path, recursive: bool) -> Result<OwnedFd> {
     let doing = || format!("mount {} on {}", path.display(), mount.destination.display());
     let tree = copy_of(path, recursive).doing(doing)?;
     if let Some(ids) = &mount.ids {

@@ -81,7 +81,8 @@ impl CapabilityPlan {
             ambient: set(&names.ambient),
         };
         if !missing.is_empty() {
-            warnings.push(format!("capabilities that this host does not have: {}", missing.join(", ")));
+            warnings
+                .push(format!("capabilities that this host does not have: {}", missing.join(", ")));
         }
         plan
     }

@@ -68,7 +68,12 @@ impl Plan {
     ///
     /// [`Error::Invalid`] and [`Error::Unsupported`], with the member of the configuration that they
     /// are about.
-    pub(super) fn new(config: &Config, bundle: &Path, id: &ContainerId, host: &Host) -> Result<Self> {
+    pub(super) fn new(
+        config: &Config,
+        bundle: &Path,
+        id: &ContainerId,
+        host: &Host,
+    ) -> Result<Self> {
         refuse_unknown(&config.linux)?;
         let process = config.process.as_ref();
         let process = process.ok_or_else(|| Error::invalid("config.json: process is missing"))?;

@@ -91,7 +91,9 @@ fn plan_one(mount: &Mount, around: &Surroundings<'_>) -> Result<MountPlan> {
         options.id_mapped = true;
     }
     if options.id_mapped && (ids.uids.is_empty() || ids.gids.is_empty()) {
-        return Err(Error::unsupported(about("idmap needs uidMappings and gidMappings of its own")));
+        return Err(Error::unsupported(about(
+            "idmap needs uidMappings and gidMappings of its own",
+        )));
     }
     let is_bind = matches!(source, Source::Bind { .. });
     if is_bind && options.own.propagation == 0 {

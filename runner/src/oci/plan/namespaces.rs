@@ -67,7 +67,9 @@ impl NamespacePlan {
             ));
         }
         for (clock, TimeOffset { secs, nanosecs }) in &linux.time_offsets {
-            if !plan.is_new(NamespaceKind::Time) || !matches!(clock.as_str(), "monotonic" | "boottime") {
+            if !plan.is_new(NamespaceKind::Time)
+                || !matches!(clock.as_str(), "monotonic" | "boottime")
+            {
                 return Err(Error::invalid(
                     "linux.timeOffsets are those of monotonic and boottime in a new time namespace",
                 ));

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::path::PathBuf;
 
-use rustix::process::Resource;
+use rustix::process::{Resource, Rlimit};
 
 use super::super::config::process::{ConsoleSize, Process};
 use super::super::config::seccomp::Seccomp;
@@ -22,10 +22,8 @@ pub(in crate::oci) struct ProcessPlan {
     pub(in crate::oci) gid: u32,
     pub(in crate::oci) groups: Vec<u32>,
     pub(in crate::oci) umask: Option<u32>,
-    /// `None` has all capabilities of the runtime stay.
     pub(in crate::oci) capabilities: CapabilityPlan,
-    /// Soft and hard limits; `None` is none.
-    pub(in crate::oci) rlimits: Vec<(Resource, Option<u64>, Option<u64>)>,
+    pub(in crate::oci) rlimits: Vec<(Resource, Rlimit)>,
     pub(in crate::oci) no_new_privileges: bool,
     pub(in crate::oci) oom_score_adj: Option<i32>,
     pub(in crate::oci) terminal: bool,
@@ -55,7 +53,9 @@ impl ProcessPlan {
         }
         for (name, id) in [("uid", process.user.uid), ("gid", process.user.gid)] {
             if id == u32::MAX {
-                return Err(Error::invalid(format!("process.user.{name}: {id} is nobody's number")));
+                return Err(Error::invalid(format!(
+                    "process.user.{name}: {id} is nobody's number"
+                )));
             }
         }
         let names = process.capabilities.clone().unwrap_or_default();
@@ -83,7 +83,9 @@ impl ProcessPlan {
 
     /// What was asked for as `name` in its environment.
     pub(in crate::oci) fn variable(&self, name: &str) -> Option<&[u8]> {
-        self.env.iter().find_map(|pair| pair.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        self.env
+            .iter()
+            .find_map(|pair| pair.to_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
     }
 }
 
@@ -116,13 +118,15 @@ fn c_strings(strings: &[String], what: &str) -> Result<Vec<CString>> {
     strings.iter().map(c_string).collect()
 }
 
-fn rlimits(process: &Process) -> Result<Vec<(Resource, Option<u64>, Option<u64>)>> {
+fn rlimits(process: &Process) -> Result<Vec<(Resource, Rlimit)>> {
+    // The greatest number stands for none.
     let limit = |limit: u64| (limit != u64::MAX).then_some(limit);
-    let mut limits: Vec<(Resource, Option<u64>, Option<u64>)> = Vec::new();
+    let mut limits: Vec<(Resource, Rlimit)> = Vec::new();
     for rlimit in &process.rlimits {
-        let resource = resource(&rlimit.kind)
-            .ok_or_else(|| Error::invalid(format!("process.rlimits: {:?} is no limit", rlimit.kind)))?;
-        if limits.iter().any(|(known, ..)| *known == resource) {
+        let resource = resource(&rlimit.kind).ok_or_else(|| {
+            Error::invalid(format!("process.rlimits: {:?} is no limit", rlimit.kind))
+        })?;
+        if limits.iter().any(|(known, _)| *known == resource) {
             return Err(Error::invalid(format!("process.rlimits: {} is there twice", rlimit.kind)));
         }
         if rlimit.soft > rlimit.hard {
@@ -131,7 +135,8 @@ fn rlimits(process: &Process) -> Result<Vec<(Resource, Option<u64>, Option<u64>)
                 rlimit.kind
             )));
         }
-        limits.push((resource, limit(rlimit.soft), limit(rlimit.hard)));
+        let limit = Rlimit { current: limit(rlimit.soft), maximum: limit(rlimit.hard) };
+        limits.push((resource, limit));
     }
     Ok(limits)
 }

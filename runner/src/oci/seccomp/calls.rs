@@ -5,11 +5,8 @@ use syscalls::{aarch64, arm, x86, x86_64};
 use super::super::config::seccomp::Architecture;
 
 /// What this program is built for.
-pub(super) const NATIVE: Architecture = if cfg!(target_arch = "aarch64") {
-    Architecture::Aarch64
-} else {
-    Architecture::X86_64
-};
+pub(super) const NATIVE: Architecture =
+    if cfg!(target_arch = "aarch64") { Architecture::Aarch64 } else { Architecture::X86_64 };
 
 const X32: u32 = 0x4000_0000;
 

@@ -109,10 +109,8 @@ fn instruction(code: u16, if_true: u8, if_false: u8, value: u32) -> Instruction 
 
 /// `code` when the accumulator is `value`; else what follows it.
 fn only_if_equal(value: u32, code: Vec<Instruction>) -> Vec<Instruction> {
-    let mut all = vec![
-        instruction(JUMP_IF_EQUAL, 1, 0, value),
-        instruction(JUMP, 0, 0, code.len() as u32),
-    ];
+    let mut all =
+        vec![instruction(JUMP_IF_EQUAL, 1, 0, value), instruction(JUMP, 0, 0, code.len() as u32)];
     all.extend(code);
     all
 }
@@ -122,10 +120,7 @@ fn only_if_equal(value: u32, code: Vec<Instruction>) -> Vec<Instruction> {
 fn choose(test: u16, value: u32, yes: Vec<Instruction>, no: Vec<Instruction>) -> Vec<Instruction> {
     let mut all = match u8::try_from(no.len()) {
         Ok(length) => vec![instruction(test, length, 0, value)],
-        Err(_) => vec![
-            instruction(test, 0, 1, value),
-            instruction(JUMP, 0, 0, no.len() as u32),
-        ],
+        Err(_) => vec![instruction(test, 0, 1, value), instruction(JUMP, 0, 0, no.len() as u32)],
     };
     all.extend(no);
     all.extend(yes);
