@@ -109,7 +109,7 @@ fn podman_and_skopeo_pull_by_registries_conf() -> Result<()> {
     podman(&home, "rmi --all --force")?;
     podman(&home, "pull --quiet docker.io/library/box:1")?;
     let digest = home.run(&format!(
-        "skopeo --registries-conf {} inspect --format {{{{.Digest}}}} docker://docker.io/library/box:1",
+        "skopeo --registries-conf {} inspect --no-tags --format {{{{.Digest}}}} docker://docker.io/library/box:1",
         conf.display()
     ))?;
     same("the digest that skopeo sees", &digest, &hub.image.digest)?;
