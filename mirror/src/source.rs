@@ -89,6 +89,11 @@ impl Source {
         self.mirror.settings.push
     }
 
+    /// Whether what a manifest is made of is fetched before somebody wants it.
+    pub fn prefetches(&self) -> bool {
+        self.mirror.settings.prefetch
+    }
+
     /// Whether nothing is asked of the upstreams.
     pub fn is_offline(&self) -> bool {
         self.mirror.settings.offline

@@ -1,4 +1,4 @@
-//! `cargo xtask runner`: containers made by the release build.
+//! `cargo xtask runner`: containers made by the optimised build.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

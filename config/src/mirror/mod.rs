@@ -38,6 +38,9 @@ pub struct Mirror {
     /// Whether nothing is asked of the upstreams: what is here is served, and nothing else.
     #[serde(default)]
     pub offline: bool,
+    /// Whether all of an image is fetched with its manifest: every platform, all layers, and what is attached to it.
+    #[serde(default)]
+    pub prefetch: bool,
     /// Whether clients may push into the repositories. A tag that was pushed here stands before that of the upstreams.
     #[serde(default)]
     pub push: bool,

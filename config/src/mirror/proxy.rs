@@ -75,6 +75,7 @@ impl Proxy {
             immutable: Vec::new(),
             negativettl: GoDuration::default(),
             offline: false,
+            prefetch: false,
             push: false,
         })
     }

@@ -16,10 +16,15 @@ pub(crate) struct Docker {
 
 impl Docker {
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with("{}")
+    }
+
+    /// One with this configuration.
+    pub(crate) fn start_with(configuration: &str) -> Result<Self> {
         let mut home = Home::new()?;
         let socket = home.path("run/docker.sock");
         let config = home.path("daemon.json");
-        std::fs::write(&config, "{}")?;
+        std::fs::write(&config, configuration)?;
         let line = format!(
             "dockerd --config-file {} --data-root {} --exec-root {} --pidfile {} --host unix://{} --iptables=false --ip6tables=false --bridge=none",
             config.display(),

@@ -11,6 +11,7 @@ mod distribution;
 mod docker;
 mod helm;
 mod identity;
+mod mirror;
 mod nginx;
 mod oras;
 mod podman;

@@ -1,10 +1,14 @@
 //! What is asked of an upstream when many want the same.
 
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use berth_tests::{Launch, Target};
 
-use crate::scene::{Image, Scene};
+use crate::scene::{Image, LAYER, Scene};
 
 #[test]
 #[ignore = "run by cargo xtask faults"]
@@ -82,4 +86,57 @@ fn a_blob_that_another_repository_has_is_not_fetched_again() -> Result<()> {
     let nowhere = format!("/v2/hub/team/nowhere/blobs/{}", image.layer.digest);
     scene.get(&nowhere)?.refusal(404, "BLOB_UNKNOWN")?;
     scene.stop()
+}
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
+fn two_hundred_clients_of_a_slow_upstream_take_as_long_as_one_and_no_memory() -> Result<()> {
+    const CLIENTS: usize = 200;
+    // As much a second from the upstream, whoever asks: a quarter of the layer.
+    let rate = (LAYER / 4).to_string();
+    let upstream = Launch::temporary()?.target(Target::Berth);
+    let upstream = upstream.env("REGISTRY_HTTP_LIMITS_CALLER_BANDWIDTH", rate).start()?;
+    let (one, crowd) = (Image::new(5), Image::new(6));
+    for (image, tag) in [(&one, "one"), (&crowd, "crowd")] {
+        image.push(&upstream, "team/app", tag)?;
+    }
+    let scene = Scene::of(upstream, |mirror| mirror)?;
+    let begun = Instant::now();
+    let target = format!("/v2/team/app/blobs/{}", one.layer.digest);
+    let straight = berth_tests::wire::get(target);
+    berth_tests::wire::send(scene.upstream.address(), &straight)?.expect(200)?;
+    let alone = begun.elapsed();
+
+    let begun = Instant::now();
+    let target = format!("/v2/hub/team/app/blobs/{}", crowd.layer.digest);
+    let pull = || count(scene.mirror.address(), &target);
+    let pulled = thread::scope(|scope| {
+        let pulls: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(pull)).collect();
+        pulls.into_iter().map(|pull| pull.join().ok()).collect::<Option<Vec<_>>>()
+    });
+    let together = begun.elapsed();
+    for received in pulled.context("a client panicked")? {
+        ensure!(received? > LAYER as u64, "a client did not get all of it");
+    }
+    ensure!(scene.fetches(&crowd.layer.digest) == 1);
+    let peak = peak_memory(scene.mirror.id())?;
+    println!("one client alone {alone:?}, {CLIENTS} together {together:?}, peak {peak} MiB");
+    ensure!(together < alone.mul_f64(1.3), "{together:?} for {CLIENTS}, {alone:?} for one");
+    ensure!(peak < 96, "{peak} MiB");
+    scene.stop()
+}
+
+/// How many bytes are the answer to a GET. So many clients share the machine with the mirror, so they do nothing else.
+fn count(address: SocketAddr, target: &str) -> Result<u64> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(&berth_tests::wire::get(target).header("Connection", "close").head())?;
+    Ok(io::copy(&mut stream, &mut io::sink())?)
+}
+
+/// The most memory that a process has had, in MiB.
+fn peak_memory(process: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM")?;
+    Ok(kibibytes.parse::<u64>()? / 1024)
 }

@@ -96,6 +96,29 @@ fn an_offline_mirror_asks_nobody() -> Result<()> {
 
 #[test]
 #[ignore = "run by cargo xtask faults"]
+fn a_whole_image_is_fetched_with_its_manifest_where_that_is_wanted() -> Result<()> {
+    let scene = Scene::with(|mirror| mirror.env("REGISTRY_MIRRORS_0_PREFETCH", "true"))?;
+    let (one, other) = (Image::new(68), Image::new(69));
+    for image in [&one, &other] {
+        scene.push(&image.manifest.digest, image)?;
+    }
+    let index = berth_tests::content::Manifest::index(&[&one.manifest, &other.manifest]);
+    push_manifest(&scene.upstream, "team/app", "all", &index)?;
+    scene.manifest("all")?.expect(200)?;
+    for image in [&one, &other] {
+        scene.wait_until_kept(&image.layer)?;
+        scene.wait_until_kept(&image.config)?;
+    }
+    scene.cut_off();
+    for image in [&one, &other] {
+        scene.pull(&image.manifest.digest, image)?;
+        ensure!(scene.fetches(&image.layer.digest) == 1);
+    }
+    scene.stop()
+}
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
 fn an_index_is_served_although_its_children_are_not_here_and_one_may_be_gone() -> Result<()> {
     let (scene, one, other) = (Scene::new()?, Image::new(66), Image::new(67));
     for image in [&one, &other] {

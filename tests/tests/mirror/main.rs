@@ -13,3 +13,4 @@ mod replicas;
 mod routes;
 mod scene;
 mod stores;
+mod tls;

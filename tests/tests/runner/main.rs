@@ -1,6 +1,6 @@
 //! `berth oci` as an engine uses it: the real binary, in real namespaces, on a root of busybox.
 //!
-//! The tests need the release build and root, and say so where they lack them. So they are ignored unless
+//! The tests need the optimised build and root, and say so where they lack them. So they are ignored unless
 //! `cargo xtask runner` asks for them by name.
 
 mod bundle;

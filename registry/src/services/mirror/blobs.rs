@@ -46,10 +46,6 @@ impl Registry {
         let Some(source) = self.mirror.source(repository) else {
             return Err(RegistryError::BlobUnknown(*digest));
         };
-        if let Some(record) = self.link_known_blob(&source, repository, digest).await? {
-            self.metrics.mirror.hits.inc();
-            return Ok(PulledBlob::Here(record));
-        }
         let registry = self.clone();
         let flight = (repository.clone(), *digest);
         let key =
@@ -65,7 +61,7 @@ impl Registry {
             Some(Ok(arriving)) => Ok(PulledBlob::Arriving(arriving)),
             Some(Err(error)) if error.is_not_found() => Err(RegistryError::BlobUnknown(*digest)),
             Some(Err(error)) => Err(error.into()),
-            // Another process has fetched it.
+            // Another process has fetched it, or it was here in another repository.
             None => Ok(PulledBlob::Here(self.stat_blob(repository, digest).await?)),
         }
     }
@@ -101,15 +97,17 @@ impl Registry {
         source: &Source,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Option<BlobRecord>, RegistryError> {
+    ) -> Result<bool, RegistryError> {
         if self.is_read_only()
             || !self.metadata.knows_blob(digest).await?
             || source.blob_size(digest).await.is_err()
         {
-            return Ok(None);
+            return Ok(false);
         }
         let lease = self.config().storage.maintenance.garbagecollection.lease.get();
-        Ok(self.metadata.mount_blob(repository, MountSource::Any, digest, lease, &[]).await?)
+        let linked =
+            self.metadata.mount_blob(repository, MountSource::Any, digest, lease, &[]).await?;
+        Ok(linked.is_some())
     }
 
     async fn fetch_blob_as_only_one(
@@ -143,8 +141,9 @@ impl Registry {
         }
     }
 
-    /// Fetches a blob into the store. From the moment that bytes can come all who wait are given what
-    /// they follow it by. An error is one of before that moment, or they know it already.
+    /// Fetches a blob into the store, unless it can be linked. From the moment that bytes can come all
+    /// who wait are given what they follow it by. An error is one of before that moment, or they know it
+    /// already.
     async fn fetch_blob(
         &self,
         source: &Source,
@@ -152,6 +151,9 @@ impl Registry {
         digest: &Digest,
         landing: &Landing<Result<Arriving, MirrorError>>,
     ) -> Result<(), MirrorError> {
+        if self.link_known_blob(source, repository, digest).await.map_err(unkept)? {
+            return Ok(());
+        }
         self.metrics.mirror.misses.inc();
         let fetch = source.blob(digest).await?;
         let size = fetch.size();
@@ -217,8 +219,16 @@ impl Registry {
             }
         });
         let (pump, mut body) = body::body(frames, false, NO_LIMIT, self.upload_memory.clone());
-        let take = self.take_fetched(&mut ingest, &mut body, copy, progress);
-        let (taken, ()) = tokio::join!(take, pump.run());
+        let taken = {
+            let take = self.take_fetched(&mut ingest, &mut body, copy, progress);
+            tokio::pin!(take);
+            // When the store fails, nobody takes what the pump still has.
+            tokio::select! {
+                biased;
+                taken = &mut take => taken,
+                () = pump.run() => take.await,
+            }
+        };
         taken.map(|()| ingest)
     }
 

@@ -111,8 +111,15 @@ impl Registry {
         let registry = self.clone();
         let flight = (repository.clone(), reference.clone());
         let fetch = self.mirror.manifests.join(flight, |landing| async move {
+            let before = here.as_ref().map(|here| here.digest);
             let fetched = registry.fetch_as_only_one(&source, &key, here).await;
-            landing.tell(fetched);
+            landing.tell(fetched.clone());
+            if let Ok(manifest) = fetched
+                && source.prefetches()
+                && before != Some(manifest.digest)
+            {
+                tokio::spawn(registry.prefetch(source, key.repository, manifest));
+            }
         });
         let (fetched, joined) = fetch.await;
         if joined {

@@ -4,6 +4,7 @@
 mod blobs;
 mod listings;
 mod manifests;
+mod prefetch;
 mod status;
 
 pub(crate) use blobs::PulledBlob;
@@ -89,16 +90,14 @@ impl Registry {
         is_here: impl Fn() -> BoxFuture<'a, Result<bool, RegistryError>>,
         fetch: impl Future<Output = T>,
     ) -> Result<Option<T>, RegistryError> {
-        let mut has_waited = false;
         while !self.metadata.hold_fetch(key, LEASE).await? {
-            has_waited = true;
             sleep(POLL).await;
             if is_here().await? {
                 return Ok(None);
             }
         }
-        // The other one may have ended just now.
-        if has_waited && is_here().await? {
+        // Another one may have ended since somebody looked.
+        if is_here().await? {
             self.metadata.release_fetch(key).await?;
             return Ok(None);
         }
