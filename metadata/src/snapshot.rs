@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection as _};
 
 use crate::fault::Fault;
 use crate::sqlite::open::{self, ProcessLock};
@@ -29,7 +29,9 @@ pub async fn snapshot(source: Endpoint, to: &Path) -> Result<(), MetadataError> 
         Endpoint::Postgres(_) => {
             let mut transfer = Transfer::open(source, Endpoint::Sqlite(to.to_owned())).await?;
             transfer.pass().await?;
-            transfer.finish_copy().await
+            transfer.finish_copy().await?;
+            drop(transfer);
+            settle(to).await
         }
     }
 }
@@ -64,16 +66,31 @@ pub async fn restore(snapshot: &Path, to: &Path) -> Result<(), MetadataError> {
         return Err(MetadataError::NotEmpty { database: to.display().to_string() });
     }
     let explain = |error: sqlx::Error| Fault::from(error).explain_opening(snapshot);
-    let options = open::writer_options(snapshot).create_if_missing(false);
-    let mut connection: SqliteConnection = options.connect().await.map_err(explain)?;
-    // Back to one file, so that a rename moves all of it.
-    let settle =
-        "DELETE FROM outbox; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE";
-    sqlx::raw_sql(settle).execute(&mut connection).await.map_err(explain)?;
-    sqlx::Connection::close(connection).await.map_err(explain)?;
+    let mut connection = open::plain_options(snapshot).connect().await.map_err(explain)?;
+    sqlx::query("DELETE FROM outbox").execute(&mut connection).await.map_err(explain)?;
+    connection.close().await.map_err(explain)?;
+    settle(snapshot).await?;
     let placed = std::fs::rename(snapshot, to).and_then(|()| {
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
         std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     });
     placed.map_err(|error| MetadataError::Open { path: to.to_owned(), reason: error.to_string() })
+}
+
+/// Brings all of a database back into one file, whatever its journal was.
+async fn settle(path: &Path) -> Result<(), MetadataError> {
+    let explain = |error: sqlx::Error| Fault::from(error).explain_opening(path);
+    let mut connection = open::plain_options(path).connect().await.map_err(explain)?;
+    let settle = "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE";
+    sqlx::raw_sql(settle).execute(&mut connection).await.map_err(explain)?;
+    connection.close().await.map_err(explain)?;
+    // Nobody works with it any longer.
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    match std::fs::remove_file(&lock) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(MetadataError::Open { path: path.to_owned(), reason: error.to_string() })
+        }
+        _ => Ok(()),
+    }
 }

@@ -9,8 +9,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use berth_metadata::{
-    FetchKey, HeldUpload, Job, MetadataError, Pooling, PostgresOptions, PostgresStore,
-    UploadProgress,
+    Endpoint, FetchKey, HeldUpload, Job, MetadataError, Pooling, PostgresOptions, PostgresStore,
+    SqliteLocation, SqliteOptions, SqliteStore, UploadProgress,
 };
 use berth_test_stores::{PgBouncer, Postgres};
 use suite::fixtures::{self, *};
@@ -90,6 +90,28 @@ async fn each_process_sees_at_once_what_the_other_was_told_is_done() {
     }
     assert!(delete(&one, &repository("app"), &digest("image 19"), Duration::ZERO, &[]).await);
     assert_eq!(payload(&other, "app", &by_tag("latest")).await, None);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_an_embedded_database_in_one_file() {
+    let url = SERVER.database().unwrap();
+    let store = open_url(&url).await;
+    push_blob(&store, "app", "layer").await;
+    push_manifest(&store, tagged("app", "one", &["latest"])).await;
+    let directory = tempfile::tempdir().unwrap();
+    let (file, copy) = (directory.path().join("a"), directory.path().join("b"));
+
+    berth_metadata::snapshot(Endpoint::Postgres(options(url)), &file).await.unwrap();
+    push_manifest(&store, tagged("app", "two", &["latest"])).await;
+
+    let files = std::fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(files, 1, "nothing stands beside it");
+    berth_metadata::restore(&file, &copy).await.unwrap();
+    let options = SqliteOptions::new(SqliteLocation::File(copy));
+    let restored: Store = Arc::new(SqliteStore::open(options).await.unwrap());
+    assert_eq!(payload(&restored, "app", &by_tag("latest")).await.unwrap(), "one");
+    assert!(find_blob(&restored, &repository("app"), &digest("layer")).await.is_some());
+    assert_eq!(changes(&restored).await, []);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_metadata::{MetadataError, SqliteLocation, SqliteOptions, SqliteStore};
+use berth_metadata::{Endpoint, MetadataError, SqliteLocation, SqliteOptions, SqliteStore};
 use berth_oci::LinkChange;
 use fixtures::*;
 use sqlx::{Connection, SqliteConnection};
@@ -136,6 +136,26 @@ async fn a_file_that_a_hand_has_locked_is_in_use() {
     assert!(matches!(error, MetadataError::InUse { .. }), "{error}");
     sqlx::raw_sql("ROLLBACK").execute(&mut shell).await.unwrap();
     push_some(&open(&path).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_is_what_the_database_was() {
+    let directory = tempdir().unwrap();
+    let path = database(directory.path());
+    let store = open(&path).await.unwrap();
+    push_some(&store).await;
+    let (file, copy) = (directory.path().join("a"), directory.path().join("b"));
+    let source = || Endpoint::Sqlite(path.clone());
+
+    berth_metadata::snapshot(source(), &file).await.unwrap();
+    push_manifest(&store, tagged("app", "two", &["latest"])).await;
+    assert!(berth_metadata::snapshot(source(), &file).await.is_err(), "it is there already");
+
+    assert!(!berth_metadata::would_migrate(&file).await.unwrap());
+    let in_use = berth_metadata::restore(&file, &path).await;
+    assert!(matches!(in_use, Err(MetadataError::InUse { .. })), "{in_use:?}");
+    berth_metadata::restore(&file, &copy).await.unwrap();
+    assert_some(&open(&copy).await.unwrap()).await;
 }
 
 #[tokio::test]

@@ -70,6 +70,8 @@ pub enum Ask {
         /// How many bytes are read a second; as many as the machine can without.
         rate: Option<u64>,
     },
+    /// Tell which blobs are known to be damaged.
+    Damaged,
     /// Do what the API for accounts and grants does.
     Administer(ApiRequest),
 }
@@ -189,6 +191,7 @@ pub async fn carry_out(registry: &Arc<Registry>, ask: Ask, tell: mpsc::Sender<To
             registry.export_as_asked(&folder, layout_of.as_ref(), &tell).await.map(Told::Exported)
         }
         Ask::Scrub { rate } => registry.scrub(rate, &tell).await.map(Told::Scrubbed),
+        Ask::Damaged => registry.tell_damaged(&tell).await.map(|()| Told::Finished),
         Ask::Administer(request) => Ok(Told::Answered(request.carry_out(registry.clone()).await)),
     };
     let last = outcome.unwrap_or_else(|error| {

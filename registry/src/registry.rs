@@ -6,7 +6,7 @@ use berth_config::Config;
 use berth_metadata::{AccountStore, MetadataStore, UpkeepStore};
 use berth_mirror::Mirrors;
 use berth_storage_backends::BlobStore;
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::audit::AuditLog;
@@ -50,8 +50,8 @@ pub struct Registry {
     /// Where good bytes of damaged blobs may be had, in the order in which they are asked.
     pub(crate) peers: Vec<RegistryClient>,
     pub(crate) samples: Samples,
-    /// Whose turn it is to write the storage tree's link files.
-    pub(crate) links_turn: Semaphore,
+    /// Written by whoever needs the storage tree's link files to stand still, read by those that write them.
+    pub(crate) links_turn: RwLock<()>,
     /// Requests that change something, each a task that outlives its connection.
     pub(crate) writes: TaskTracker,
 }
@@ -87,7 +87,7 @@ impl Registry {
             upkeep: None,
             backup_source: None,
             samples: Samples::default(),
-            links_turn: Semaphore::new(1),
+            links_turn: RwLock::new(()),
             writes: TaskTracker::new(),
         }
     }

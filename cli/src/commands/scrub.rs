@@ -13,8 +13,11 @@ use super::screen::Screen;
 #[derive(Debug, clap::Args)]
 pub(crate) struct ScrubOptions {
     /// Read every blob once, now. A running berth goes round by itself.
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "list")]
     once: bool,
+    /// Only tell which blobs are known to be damaged.
+    #[arg(long, conflicts_with_all = ["once", "rate"])]
+    list: bool,
     /// Read no more than this a second: 50MiB. Without, as fast as disk and processor can.
     #[arg(long, value_name = "SIZE")]
     rate: Option<ByteSize>,
@@ -31,7 +34,10 @@ pub(crate) struct ScrubOptions {
 /// `berth scrub`. Fails when damage is left.
 pub(crate) fn run(options: &ScrubOptions) -> Result<ExitCode> {
     let config = super::ask::config(options.config.as_deref())?;
-    let ask = Ask::Scrub { rate: options.rate.map(ByteSize::bytes) };
+    let ask = match options.list {
+        true => Ask::Damaged,
+        false => Ask::Scrub { rate: options.rate.map(ByteSize::bytes) },
+    };
     let mut report = Report { options, screen: Screen::new(false), left: false };
     let code = super::ask::run(config, ask, |told| report.show(told))?;
     Ok(if report.left { ExitCode::FAILURE } else { code })
@@ -45,13 +51,13 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn show(&mut self, told: Told) -> Result<()> {
-        let ScrubOptions { json, quiet, .. } = *self.options;
+        let ScrubOptions { json, quiet, list, .. } = *self.options;
         match told {
             Told::Scrubbing(Scrubbed { blobs, bytes: size, damaged, .. }) if !quiet => {
                 let size = bytes(size);
                 self.screen.progress(&format!("{blobs} blobs read ({size}), {damaged} damaged"))?;
             }
-            Told::Damaged(_) if quiet => {}
+            Told::Damaged(_) if quiet && !list => {}
             Told::Damaged(damage) if json => self.screen.line(&serde_json::to_string(&damage)?)?,
             Told::Damaged(damage) => self.damage(&damage)?,
             Told::Scrubbed(scrubbed) => {

@@ -40,7 +40,9 @@ impl BackupSource {
     /// In words, when database, store or file fail.
     pub async fn back_up(&self, backups: &Backups<'_>) -> Result<Backup, String> {
         self.forget_old_scratch();
-        let taken = berth_metadata::snapshot(self.database.clone(), &self.scratch).await;
+        let snapshot = berth_metadata::snapshot(self.database.clone(), &self.scratch);
+        // Large, and made once in a while.
+        let taken = Box::pin(snapshot).await;
         let stored = match taken {
             Ok(()) => backups.store(&self.scratch).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),

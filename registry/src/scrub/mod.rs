@@ -17,9 +17,9 @@ mod verify;
 
 use std::time::{Duration, Instant};
 
-use berth_metadata::{BlobRecord, Job, NamedBlob, UpkeepStore};
+use berth_metadata::{BlobLocation, BlobRecord, DamagedBlob, Job, NamedBlob, UpkeepStore};
 use berth_oci::Digest;
-use berth_storage_backends::is_quarantined;
+use berth_storage_backends::{OpenBlob, is_quarantined};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -115,6 +115,27 @@ impl Registry {
         }
         scrubbed.links = self.repair_links(upkeep).await?;
         Ok(scrubbed)
+    }
+
+    /// Tells of the blobs that are in quarantine, by digest.
+    pub(crate) async fn tell_damaged(
+        &self,
+        tell: &mpsc::Sender<Told>,
+    ) -> Result<(), RegistryError> {
+        let upkeep = self.upkeep()?;
+        let mut after = None;
+        loop {
+            let page = upkeep.damaged_blobs(after.as_ref(), PAGE).await?;
+            after = page.entries.last().map(|damaged| damaged.blob.digest);
+            for DamagedBlob { blob, reason, .. } in page.entries {
+                let damage = Damage { digest: blob.digest, reason, repaired_from: None };
+                // Whoever asked may have gone.
+                let _ = tell.send(Told::Damaged(damage)).await;
+            }
+            if !page.more {
+                return Ok(());
+            }
+        }
     }
 
     async fn count(&self, scrubbed: &mut Scrubbed, outcome: Outcome, tell: &mpsc::Sender<Told>) {
@@ -259,12 +280,12 @@ impl Registry {
     async fn quarantine(
         &self,
         blob: &BlobRecord,
-        looked_at: Option<&berth_storage_backends::OpenBlob>,
+        looked_at: Option<&OpenBlob>,
         reason: String,
     ) -> Result<Option<String>, RegistryError> {
         let BlobRecord { digest, location, .. } = blob;
         let to = self.blobs.quarantine(digest, &location.0, looked_at).await?;
-        let to = berth_metadata::BlobLocation(to);
+        let to = BlobLocation(to);
         if !self.upkeep()?.quarantine_blob(blob, &to, &reason).await? {
             debug!(%digest, "a damaged blob was replaced or deleted meanwhile");
             return Ok(None);

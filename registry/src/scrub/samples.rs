@@ -26,7 +26,7 @@ impl Samples {
     /// Notes a read; every so many reads the blob waits to be looked at. Where too many wait it does not.
     pub(super) fn note(&self, blob: &BlobRecord, every: u32) {
         let read = self.reads.fetch_add(1, Ordering::Relaxed);
-        if every > 0 && read % every == 0 {
+        if every > 0 && read.is_multiple_of(every) {
             // One more would tell little more.
             let _ = self.offered.try_send(blob.clone());
         }

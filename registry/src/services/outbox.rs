@@ -3,7 +3,7 @@ use std::time::Duration;
 use berth_metadata::lifecycle::Removal;
 use berth_metadata::{BlobLocation, Job, OutboxEntry};
 use berth_oci::{Digest, LinkChange};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::RwLockWriteGuard;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -45,7 +45,8 @@ impl Registry {
         }
     }
 
-    /// Brings the storage tree's link files up to date now, unless another process is at it.
+    /// Brings the storage tree's link files up to date now, unless another process is at it, or they have to
+    /// stand still.
     pub(crate) async fn settle_links(&self) -> Result<(), RegistryError> {
         self.as_job(Job::Links, Duration::ZERO, self.drain_outbox()).await
     }
@@ -53,15 +54,13 @@ impl Registry {
     /// Has the storage tree's link files stand still for as long as the answer lives. What is changed
     /// meanwhile follows then.
     pub(crate) async fn hold_links(&self) -> LinksHold<'_> {
-        // Nobody closes it; without a turn the tree would only not stand still.
-        let turn = self.links_turn.acquire().await.ok();
-        LinksHold { registry: self, _turn: turn }
+        LinksHold { registry: self, turn: Some(self.links_turn.write().await) }
     }
 
     async fn drain_outbox(&self) -> Result<(), RegistryError> {
         let Some(tree) = self.blobs.link_tree() else { return Ok(()) };
         // Somebody needs the tree to stand still, and tells when it need not any longer.
-        let Ok(_turn) = self.links_turn.try_acquire() else { return Ok(()) };
+        let Ok(_turn) = self.links_turn.try_read() else { return Ok(()) };
         loop {
             let mut entries = self.metadata.outbox(ROUND).await?;
             self.stop_before_a_removal(&mut entries).await?;
@@ -106,11 +105,14 @@ impl Registry {
 /// The storage tree's link files stand still.
 pub(crate) struct LinksHold<'a> {
     registry: &'a Registry,
-    _turn: Option<SemaphorePermit<'a>>,
+    /// `Some` until it is dropped.
+    turn: Option<RwLockWriteGuard<'a, ()>>,
 }
 
 impl Drop for LinksHold<'_> {
     fn drop(&mut self) {
+        // Whoever wakes up by this must find the turn free.
+        drop(self.turn.take());
         self.registry.metadata.outbox_refill();
     }
 }

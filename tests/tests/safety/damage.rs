@@ -49,8 +49,10 @@ fn a_flipped_bit_is_found_quarantined_and_repaired_by_a_push() -> Result<()> {
     ensure!(refused.text().contains("damaged; push it again"), "{}", refused.text());
     ensure!(!data(root, &image.layer).exists(), "its file is out of the way");
 
+    ensure!(succeed(root, &["scrub", "--list"])?.contains(digest.as_str()));
     push_image(server.address(), "app", "1", 1)?;
     server.registry().verify("app", "1")?;
+    ensure!(succeed(root, &["scrub", "--list"])?.is_empty());
     ensure!(succeed(root, &["scrub", "--once"])?.contains("are what their digests say"));
     server.stop()?;
     launch(root)?.start()?.registry().verify("app", "2").map(drop)

@@ -30,7 +30,7 @@ fn blobs_of_an_object_store_become_a_tree_that_others_serve() -> Result<()> {
         ensure!(said.contains("6 manifests and 6 tags") && said.contains(told), "{said}");
     }
     server.stop()?;
-    for program in programs() {
+    for program in programs()? {
         let theirs = OldRegistry::on_folder(&program, &tree)?;
         let found = Registry::new(&format!("http://{}", theirs.address))?.contents()?;
         ensure!(found == ours, "{found:#?}\n{ours:#?}");

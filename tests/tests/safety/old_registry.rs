@@ -26,13 +26,16 @@ pub(crate) struct OldRegistry {
 }
 
 /// The programs to try: Debian's 2.8, and 3 where it is installed.
-pub(crate) fn programs() -> Vec<PathBuf> {
+pub(crate) fn programs() -> Result<Vec<PathBuf>> {
     let cache = std::env::var_os("BERTH_CACHE").map(PathBuf::from).or_else(|| {
         std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/berth-tools"))
     });
     let third = cache.map(|cache| cache.join("distribution-v3.1.2/registry"));
     let debians = PathBuf::from("/usr/bin/docker-registry");
-    [Some(debians), third].into_iter().flatten().filter(|program| program.is_file()).collect()
+    let programs = [Some(debians), third].into_iter().flatten();
+    let programs: Vec<_> = programs.filter(|program| program.is_file()).collect();
+    ensure!(!programs.is_empty(), "no other registry is installed: run `cargo xtask setup`");
+    Ok(programs)
 }
 
 impl OldRegistry {

@@ -354,13 +354,13 @@ pub(in crate::sqlite) const UNLINKED_REFERENCES: &str = "
     WITH looked_at AS (
         SELECT id, repository_id, digest FROM manifests WHERE id > $1 ORDER BY id LIMIT $2
     )
-    SELECT m.id, r.name, m.digest, q.digest
-    FROM looked_at m
-    CROSS JOIN manifest_blobs q ON q.manifest_id = m.id
-    CROSS JOIN repositories r ON r.id = m.repository_id
+    SELECT looked_at.id, r.name, looked_at.digest, q.digest
+    FROM looked_at
+    CROSS JOIN manifest_blobs q ON q.manifest_id = looked_at.id
+    CROSS JOIN repositories r ON r.id = looked_at.repository_id
     WHERE NOT EXISTS (
         SELECT 1 FROM blobs b
-        JOIN repository_blobs l ON l.blob_id = b.id AND l.repository_id = m.repository_id
+        JOIN repository_blobs l ON l.blob_id = b.id AND l.repository_id = looked_at.repository_id
         WHERE b.digest = q.digest
     )
     UNION ALL
