@@ -78,7 +78,7 @@ fn main() -> ExitCode {
         Command::Grant { command, common } => commands::grant::run(command, &common),
         Command::Policy { command, common } => commands::policy::run(command, &common),
         Command::Audit { options, common } => commands::audit::run(options, &common),
-        Command::Oci { .. } => commands::oci::unavailable(),
+        Command::Oci { arguments } => commands::oci::refuse(&arguments),
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),
             ConfigCommand::Show { config } => commands::config::show(config.as_deref()),

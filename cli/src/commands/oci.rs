@@ -1,5 +1,6 @@
 //! `berth oci`: the OCI runtime, which has a command line of its own.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -9,7 +10,8 @@ use anyhow::{Result, bail};
 pub(crate) fn run() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let is_named = arguments.next().is_some_and(|name| name == "oci");
-    is_named.then(|| berth_runner::oci::main(["berth oci".into()].into_iter().chain(arguments)))
+    let name = std::iter::once(OsString::from("berth oci"));
+    is_named.then(|| berth_runner::oci::main(name.chain(arguments)))
 }
 
 /// There is none elsewhere.
@@ -19,6 +21,7 @@ pub(crate) fn run() -> Option<ExitCode> {
 }
 
 /// What remains to be said where [`run`] did nothing.
-pub(crate) fn unavailable() -> Result<ExitCode> {
-    bail!("oci: containers are run on Linux only")
+pub(crate) fn refuse(arguments: &[OsString]) -> Result<ExitCode> {
+    let command = arguments.first().map(|command| command.to_string_lossy()).unwrap_or_default();
+    bail!("oci {command}: containers are run on Linux only")
 }

@@ -61,26 +61,26 @@ impl Bundle {
 
     /// The same with a changed configuration.
     pub(crate) fn with(mut self, pointer: &str, value: Value) -> Self {
-        let (parent, key) = pointer.rsplit_once('/').expect("a pointer begins with /");
         let mut place = &mut self.config;
-        for key in parent.split('/').skip(1) {
+        for key in pointer.split('/').skip(1) {
             place = &mut place[key];
         }
-        place[key] = value;
+        *place = value;
         self
     }
 
     pub(crate) fn with_mount(mut self, mount: Value) -> Self {
-        self.config["mounts"].as_array_mut().expect("an array").push(mount);
+        if let Value::Array(mounts) = &mut self.config["mounts"] {
+            mounts.push(mount);
+        }
         self
     }
 
     /// Takes the namespace of that kind out, or puts one at `path` in its place.
     pub(crate) fn with_namespace(mut self, kind: &str, path: Option<&str>) -> Self {
-        let namespaces = self.config["linux"]["namespaces"].as_array_mut().expect("an array");
-        namespaces.retain(|namespace| namespace["type"] != kind);
-        if let Some(path) = path {
-            namespaces.push(json!({"type": kind, "path": path}));
+        if let Value::Array(namespaces) = &mut self.config["linux"]["namespaces"] {
+            namespaces.retain(|namespace| namespace["type"] != kind);
+            namespaces.extend(path.map(|path| json!({"type": kind, "path": path})));
         }
         self
     }

@@ -138,6 +138,15 @@ fn a_file_cannot_be_mounted_on_a_folder() -> Result<()> {
 
 #[test]
 #[ignore = "run by cargo xtask runner"]
+fn the_root_is_shared_where_that_is_wanted() -> Result<()> {
+    let bundle = Bundle::shell("grep -c ' / .* shared:' /proc/self/mountinfo; true")?;
+    assert_eq!(bundle.says()?, "0\n");
+    assert_eq!(bundle.with("/linux/rootfsPropagation", json!("shared")).says()?, "1\n");
+    Ok(())
+}
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
 fn the_root_can_be_changed_without_pivot_root() -> Result<()> {
     let bundle = Bundle::shell("ls / | tr '\\n' ' '; touch /proc/1/root/made && ls /made")?;
     let output = bundle.making("run", &["--no-pivot"])?.output()?;

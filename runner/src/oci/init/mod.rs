@@ -110,7 +110,7 @@ fn become_container(
         enter_cgroup(plan, caller)?;
     }
     hooks::run(&opened.around.create_container, &record.state(Status::Creating))?;
-    rootfs::change_to(&root, opened.around.pivot, &plan.root.path)?;
+    rootfs::change_to(&root, opened.around.pivot, &plan.root)?;
     if opened.around.new_keyring {
         let name = format!("_ses.{}", record.id);
         task::new_session_keyring(&program::c_string(name)?).doing(|| "make a session keyring")?;

@@ -17,7 +17,7 @@ use super::super::kernel::mount::{Attributes, Setting, attach, file_system, set_
 use super::super::kernel::procfs::PROC_SUPER_MAGIC;
 use super::super::kernel::root::RootDirectory;
 use super::super::launch::Opened;
-use super::super::plan::{MountPlan, Plan, Source};
+use super::super::plan::{MountPlan, Plan, RootPlan, Source};
 use super::files;
 
 const READ_ONLY: u64 = 0x1;
@@ -46,8 +46,11 @@ pub(super) fn build(plan: &Plan, opened: &mut Opened, is_new_user: bool) -> Resu
     set_attributes(slash.as_fd(), Attributes { propagation, ..Attributes::default() }, true)
         .doing(|| "separate the mounts from those of the host")?;
     let root = opened.root.try_clone().doing(|| "open the root")?;
-    let propagation = Attributes { propagation: plan.root.propagation, ..Attributes::default() };
-    set_attributes(root.as_fd(), propagation, true).doing(|| "set the propagation of the root")?;
+    // The root cannot be changed to one that is shared, so that comes after.
+    let shared = plan.root.propagation == libc::MS_SHARED;
+    let propagation = if shared { libc::MS_SLAVE } else { plan.root.propagation };
+    set_attributes(root.as_fd(), Attributes { propagation, ..Attributes::default() }, true)
+        .doing(|| "set the propagation of the root")?;
     attach(&root, directory(&plan.root.path)?).doing(|| "mount the root")?;
     let root = RootDirectory::new(root);
     for (mount, trees) in plan.root.mounts.iter().zip(opened.trees.drain(..)) {
@@ -178,12 +181,12 @@ fn refuse_procfs(target: &OwnedFd, path: &Path) -> Result<()> {
 }
 
 /// Has this process see the container's root and nothing else.
-pub(super) fn change_to(root: &RootDirectory, pivot: bool, path: &Path) -> Result<()> {
+pub(super) fn change_to(root: &RootDirectory, pivot: bool, plan: &RootPlan) -> Result<()> {
     fchdir(root).doing(|| "enter the root")?;
     if pivot {
         // The old root ends up above the new one, where it is let go of at once.
         pivot_root(".", ".").doing(|| {
-            format!("change the root to {} (--no-pivot does it another way)", path.display())
+            format!("change the root to {} (--no-pivot does it another way)", plan.path.display())
         })?;
         unmount(".", UnmountFlags::DETACH).doing(|| "let go of the root of the host")?;
     } else {
@@ -193,5 +196,10 @@ pub(super) fn change_to(root: &RootDirectory, pivot: bool, path: &Path) -> Resul
         move_mount(root, "", &slash, "", flags).doing(|| "move the root over that of the host")?;
         chroot(".").doing(|| "change the root")?;
     }
-    chdir("/").doing(|| "enter the root")
+    chdir("/").doing(|| "enter the root")?;
+    if plan.propagation == libc::MS_SHARED {
+        let shared = Attributes { propagation: libc::MS_SHARED, ..Attributes::default() };
+        set_attributes(root.as_fd(), shared, false).doing(|| "share the root")?;
+    }
+    Ok(())
 }

@@ -111,7 +111,7 @@ impl Plan {
         };
         if !namespaces.has_mount() {
             return Err(Error::unsupported(
-                "linux.namespaces: without a mount namespace the container's mounts would be the host's",
+                "linux.namespaces: without a new mount namespace the container's mounts would be somebody else's",
             ));
         }
         Ok(Self {
