@@ -1,6 +1,6 @@
 //! The client against registries that ask for things, lead elsewhere and break off.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used)]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
