@@ -1,5 +1,7 @@
 //! The client against registries that ask for things, lead elsewhere and break off.
 
+#![allow(clippy::unwrap_used)]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -38,17 +38,8 @@ pub enum MirrorError {
         upstream: String,
     },
     /// What came is something else.
-    #[error(
-        "{upstream} gave content with the digest {actual} for {expected}; nothing of it was kept"
-    )]
-    WrongDigest {
-        /// The upstream.
-        upstream: String,
-        /// What was asked for.
-        expected: Digest,
-        /// What came.
-        actual: Digest,
-    },
+    #[error(transparent)]
+    WrongDigest(#[from] Box<WrongDigest>),
     /// No upstream goes on with a blob that has begun.
     #[error("the fetch broke off: {reason}")]
     BrokenOff {
@@ -61,6 +52,18 @@ pub enum MirrorError {
         /// Why.
         reason: String,
     },
+}
+
+/// An upstream gave other bytes than it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{upstream} gave content with the digest {actual} for {expected}; nothing of it was kept")]
+pub struct WrongDigest {
+    /// The upstream.
+    pub upstream: String,
+    /// What was asked for.
+    pub expected: Digest,
+    /// What came.
+    pub actual: Digest,
 }
 
 impl MirrorError {

@@ -15,7 +15,7 @@ mod source;
 mod upstream;
 
 pub use arriving::{Arrival, Arriving, Progress};
-pub use error::{MirrorError, MirrorsError};
+pub use error::{MirrorError, MirrorsError, WrongDigest};
 pub use fetch::Fetch;
 pub use flights::{Flights, Landing};
 pub use mirrors::Mirrors;

@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 
 use crate::fetch::Fetch;
 use crate::upstream::Upstream;
-use crate::{MirrorError, UpstreamStatus};
+use crate::{MirrorError, UpstreamStatus, WrongDigest};
 
 /// How many things that are not there are remembered.
 const ABSENT: usize = 10_000;
@@ -290,7 +290,7 @@ fn verified(
     match expected {
         Some(expected) if expected != actual => {
             let upstream = upstream.name().to_owned();
-            Err(MirrorError::WrongDigest { upstream, expected, actual })
+            Err(Box::new(WrongDigest { upstream, expected, actual }).into())
         }
         _ => Ok(actual),
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_metadata::{BlobRecord, FetchKey, MountSource};
-use berth_mirror::{Arrival, Arriving, Fetch, Landing, MirrorError, Progress, Source};
+use berth_mirror::{Arrival, Arriving, Fetch, Landing, MirrorError, Progress, Source, WrongDigest};
 use berth_oci::{Digest, Reference, RepositoryName, UploadId};
 use futures_util::{FutureExt, stream};
 use tokio::sync::watch;
@@ -118,7 +118,7 @@ impl Registry {
     ) {
         let Reference::Digest(digest) = &key.reference else { return };
         let is_here = || self.has_blob(&key.repository, digest).boxed();
-        let fetch = self.fetch_blob(source, &key.repository, digest, &landing);
+        let fetch = Box::pin(self.fetch_blob(source, &key.repository, digest, &landing));
         let fetched = match self.as_only_fetcher(key, is_here, fetch).await {
             Ok(Some(fetched)) => fetched,
             Ok(None) => Ok(()),
@@ -179,7 +179,7 @@ impl Registry {
         let ended = match received {
             Ok(ingest) => match ingest.hasher.clone().finish() {
                 actual if actual == *digest => Ok(ingest),
-                actual => Err(MirrorError::WrongDigest { upstream, expected: *digest, actual }),
+                actual => Err(Box::new(WrongDigest { upstream, expected: *digest, actual }).into()),
             },
             Err(error) => Err(error),
         };
