@@ -16,7 +16,7 @@ pub enum MetadataError {
     },
     /// The file is not a database, or is damaged.
     #[error(
-        "the database {path} is damaged ({reason}); restore it from a backup, or move it away and let it be rebuilt from the storage tree"
+        "the database {path} is damaged ({reason}); restore it from a backup, or move it away and run `berth reindex`"
     )]
     Damaged {
         /// The database file.

@@ -89,34 +89,18 @@ impl StoreFiles for FilesystemFiles {
     async fn write(
         &self,
         name: &str,
-        mut content: BoxStream<'static, Result<Bytes, StoreError>>,
+        content: BoxStream<'static, Result<Bytes, StoreError>>,
     ) -> Result<(), StoreError> {
         let (path, root) = (self.path(name)?, self.root.clone());
         let scratch = self.layout.upload(UploadId::random());
-        let made = scratch.clone();
-        let mut file = blocking(move || Ok(File::create(made)?)).await?;
-        let mut outcome = Ok(());
-        while let (Ok(()), Some(bytes)) = (&outcome, content.next().await) {
-            outcome = match bytes {
-                Ok(bytes) => {
-                    let writing = blocking(move || {
-                        file.write_all(&bytes)?;
-                        Ok(file)
-                    });
-                    match writing.await {
-                        Ok(written) => {
-                            file = written;
-                            Ok(())
-                        }
-                        Err(error) => return remove_scratch(scratch, error).await,
-                    }
-                }
-                Err(error) => Err(error),
-            };
-        }
-        if let Err(error) = outcome {
-            return remove_scratch(scratch, error).await;
-        }
+        let file = match write_all(scratch.clone(), content).await {
+            Ok(file) => file,
+            Err(error) => {
+                // What stays is found as an abandoned upload.
+                let _ = blocking(move || Ok(fs::remove_file(scratch)?)).await;
+                return Err(error);
+            }
+        };
         blocking(move || {
             file.sync_all()?;
             durable::rename_creating_parents(&scratch, &path)?;
@@ -136,10 +120,21 @@ impl StoreFiles for FilesystemFiles {
     }
 }
 
-async fn remove_scratch(scratch: PathBuf, error: StoreError) -> Result<(), StoreError> {
-    // What stays is found as an abandoned upload.
-    let _ = blocking(move || Ok(fs::remove_file(scratch)?)).await;
-    Err(error)
+/// Makes a file of the content. Not synced.
+async fn write_all(
+    path: PathBuf,
+    mut content: BoxStream<'static, Result<Bytes, StoreError>>,
+) -> Result<File, StoreError> {
+    let mut file = blocking(move || Ok(File::create(path)?)).await?;
+    while let Some(bytes) = content.next().await {
+        let bytes = bytes?;
+        file = blocking(move || {
+            file.write_all(&bytes)?;
+            Ok(file)
+        })
+        .await?;
+    }
+    Ok(file)
 }
 
 /// A walk through a folder.
