@@ -27,6 +27,8 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Subcommand)]
+// There is one of it, and it is taken apart at once.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Command {
     /// Serve images: docker push and docker pull go here.
     ///

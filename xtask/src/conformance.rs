@@ -34,7 +34,8 @@ pub(crate) fn build() -> Part {
         name: "build",
         what: "the optimised build of berth",
         run: |context| {
-            let outcome = check(&mut cargo(context, "build --profile optimised --locked --bin berth"))?;
+            let outcome =
+                check(&mut cargo(context, "build --profile optimised --locked --bin berth"))?;
             if matches!(outcome, Outcome::Failed { .. }) && context.berth().exists() {
                 std::fs::remove_file(context.berth())?;
             }

@@ -252,7 +252,8 @@ impl Registry {
                 }
             }
         };
-        let repaired_from = self.repair(&blob).await?;
+        // Seldom, and the larger part of the future.
+        let repaired_from = Box::pin(self.repair(&blob)).await?;
         if let Some(source) = &repaired_from {
             self.metrics.scrub.repaired.inc();
             info!(%digest, source, "a damaged blob was repaired");
