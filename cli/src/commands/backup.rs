@@ -112,7 +112,11 @@ pub(super) async fn restore_newest(
 pub(super) async fn before_migration(config: &Config, blobs: &dyn BlobStore) -> Result<()> {
     let path = config.database_path().filter(|_| config.metadata.url.is_none());
     let (Some(path), Some(files)) = (path, blobs.files()) else { return Ok(()) };
-    if !config.storage.backup.enabled || !berth_metadata::would_migrate(&path).await? {
+    if !config.storage.backup.enabled {
+        return Ok(());
+    }
+    // A file that cannot be opened is told of by who opens it to work with.
+    if !berth_metadata::would_migrate(&path).await.unwrap_or(false) {
         return Ok(());
     }
     let made = source(config)?.back_up(&Backups(files)).await;
