@@ -28,7 +28,17 @@ impl Answer {
 
 /// Whether anything that speaks HTTP answers there.
 pub(crate) fn answers(server: SocketAddr, path: &str) -> bool {
-    send(server, "GET", path, &[], b"").is_ok_and(|answer| answer.status < 500)
+    answers_as(server, path, |answer| answer.status < 500)
+}
+
+/// Whether the server answers there that answers so, and not another one that was given the port first: then the
+/// one that is waited for ends.
+pub(crate) fn answers_as(
+    server: SocketAddr,
+    path: &str,
+    is_it: impl FnOnce(&Answer) -> bool,
+) -> bool {
+    send(server, "GET", path, &[], b"").is_ok_and(|answer| is_it(&answer))
 }
 
 /// Sends a request in HTTP/1.0, whose answer ends with the connection.

@@ -63,7 +63,9 @@ impl VersityGateway {
             command.args(["--region", &access.region]);
             command.arg("posix").arg(folder.path().join("data"));
         })?;
-        program.wait_until(|| http::answers(loopback(port), "/"))?;
+        program.wait_until(|| {
+            http::answers_as(loopback(port), "/", |answer| answer.head.contains("VERSITYGW"))
+        })?;
         Ok(Self { program, folder, access })
     }
 

@@ -81,7 +81,9 @@ impl Swift {
             command.args(["-W", "ignore", "-c", SERVER]).arg(folder.path());
             command.args([port.to_string(), keystone.endpoint()]);
         })?;
-        program.wait_until(|| http::answers(loopback(port), "/healthcheck"))?;
+        program.wait_until(|| {
+            http::answers_as(loopback(port), "/healthcheck", |answer| answer.status == 200)
+        })?;
         let path = format!("/v1/AUTH_{}", keystone::PROJECT_ID);
         let token = keystone.token();
         let ask = |method, path: &str, headers: &[(&str, &str)]| {
