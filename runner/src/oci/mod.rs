@@ -1,11 +1,11 @@
 //! An OCI runtime: `berth oci create`, `start`, `state`, `kill`, `delete` and the words that runc has
 //! besides, after version 1.2 of the [runtime specification].
 //!
-//! A container is made in three steps, each in a module of its own. [`plan`] reads the bundle's
-//! configuration into a plan and touches nothing. [`launch`] opens by descriptor all that the plan
-//! needs of the host, makes the cgroup, and clones. [`init`] is the cloned process: one straight
+//! A container is made in three steps, each in a module of its own. `plan` reads the bundle's
+//! configuration into a plan and touches nothing. `launch` opens by descriptor all that the plan
+//! needs of the host, makes the cgroup, and clones. `init` is the cloned process: one straight
 //! line of system calls up to `execve`. No path of the container's root is followed but through
-//! [`kernel::root::RootDirectory`], which never leaves it, and nothing is mounted but on what was
+//! `kernel::root::RootDirectory`, which never leaves it, and nothing is mounted but on what was
 //! opened that way.
 //!
 //! The process has one thread from its start to its end, so a clone of it may do what it likes.
