@@ -112,7 +112,12 @@ impl Stored {
     }
 }
 
-fn s3_launch(access: &S3Access) -> Result<Launch> {
+/// How to start a registry whose blobs are in a bucket.
+///
+/// # Errors
+///
+/// No temporary folder can be made.
+pub fn s3_launch(access: &S3Access) -> Result<Launch> {
     Launch::remote(
         "s3",
         &[

@@ -14,6 +14,22 @@ pub trait TreeStore: fmt::Debug + Send + Sync + 'static {
         &self,
         after: Option<TreeCursor>,
         limit: u32,
+    ) -> Result<Vec<(TreeCursor, TreeEntry)>, MetadataError> {
+        let mut after = after.unwrap_or(TreeCursor::FIRST);
+        loop {
+            let entries = self.tree_entries_of_kind(&after, limit).await?;
+            match after.next_kind() {
+                Some(next) if entries.is_empty() => after = next,
+                _ => return Ok(entries),
+            }
+        }
+    }
+
+    /// At most `limit` entries behind `after`, of its kind alone.
+    async fn tree_entries_of_kind(
+        &self,
+        after: &TreeCursor,
+        limit: u32,
     ) -> Result<Vec<(TreeCursor, TreeEntry)>, MetadataError>;
 }
 
@@ -41,10 +57,10 @@ pub enum TreeCursor {
 
 impl TreeCursor {
     /// Where the entries begin.
-    pub(crate) const FIRST: Self = Self::Blob(0, 0);
+    const FIRST: Self = Self::Blob(0, 0);
 
     /// Where those of the next kind begin, if there is one.
-    pub(crate) fn next_kind(&self) -> Option<Self> {
+    fn next_kind(&self) -> Option<Self> {
         match self {
             Self::Blob(..) => Some(Self::Manifest(0)),
             Self::Manifest(_) => Some(Self::Tag(0, String::new())),

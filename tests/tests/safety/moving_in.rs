@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use berth_test_stores::VersityGateway;
 use berth_tests::registry::Contents;
+use berth_tests::stores::s3_launch;
 use berth_tests::{Launch, Registry, Target, tree};
 
 use crate::client::{push_image, succeed};
@@ -75,19 +76,9 @@ fn a_bucket_is_adopted_in_place() -> Result<()> {
         old.stop()?;
 
         let folder = tempfile::tempdir()?;
-        let access = store.access();
-        let launch = Launch::remote(
-            "s3",
-            &[
-                ("regionendpoint", &access.endpoint),
-                ("region", &access.region),
-                ("bucket", &access.bucket),
-                ("accesskey", &access.access_key),
-                ("secretkey", &access.secret_key),
-            ],
-        )?
-        .target(Target::Berth)
-        .env("REGISTRY_METADATA_SQLITE_PATH", folder.path().join("berth.db"));
+        let launch = s3_launch(store.access())?
+            .target(Target::Berth)
+            .env("REGISTRY_METADATA_SQLITE_PATH", folder.path().join("berth.db"));
         for expected in ["everything was as it should be", "0 manifests, 0 tags and 0 links"] {
             let output = launch.command(&["import"])?.output()?;
             let told = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -122,18 +122,11 @@ impl DamageStore for PostgresStore {
 
 #[async_trait]
 impl TreeStore for PostgresStore {
-    async fn tree_entries(
+    async fn tree_entries_of_kind(
         &self,
-        after: Option<TreeCursor>,
+        after: &TreeCursor,
         limit: u32,
     ) -> Result<Vec<(TreeCursor, TreeEntry)>, MetadataError> {
-        let mut after = after.unwrap_or(TreeCursor::FIRST);
-        loop {
-            let entries = primary!(self, tree::entries(&after, i64::from(limit)))?;
-            match after.next_kind() {
-                Some(next) if entries.is_empty() => after = next,
-                _ => return Ok(entries),
-            }
-        }
+        primary!(self, tree::entries(after, i64::from(limit)))
     }
 }

@@ -121,18 +121,11 @@ impl DamageStore for SqliteStore {
 
 #[async_trait]
 impl TreeStore for SqliteStore {
-    async fn tree_entries(
+    async fn tree_entries_of_kind(
         &self,
-        after: Option<TreeCursor>,
+        after: &TreeCursor,
         limit: u32,
     ) -> Result<Vec<(TreeCursor, TreeEntry)>, MetadataError> {
-        let mut after = after.unwrap_or(TreeCursor::FIRST);
-        loop {
-            let entries = read!(self, tree::entries(&after, i64::from(limit)))?;
-            match after.next_kind() {
-                Some(next) if entries.is_empty() => after = next,
-                _ => return Ok(entries),
-            }
-        }
+        read!(self, tree::entries(after, i64::from(limit)))
     }
 }

@@ -10,6 +10,7 @@ use futures_util::{FutureExt, stream};
 use tokio::sync::watch;
 use tracing::warn;
 
+use super::unkept;
 use crate::notifications::Origin;
 use crate::services::body::{self, BodyError, BodyReader, Next};
 use crate::services::ingest::Ingest;
@@ -271,8 +272,4 @@ fn broken_off(error: BodyError) -> MirrorError {
         BodyError::Broken(reason) => reason,
     };
     MirrorError::BrokenOff { reason }
-}
-
-fn unkept(reason: impl ToString) -> MirrorError {
-    MirrorError::Unkept { reason: reason.to_string() }
 }

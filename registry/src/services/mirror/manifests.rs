@@ -7,6 +7,7 @@ use berth_oci::{Reference, RepositoryName, Tag};
 use futures_util::FutureExt;
 use tracing::{debug, warn};
 
+use super::unkept;
 use crate::notifications::Origin;
 use crate::services::PushManifest;
 use crate::services::manifests::Provenance;
@@ -249,8 +250,4 @@ impl Registry {
             Err(error) => Err(unkept(error)),
         }
     }
-}
-
-fn unkept(reason: impl ToString) -> MirrorError {
-    MirrorError::Unkept { reason: reason.to_string() }
 }

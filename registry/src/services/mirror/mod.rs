@@ -123,3 +123,8 @@ impl Registry {
         }
     }
 }
+
+/// What an upstream gave is not kept here.
+fn unkept(reason: impl ToString) -> MirrorError {
+    MirrorError::Unkept { reason: reason.to_string() }
+}
