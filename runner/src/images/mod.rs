@@ -1,0 +1,1 @@
+//! Images: their names, manifests and configurations, and how they come and go.

@@ -1,0 +1,1 @@
+//! Layers of images: kept ready to be mounted, and mounted as the root of a container.

@@ -1,0 +1,1 @@
+//! Networks: bridges, addresses, published ports, and the files that tell a container of them.

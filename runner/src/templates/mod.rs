@@ -1,0 +1,1 @@
+//! Go's templates, as far as readers of `--format` use them.

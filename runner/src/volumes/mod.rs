@@ -1,0 +1,1 @@
+//! Volumes: folders that outlive containers.
