@@ -20,15 +20,15 @@
 //! [runtime specification]: https://github.com/opencontainers/runtime-spec
 
 mod arguments;
-mod cgroups;
+pub(crate) mod cgroups;
 mod check;
 mod commands;
 mod config;
-mod container;
-mod error;
+pub(crate) mod container;
+pub(crate) mod error;
 mod hooks;
 mod init;
-mod kernel;
+pub(crate) mod kernel;
 mod launch;
 mod log;
 mod plan;
@@ -46,7 +46,7 @@ use arguments::Arguments;
 use log::Log;
 
 /// What a command of this runtime gives back.
-type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Runs one command: `arguments` are those of the program, its name first.
 ///
