@@ -76,3 +76,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     }
 }
+
+/// Ends a container of the runtime whose state is in `root`, and removes what is left of it. One that is
+/// not there is no error.
+pub(crate) fn delete(root: &std::path::Path, id: &str) -> Result<()> {
+    commands::remove(root, id)
+}

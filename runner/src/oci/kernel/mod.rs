@@ -4,6 +4,7 @@
 pub(crate) mod channel;
 pub(crate) mod clone;
 pub(crate) mod mount;
+pub(crate) mod pidfd;
 pub(crate) mod procfs;
 pub(crate) mod root;
 pub(crate) mod signals;

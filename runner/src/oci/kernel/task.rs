@@ -137,3 +137,24 @@ pub(crate) fn execute_open(
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
 }
+
+/// Closes every descriptor from 3 on but those in `kept`.
+///
+/// It is for a process that was cloned just now and goes on with nothing else of what it had: whatever
+/// is open and not in `kept` must not be used by it again.
+pub(crate) fn close_all_but(kept: &[libc::c_int]) -> io::Result<()> {
+    let mut kept: Vec<libc::c_uint> = kept.iter().filter_map(|&fd| fd.try_into().ok()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for fd in kept.into_iter().filter(|&fd| fd >= 3).chain([libc::c_uint::MAX]) {
+        let last = if fd == libc::c_uint::MAX { fd } else { fd - 1 };
+        if first <= last {
+            // SAFETY: no memory is involved, and the caller has promised not to use what is closed.
+            if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        first = fd.saturating_add(1);
+    }
+    Ok(())
+}
