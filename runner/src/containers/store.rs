@@ -243,7 +243,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => other.doing(|| format!("remove {}", from.display()))?,
         }
-        self.names.release(name, &held.id)
+        if name.is_empty() { Ok(()) } else { self.names.release(name, &held.id) }
     }
 
     /// Deletes what is left of a container that was removed.
@@ -255,6 +255,11 @@ impl Store {
     pub(super) fn discarded(&self) -> Result<Vec<ContainerId>, ContainerError> {
         let names = list(&self.data)?;
         Ok(names.iter().filter_map(|name| name.strip_prefix(REMOVED)?.parse().ok()).collect())
+    }
+
+    /// The record of a container whose removal broke off.
+    pub(super) fn removed_record(&self, id: &ContainerId) -> Result<Option<Record>, ContainerError> {
+        read(&self.removed(id).join(RECORD))
     }
 
     fn removed(&self, id: &ContainerId) -> PathBuf {

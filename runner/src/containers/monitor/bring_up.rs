@@ -20,7 +20,7 @@ use crate::spec::{ContainerFiles, HostFacts, IpcMode, NamespacePaths, PidMode, S
 
 /// Names in the folder of what runs.
 pub(super) const ROOT: &str = "rootfs";
-pub(super) const PIN: &str = "process";
+pub(in crate::containers) const PIN: &str = "process";
 const CONFIG: &str = "config.json";
 
 /// Starts the program. What fails leaves things that [`super::give_back`] gives back.

@@ -6,6 +6,7 @@ use super::watch::Past;
 use super::Monitor;
 use crate::containers::engine::Engine;
 use crate::containers::error::ContainerError;
+use crate::containers::id::ContainerId;
 use crate::containers::process::unpin;
 use crate::containers::record::{Ended, Record};
 use crate::containers::runtime::Runtime;
@@ -74,6 +75,19 @@ impl Monitor {
 pub(in crate::containers) fn give_back(engine: &Engine, record: &Record) -> Result<(), ContainerError> {
     release(engine, record)?;
     dispose(engine, record)
+}
+
+/// The same of a container of which nothing but its id is known.
+pub(in crate::containers) fn give_back_unknown(
+    engine: &Engine,
+    id: &ContainerId,
+) -> Result<(), ContainerError> {
+    let run = engine.store.run(id);
+    Networks::open(&engine.roots)?.detach(id.as_str())?;
+    LayerStore::unmount_root(&run.join(ROOT))?;
+    Runtime::named("", engine.roots.run()).delete(id)?;
+    unpin(&run.join(PIN))?;
+    remove_all(&run)
 }
 
 /// Gives back what others may want: addresses, ports, layers.

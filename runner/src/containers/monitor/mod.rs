@@ -40,7 +40,8 @@ use crate::oci::kernel::{signals, task};
 use clients::Clients;
 use streams::Streams;
 
-pub(super) use end::give_back;
+pub(super) use bring_up::PIN;
+pub(super) use end::{give_back, give_back_unknown};
 pub(super) use watch::SOCKET;
 
 /// What a monitor is for.
