@@ -26,6 +26,7 @@ mod remove;
 mod runtime;
 mod store;
 mod top;
+mod volumes;
 mod wire;
 
 pub use attach::{Attachment, Ending, Interaction};

@@ -129,7 +129,7 @@ struct Line {
 }
 
 /// The last error of a runtime's log.
-fn last_error(log: &str) -> Option<String> {
+pub(super) fn last_error(log: &str) -> Option<String> {
     let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Line>(line).ok());
     lines.into_iter().find(|line| line.level == "error").map(|line| line.msg)
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify;
 
-use super::{Entry, Stream, file, numbers};
+use super::{Entry, file, numbers};
 use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::store::private;
 
@@ -166,7 +166,7 @@ mod tests {
 
     use rustix::pipe::pipe;
 
-    use super::super::{LogOptions, LogWriter};
+    use super::super::{LogOptions, LogWriter, Stream};
     use super::*;
 
     fn texts(folder: &Path, query: &LogQuery) -> Vec<String> {
