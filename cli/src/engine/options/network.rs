@@ -1,7 +1,11 @@
 //! Which network a container is connected to, and what it knows of it.
 
+use std::net::IpAddr;
+
 use anyhow::{Result, bail};
-use berth_runner::spec::{ContainerConfig, HostConfig};
+use berth_runner::network::files::{ExtraHost, parse_dns};
+use berth_runner::network::{NetworkMode, Port, PortMapping};
+use berth_runner::spec::{ContainerConfig, Empty, HostConfig, PortBinding};
 use clap::Args;
 
 /// Options of the network.
@@ -9,7 +13,7 @@ use clap::Args;
 pub(super) struct NetworkOptions {
     /// Connect a container to a network
     #[arg(long, alias = "net", value_name = "NETWORK")]
-    network: Vec<String>,
+    network: Vec<NetworkMode>,
     /// Publish a container's port(s) to the host
     #[arg(long, short, value_name = "[[ADDRESS:]PORT:]PORT[/PROTOCOL]")]
     publish: Vec<String>,
@@ -21,10 +25,10 @@ pub(super) struct NetworkOptions {
     expose: Vec<String>,
     /// Add a custom host-to-IP mapping (host:ip)
     #[arg(long, value_name = "NAME:ADDRESS")]
-    add_host: Vec<String>,
+    add_host: Vec<ExtraHost>,
     /// Set custom DNS servers
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
-    dns: Vec<String>,
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_dns)]
+    dns: Vec<IpAddr>,
     /// Set DNS options
     #[arg(long, alias = "dns-opt", value_name = "OPTION")]
     dns_option: Vec<String>,
@@ -48,13 +52,6 @@ pub(super) struct NetworkOptions {
     network_alias: Vec<String>,
 }
 
-fn address(text: &str) -> Result<String, String> {
-    match text.trim().parse::<std::net::IpAddr>() {
-        Ok(address) => Ok(address.to_string()),
-        Err(_) => Err(format!("IP address is not correctly formatted: {text}")),
-    }
-}
-
 impl NetworkOptions {
     pub(super) fn apply(self, config: &mut ContainerConfig, host: &mut HostConfig) -> Result<()> {
         for (is_there, option) in [
@@ -68,18 +65,33 @@ impl NetworkOptions {
                 bail!("{option} is not supported yet");
             }
         }
-        let _ = config;
         host.network_mode = match self.network.as_slice() {
             [] => String::new(),
-            [network] => network.clone(),
+            [network] => network.to_string(),
             [first, others @ ..] if others.contains(first) => {
-                bail!("network {first:?} is specified multiple times")
+                bail!("network \"{first}\" is specified multiple times")
             }
             _ => bail!("a container is connected to one network only, for now"),
         };
         host.publish_all_ports = self.publish_all;
-        host.extra_hosts = self.add_host;
-        host.dns = self.dns;
+        for text in self.publish {
+            for mapping in PortMapping::parse(&text)? {
+                let port = mapping.port().to_string();
+                config.exposed_ports.insert(port.clone(), Empty {});
+                host.port_bindings.entry(port).or_default().get_or_insert_default().push(
+                    PortBinding {
+                        host_ip: mapping.binding_host_ip(),
+                        host_port: mapping.binding_host_port(),
+                    },
+                );
+            }
+        }
+        for text in self.expose {
+            let ports = Port::parse_exposed(&text)?;
+            config.exposed_ports.extend(ports.iter().map(|port| (port.to_string(), Empty {})));
+        }
+        host.extra_hosts = self.add_host.iter().map(ToString::to_string).collect();
+        host.dns = self.dns.iter().map(ToString::to_string).collect();
         host.dns_options = self.dns_option;
         host.dns_search = self.dns_search;
         Ok(())

@@ -64,6 +64,16 @@ fn paths_of_the_system_can_be_shown() {
 }
 
 #[test]
+fn what_is_published_is_exposed() {
+    let request = run("-p 127.0.0.1:8080:80 -p 53:53/udp --expose 9000-9001 -P i").unwrap();
+    let exposed: Vec<_> = request.config.exposed_ports.keys().collect();
+    assert_eq!(exposed, ["53/udp", "80/tcp", "9000/tcp", "9001/tcp"]);
+    let binding = &request.host_config.port_bindings["80/tcp"].as_ref().unwrap()[0];
+    assert_eq!((binding.host_ip.as_str(), binding.host_port.as_str()), ("127.0.0.1", "8080"));
+    assert!(request.host_config.publish_all_ports);
+}
+
+#[test]
 fn what_is_wrong_is_said_as_docker_says_it() {
     for (arguments, words) in [
         ("--nonsense i", "unknown flag: --nonsense"),
@@ -104,6 +114,12 @@ fn what_is_wrong_is_said_as_docker_says_it() {
         ("-v /a:/b:c:d i", "invalid volume specification: '/a:/b:c:d'"),
         ("--env-file /none i", "--env-file: open /none: no such file or directory"),
         ("--no-healthcheck --health-cmd x i", "--no-healthcheck conflicts with --health-* options"),
+        ("-p 80:x i", "invalid containerPort: x"),
+        (
+            "--add-host x i",
+            "invalid argument \"x\" for \"--add-host\" flag: bad format for add-host: \"x\"",
+        ),
+        ("--net none --net host i", "a container is connected to one network only, for now"),
         ("--uts host -h x i", "conflicting options: hostname and the UTS mode"),
     ] {
         assert_eq!(run(arguments).unwrap_err(), words, "{arguments}");
