@@ -21,7 +21,8 @@ pub enum Kept {
 #[must_use]
 pub fn server(text: Option<&str>) -> String {
     let text = text.unwrap_or(HUB);
-    let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    let text =
+        text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
     let host = text.split('/').next().unwrap_or(text);
     match host {
         "index.docker.io" | "registry-1.docker.io" => HUB.to_owned(),
@@ -38,7 +39,8 @@ pub fn login(settings: &Settings, server: &str, login: Password) -> Result<Kept,
     let runtime = runtime()?;
     runtime.block_on(client.check_login())?;
     let file = file()?;
-    let kept = runtime.block_on(file.set(server, &login)).map_err(|error| unusable(&file, &error))?;
+    let kept =
+        runtime.block_on(file.set(server, &login)).map_err(|error| unusable(&file, &error))?;
     Ok(if kept { Kept::Helper } else { Kept::Plain(file.path().to_owned()) })
 }
 

@@ -19,7 +19,7 @@ mod settings;
 mod store;
 
 pub use archive::{Loaded, load, save};
-pub use config::{Healthcheck, History, ImageConfig};
+pub use config::{History, ImageConfig};
 pub use error::ImageError;
 pub use inspect::{inspect, size};
 pub use login::{Kept, login, logout, server};

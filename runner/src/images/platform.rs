@@ -90,7 +90,8 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, ImageError> {
         let parts: Vec<String> = text.split('/').map(str::to_ascii_lowercase).collect();
         let is_part = |part: &String| {
-            let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+            let inner =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
             !part.is_empty() && part.bytes().all(inner)
         };
         let host = Self::host().0;

@@ -58,9 +58,8 @@ pub fn push(
         error => error,
     })?;
     let tag = name.tag().filter(|_| name.digest().is_none());
-    let tag = tag.ok_or_else(|| {
-        ImageError::Refused("cannot push a digest reference".to_owned())
-    })?;
+    let tag =
+        tag.ok_or_else(|| ImageError::Refused("cannot push a digest reference".to_owned()))?;
     let source = registry(&name, images.settings())?;
     let push = Push { images, layers, name: &name, target: &source, progress };
     let runtime = runtime()?;
@@ -198,7 +197,8 @@ impl Push<'_> {
     ) -> Result<Result<(), ClientError>, ImageError> {
         let (digest, offset) = (blob.digest, session.offset());
         let mut content = self.images.content(self.layers, &digest)?;
-        let skipped = std::io::copy(&mut std::io::Read::take(&mut content, offset), &mut std::io::sink());
+        let skipped =
+            std::io::copy(&mut std::io::Read::take(&mut content, offset), &mut std::io::sink());
         skipped.doing(|| format!("read the blob {digest}"))?;
         let sent = Arc::new(AtomicU64::new(offset));
         let counter = sent.clone();

@@ -125,7 +125,7 @@ pub fn prune(
 impl PruneOptions {
     fn takes(&self, image: &Image) -> bool {
         let has = |(name, value): &(String, Option<String>)| {
-            let label = image.config.labels.get(name);
+            let label = image.config.config.labels.get(name);
             label.is_some_and(|label| value.as_ref().is_none_or(|value| value == label))
         };
         let is_old = |until| image.config.created_at().is_none_or(|created| created < until);
@@ -152,9 +152,8 @@ struct Removal<'a> {
 
 impl Removal<'_> {
     fn run(mut self, text: &str) -> Result<Told, ImageError> {
-        let by_id = self.images.name(text).ok().filter(|name| {
-            self.catalogue.id_of(name) == Some(self.id)
-        });
+        let by_id =
+            self.images.name(text).ok().filter(|name| self.catalogue.id_of(name) == Some(self.id));
         match by_id {
             Some(name) => self.by_name(&name),
             None => self.by_id(),

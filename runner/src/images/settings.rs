@@ -64,7 +64,8 @@ impl Settings {
     pub fn read() -> Result<Self, ImageError> {
         let named = std::env::var_os("BERTH_ENGINE_CONFIG").filter(|path| !path.is_empty());
         let path = named.as_ref().map_or(Path::new(PATH), Path::new);
-        let unusable = |reason: String| ImageError::File { path: path.display().to_string(), reason };
+        let unusable =
+            |reason: String| ImageError::File { path: path.display().to_string(), reason };
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text).map_err(unusable),
             Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
@@ -116,7 +117,11 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused() {
-        for text in ["registry: {}", "registries: {a: {mirror: []}}", "registries: {a: {mirrors: [\"ftp://x\"]}}"] {
+        for text in [
+            "registry: {}",
+            "registries: {a: {mirror: []}}",
+            "registries: {a: {mirrors: [\"ftp://x\"]}}",
+        ] {
             assert!(Settings::parse(text).is_err(), "{text}");
         }
         assert_eq!(Settings::parse("\n").unwrap(), Settings::default());

@@ -101,8 +101,7 @@ fn image(
 fn name(annotations: &Option<BTreeMap<String, String>>) -> Option<ImageReference> {
     let annotations = annotations.as_ref()?;
     let parse = |key: &str| annotations.get(key)?.parse::<ImageReference>().ok();
-    let named = parse(FULL_NAME).or_else(|| {
-        parse(REF_NAME).filter(|_| annotations[REF_NAME].parse::<Tag>().is_err())
-    })?;
+    let named = parse(FULL_NAME)
+        .or_else(|| parse(REF_NAME).filter(|_| annotations[REF_NAME].parse::<Tag>().is_err()))?;
     Some(named.or_latest()).filter(|name| name.tag().is_some())
 }

@@ -72,7 +72,11 @@ fn find(spool: &Spool, target: &Target) -> Result<Vec<Found>, ImageError> {
     let laid_out = layout::images(spool, target)?;
     let Some(span) = spool.find(docker::NAME)? else {
         if laid_out.is_empty() {
-            let reason = format!("there is no image in it, neither in {} nor in {}", docker::NAME, layout::NAME);
+            let reason = format!(
+                "there is no image in it, neither in {} nor in {}",
+                docker::NAME,
+                layout::NAME
+            );
             return Err(ImageError::archive(reason));
         }
         return laid_out.into_iter().map(|image| from_layout(spool, image)).collect();

@@ -171,11 +171,7 @@ fn index_entries(image: &Image, names: &[ImageReference]) -> Vec<Descriptor> {
     names.iter().map(|name| entry(Some(annotations(name)))).collect()
 }
 
-fn archived_image(
-    image: &Image,
-    names: &[ImageReference],
-    layers: &[Descriptor],
-) -> ArchivedImage {
+fn archived_image(image: &Image, names: &[ImageReference], layers: &[Descriptor]) -> ArchivedImage {
     let tags: Vec<String> = names.iter().map(ImageReference::familiar).collect();
     ArchivedImage {
         config: path(&image.id),

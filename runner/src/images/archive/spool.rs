@@ -48,7 +48,8 @@ impl Spool {
     /// Reads an archive to its end. `folder` is on the file system where its bytes shall lie.
     pub(super) fn read(input: impl Read, folder: &Path) -> Result<Self, ImageError> {
         let mode = Mode::RUSR | Mode::WUSR;
-        let file = openat(rustix::fs::CWD, folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode);
+        let file =
+            openat(rustix::fs::CWD, folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode);
         let file = file.doing(|| format!("make a file in {}", folder.display()))?;
         let mut spool = Self { file: file.into(), members: BTreeMap::new() };
         let malformed = |error: io::Error| ImageError::archive(error.to_string());
@@ -215,7 +216,8 @@ mod tests {
             let bytes = match kind {
                 EntryType::Regular => content.as_bytes(),
                 _ => {
-                    header.as_old_mut().linkname[..content.len()].copy_from_slice(content.as_bytes());
+                    header.as_old_mut().linkname[..content.len()]
+                        .copy_from_slice(content.as_bytes());
                     &[]
                 }
             };

@@ -199,7 +199,8 @@ impl<'a> Incoming<'a> {
         let remote = match &mut self.remote {
             Some(remote) => remote,
             None => {
-                let blob = source.client.resuming_blob(&source.repository, &layer.digest, self.done);
+                let blob =
+                    source.client.resuming_blob(&source.repository, &layer.digest, self.done);
                 self.remote.insert(runtime.block_on(blob)?)
             }
         };

@@ -53,12 +53,8 @@ impl Pull<'_> {
         {
             return found(name, *digest, None, bytes);
         }
-        let answer = source.client.manifest(
-            &source.repository,
-            reference,
-            None,
-            LONGEST_MANIFEST as usize,
-        );
+        let answer =
+            source.client.manifest(&source.repository, reference, None, LONGEST_MANIFEST as usize);
         let answer = self.runtime.block_on(answer).map_err(|error| refused("pull", name, error))?;
         let ManifestAnswer::Manifest(remote) = answer else {
             return Err(ImageError::Registry(ClientError::Nonsense {

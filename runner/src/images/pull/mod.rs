@@ -96,7 +96,11 @@ pub(super) fn runtime() -> Result<Runtime, ImageError> {
 }
 
 /// What a registry refused, in docker's words.
-pub(super) fn refused(action: &'static str, name: &ImageReference, error: ClientError) -> ImageError {
+pub(super) fn refused(
+    action: &'static str,
+    name: &ImageReference,
+    error: ClientError,
+) -> ImageError {
     match error {
         ClientError::Denied { reason, .. } | ClientError::Unauthorized { reason, .. } => {
             ImageError::Denied { action, name: name.familiar_repository(), reason }
@@ -236,7 +240,9 @@ impl Pull<'_> {
         let (queue, stop) = (Mutex::new(waiting), AtomicBool::new(false));
         let failure = Mutex::new(None);
         let work = || {
-            while let Some((layer, diff_id)) = next(&queue).filter(|_| !stop.load(Ordering::Relaxed)) {
+            while let Some((layer, diff_id)) =
+                next(&queue).filter(|_| !stop.load(Ordering::Relaxed))
+            {
                 if let Err(error) = self.pull_layer(source, layer, diff_id, &stop) {
                     stop.store(true, Ordering::Relaxed);
                     // Those that are stopped by it fail as well, later.

@@ -29,11 +29,7 @@ pub(super) fn storage_of(source: &Source, settings: &Settings) -> Option<PathBuf
 }
 
 /// Takes over a blob, if it is there, whole, and can be trusted.
-pub(super) fn take_over(
-    own: &Blobs,
-    storage: &Path,
-    layer: &Descriptor,
-) -> Result<(), ImageError> {
+pub(super) fn take_over(own: &Blobs, storage: &Path, layer: &Descriptor) -> Result<(), ImageError> {
     let hex = layer.digest.hex();
     let folder = storage.join(layer.digest.algorithm().as_str()).join(&hex[..2]).join(&hex);
     let data = folder.join("data");

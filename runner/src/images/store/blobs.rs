@@ -6,7 +6,7 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use berth_oci::{Algorithm, Digest, Hasher};
+use berth_oci::{Digest, Hasher};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
@@ -78,13 +78,6 @@ impl Blobs {
         Ok(bytes)
     }
 
-    /// Stores a small blob.
-    pub(in super::super) fn write(&self, bytes: &[u8]) -> Result<Digest, ImageError> {
-        let digest = Hasher::digest(Algorithm::Sha256, bytes);
-        self.write_as(digest, bytes)?;
-        Ok(digest)
-    }
-
     /// Stores a small blob whose digest was verified.
     pub(in super::super) fn write_as(
         &self,
@@ -141,17 +134,13 @@ impl Blobs {
             Ok(()) => fs::remove_file(&partial.path).doing(doing),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(_) => {
-                let copy = partial.restart().and_then(|()| {
-                    io::copy(&mut File::open(source)?, &mut partial.file).map(drop)
-                });
+                let copy = partial
+                    .restart()
+                    .and_then(|()| io::copy(&mut File::open(source)?, &mut partial.file).map(drop));
                 copy.doing(doing)?;
                 partial.finish()
             }
         }
-    }
-
-    pub(in super::super) fn remove(&self, digest: &Digest) -> io::Result<u64> {
-        remove(&self.path(digest))
     }
 
     /// Removes all that is not kept, and what was never finished. Nobody may be adding anything.
@@ -247,6 +236,8 @@ fn remove(path: &Path) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use berth_oci::Algorithm;
+
     use super::*;
 
     fn blobs() -> (tempfile::TempDir, Blobs) {
@@ -298,10 +289,16 @@ mod tests {
         assert_eq!(blobs.read(&digest, 10).unwrap(), b"bytes");
     }
 
+    fn write(blobs: &Blobs, bytes: &[u8]) -> Digest {
+        let digest = Hasher::digest(Algorithm::Sha256, bytes);
+        blobs.write_as(digest, bytes).unwrap();
+        digest
+    }
+
     #[test]
     fn a_damaged_blob_is_not_read_and_what_is_not_kept_is_swept() {
         let (_folder, blobs) = blobs();
-        let (one, other) = (blobs.write(b"one").unwrap(), blobs.write(b"other").unwrap());
+        let (one, other) = (write(&blobs, b"one"), write(&blobs, b"other"));
         fs::write(blobs.path(&one), b"two").unwrap();
         assert!(matches!(blobs.read(&one, 10), Err(ImageError::Digest { .. })));
         assert_eq!(blobs.sweep(&HashSet::from([other])).unwrap(), 3);

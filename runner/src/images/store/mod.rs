@@ -28,8 +28,8 @@ use rustix::io::Errno;
 
 use self::blobs::private_folder;
 pub(super) use self::blobs::{Begun, Blobs, Partial};
-use self::catalogue::{CatalogueFile, locked};
 pub(super) use self::catalogue::{Catalogue, Entry};
+use self::catalogue::{CatalogueFile, locked};
 use super::config::{self, ImageConfig};
 use super::error::{Doing as _, ImageError};
 use super::name::ImageReference;
@@ -396,9 +396,7 @@ impl ImageParts {
     pub(super) fn check(&self, config: &ImageConfig, name: &str) -> Result<(), ImageError> {
         let (blobs, layers) = (self.layers.len(), config.diff_ids.len());
         if blobs != layers {
-            let reason = format!(
-                "its manifest has {blobs} layers, and its configuration {layers}"
-            );
+            let reason = format!("its manifest has {blobs} layers, and its configuration {layers}");
             return Err(ImageError::not_an_image(name, reason));
         }
         Ok(())
