@@ -41,6 +41,8 @@ use clap::Parser as _;
 
 pub use check::{check_configuration, check_seccomp};
 use error::Error;
+pub(crate) use kernel::root::RootDirectory;
+pub(crate) use plan::capability_names;
 
 use arguments::Arguments;
 use log::Log;

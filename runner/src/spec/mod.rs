@@ -1,1 +1,36 @@
-//! From the words of `docker run` to the configuration of an OCI runtime.
+//! What a container is asked to be, and the `config.json` that follows from it.
+//!
+//! [`ContainerConfig`] and [`HostConfig`] have the shapes of the Docker Engine API, so what is kept of
+//! a container is what `inspect` shows and what a client of the API sends. [`parse`] reads the words
+//! of the command line into their members. [`HostConfig::settle`] fills in what was left open and
+//! refuses what cannot be, in docker's words; [`runtime_spec`] makes of both the configuration of the
+//! OCI runtime, with docker's defaults.
+
+mod capabilities;
+mod container_config;
+mod error;
+mod host_config;
+mod modes;
+mod mount;
+mod nullable;
+pub mod parse;
+mod runtime;
+mod seccomp;
+mod settle;
+mod user;
+
+pub use container_config::{ContainerConfig, Empty, Healthcheck};
+pub use error::SpecError;
+pub use host_config::{
+    DeviceMapping, HostConfig, LogConfig, PortBinding, RestartMode, RestartPolicy, ThrottleDevice,
+    Ulimit, WeightDevice,
+};
+pub use modes::{CgroupnsMode, IpcMode, PidMode, UsernsMode, UtsMode};
+pub use mount::{
+    BindOptions, Driver, Mount, MountDetails, MountKind, MountPoint, Propagation, TmpfsOptions,
+    VolumeOptions,
+};
+pub use runtime::{
+    ContainerFiles, HostFacts, NamespacePaths, SpecInput, command_line, environment, runtime_spec,
+};
+pub use user::{User, resolve_user};
