@@ -17,6 +17,7 @@ pub use size::{nano_cpus, size, swap_size};
 pub use ulimit::ulimit;
 pub use volume::{VolumeOption, volume};
 
+pub(super) use mount::check_mount;
 pub(super) use numbers::numbers;
 pub(super) use tmpfs::tmpfs_options;
 
