@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod engine;
 mod limits;
 mod logging;
 

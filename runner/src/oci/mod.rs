@@ -28,7 +28,7 @@ mod container;
 mod error;
 mod hooks;
 mod init;
-mod kernel;
+pub(crate) mod kernel;
 mod launch;
 mod log;
 mod plan;

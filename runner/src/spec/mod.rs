@@ -14,6 +14,7 @@ mod modes;
 mod mount;
 mod nullable;
 pub mod parse;
+mod points;
 mod runtime;
 mod seccomp;
 mod settle;
@@ -30,6 +31,7 @@ pub use mount::{
     BindOptions, Driver, Mount, MountDetails, MountKind, MountPoint, Propagation, TmpfsOptions,
     VolumeOptions,
 };
+pub use points::mount_points;
 pub use runtime::{
     ContainerFiles, HostFacts, NamespacePaths, SpecInput, command_line, environment, runtime_spec,
 };

@@ -257,6 +257,12 @@ pub struct MountDetails {
     /// A folder of the volume instead of all of it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub subpath: String,
+    /// Of the volume, if it is made now.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Of the driver, if the volume is made now.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub driver_options: BTreeMap<String, String>,
     /// The options of memory, as mount(8) has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tmpfs: Vec<String>,

@@ -3,7 +3,7 @@
 
 pub(super) mod channel;
 pub(super) mod clone;
-pub(super) mod mount;
+pub(crate) mod mount;
 pub(super) mod procfs;
 pub(super) mod root;
 pub(super) mod signals;

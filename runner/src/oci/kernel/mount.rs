@@ -77,7 +77,7 @@ fn change(
 
 /// One setting of a file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::oci) enum Setting {
+pub(crate) enum Setting {
     Flag(String),
     Value(String, String),
 }
@@ -87,7 +87,7 @@ pub(in crate::oci) enum Setting {
 /// # Errors
 ///
 /// The kernel's, with what it says besides where it says anything.
-pub(in crate::oci) fn file_system(
+pub(crate) fn file_system(
     kind: &str,
     source: Option<&OsStr>,
     settings: &[Setting],
@@ -134,7 +134,7 @@ fn explain(context: BorrowedFd<'_>, error: rustix::io::Errno) -> io::Error {
 }
 
 /// A copy of the mount at `path`, with all below it where `recursive` says so, mounted nowhere.
-pub(in crate::oci) fn copy_of(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
+pub(crate) fn copy_of(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
     Ok(open_tree(CWD, path, tree(recursive))?)
 }
 
@@ -150,7 +150,7 @@ fn tree(recursive: bool) -> OpenTreeFlags {
 
 /// Attaches a mount on what is open as `target`. The descriptor of the mount goes on to mean its
 /// root.
-pub(in crate::oci) fn attach(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
+pub(crate) fn attach(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(move_mount(mount, "", target, "", flags)?)
 }

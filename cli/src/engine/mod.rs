@@ -1,0 +1,4 @@
+//! The commands of the engine: images, containers, volumes.
+
+#[cfg(target_os = "linux")]
+pub(crate) mod options;
