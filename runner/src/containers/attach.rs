@@ -115,10 +115,8 @@ impl Attachment {
     fn stay(&mut self, how: &mut Interaction, signals: &OwnedFd) -> Result<Ending, ContainerError> {
         let mut input_is_open = how.input;
         loop {
-            let mut waiting = vec![
-                PollFd::new(&self.stream, PollFlags::IN),
-                PollFd::new(signals, PollFlags::IN),
-            ];
+            let mut waiting =
+                vec![PollFd::new(&self.stream, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
             if input_is_open {
                 waiting.push(PollFd::from_borrowed_fd(stdin(), PollFlags::IN));
             }
@@ -199,7 +197,14 @@ impl Attachment {
         let mut bytes = Vec::new();
         order.write(&mut bytes);
         match self.stream.write_all(&bytes) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ) =>
+            {
+                Ok(())
+            }
             other => other.doing(|| "talk to the monitor of the container"),
         }
     }
@@ -211,7 +216,9 @@ impl Attachment {
     ) -> Result<Option<News>, ContainerError> {
         let mut bytes = [0; 16 * 1024];
         let length = match self.stream.read(&mut bytes) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Some(News::None)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Ok(Some(News::None));
+            }
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
             other => other.doing(|| "listen to the monitor of the container")?,
         };
@@ -234,7 +241,9 @@ impl Attachment {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             other => other.doing(|| "show what the container says")?,
         }
-        heard.map_err(|_| ContainerError::Conflict("the monitor of the container speaks nonsense".to_owned()))?;
+        heard.map_err(|_| {
+            ContainerError::Conflict("the monitor of the container speaks nonsense".to_owned())
+        })?;
         Ok(Some(news))
     }
 }

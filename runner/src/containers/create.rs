@@ -7,9 +7,9 @@ use super::engine::Engine;
 use super::error::ContainerError;
 use super::id::ContainerId;
 use super::logs::LogOptions;
+use super::monitor;
 use super::record::Record;
 use super::store::Held;
-use super::monitor;
 use crate::images::Image;
 use crate::network::NetworkMode;
 use crate::spec::{ContainerConfig, HostConfig, HostFacts, RestartMode, UtsMode, command_line};
@@ -87,7 +87,11 @@ impl Engine {
         }
     }
 
-    fn write_new(&self, mut record: Record, name: Option<String>) -> Result<Record, ContainerError> {
+    fn write_new(
+        &self,
+        mut record: Record,
+        name: Option<String>,
+    ) -> Result<Record, ContainerError> {
         record.name = match name {
             Some(name) => {
                 let name = name.strip_prefix('/').unwrap_or(&name).to_owned();
@@ -152,7 +156,11 @@ fn check(
             "network {name} not found: there are bridge, host, none and container:NAME"
         )));
     }
-    if config.healthcheck.as_ref().is_some_and(|check| !check.test.is_empty() && check.test[0] != "NONE") {
+    if config
+        .healthcheck
+        .as_ref()
+        .is_some_and(|check| !check.test.is_empty() && check.test[0] != "NONE")
+    {
         warnings.push("health checks are not made yet".to_owned());
     }
     Ok(())

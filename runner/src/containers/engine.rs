@@ -150,7 +150,8 @@ impl Engine {
             Some(running) => Process::of(&running.monitor)?,
             None => None,
         };
-        let ending = monitor.map_or(logs::Ending::Past, |monitor| logs::Ending::With(monitor.pidfd));
+        let ending =
+            monitor.map_or(logs::Ending::Past, |monitor| logs::Ending::With(monitor.pidfd));
         logs::read(&self.store.data(&container.record.id).join("log"), query, ending, show)
     }
 

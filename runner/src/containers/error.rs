@@ -6,7 +6,6 @@ use crate::images::ImageError;
 use crate::layers::LayerError;
 use crate::network::NetworkError;
 use crate::spec::SpecError;
-use crate::volumes::VolumeError;
 
 use super::id::ContainerId;
 
@@ -75,9 +74,6 @@ pub enum ContainerError {
     /// The configuration.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// A volume.
-    #[error(transparent)]
-    Volume(#[from] VolumeError),
 }
 
 impl ContainerError {

@@ -74,7 +74,11 @@ impl Engine {
     }
 
     /// The process in the words of the runtime: that of the container, changed.
-    fn process(&self, container: &Container, request: &ExecRequest) -> Result<Value, ContainerError> {
+    fn process(
+        &self,
+        container: &Container,
+        request: &ExecRequest,
+    ) -> Result<Value, ContainerError> {
         let record = &container.record;
         let run = self.store.run(&record.id);
         let path = run.join("config.json");
@@ -92,7 +96,8 @@ impl Engine {
         }
         if let Some(user) = &request.user {
             let user = resolve_user(&run.join("rootfs"), user, &record.host_config.group_add)?;
-            process["user"] = json!({"uid": user.uid, "gid": user.gid, "additionalGids": user.groups});
+            process["user"] =
+                json!({"uid": user.uid, "gid": user.gid, "additionalGids": user.groups});
             let is_own = record.config.env.iter().any(|pair| pair.starts_with("HOME="));
             if !is_own {
                 set(&mut process["env"], &format!("HOME={}", user.home));

@@ -17,11 +17,13 @@ impl Engine {
         let run = self.store.run(&record.id);
         let data = self.store.data(&record.id);
         let command = record.command();
-        let (path, args) = command.split_first().map_or(("", &[][..]), |(path, args)| (path.as_str(), args));
-        let network = container.network().cloned().unwrap_or_else(|| crate::network::EndpointSettings {
-            network: record.host_config.network_mode.clone(),
-            ..Default::default()
-        });
+        let (path, args) =
+            command.split_first().map_or(("", &[][..]), |(path, args)| (path.as_str(), args));
+        let network =
+            container.network().cloned().unwrap_or_else(|| crate::network::EndpointSettings {
+                network: record.host_config.network_mode.clone(),
+                ..Default::default()
+            });
         json!({
             "Id": record.id,
             "Created": record.created,

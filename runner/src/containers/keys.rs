@@ -61,7 +61,8 @@ impl DetachKeys {
             }
             // It was not the sequence after all.
             passed.extend(&self.sequence[..self.matched]);
-            self.matched = usize::from(self.sequence.first() == Some(&byte) && self.sequence.len() > 1);
+            self.matched =
+                usize::from(self.sequence.first() == Some(&byte) && self.sequence.len() > 1);
             if self.matched == 0 {
                 passed.push(byte);
             }

@@ -105,7 +105,9 @@ impl Engine {
         let id = &container.record.id;
         match container.status {
             Status::Running => freeze(&container.record, true),
-            Status::Paused => Err(ContainerError::Conflict(format!("Container {id} is already paused"))),
+            Status::Paused => {
+                Err(ContainerError::Conflict(format!("Container {id} is already paused")))
+            }
             _ => Err(ContainerError::Conflict(format!("Container {id} is not running"))),
         }
     }

@@ -67,13 +67,12 @@ impl FromStr for Filter {
                 let (name, value) = label();
                 Self::WithoutLabel(name, value)
             }
-            "exited" => {
-                Self::Exited(value.parse().map_err(|_| invalid(format!("invalid filter 'exited={value}'")))?)
-            }
+            "exited" => Self::Exited(
+                value.parse().map_err(|_| invalid(format!("invalid filter 'exited={value}'")))?,
+            ),
             "status" => match value {
-                "created" | "running" | "paused" | "exited" | "restarting" | "removing" | "dead" => {
-                    Self::Status(value.to_owned())
-                }
+                "created" | "running" | "paused" | "exited" | "restarting" | "removing"
+                | "dead" => Self::Status(value.to_owned()),
                 _ => return Err(invalid(format!("invalid filter 'status={value}'"))),
             },
             "ancestor" => Self::Ancestor(value.to_owned()),
@@ -83,7 +82,10 @@ impl FromStr for Filter {
             "network" => Self::Network(value.to_owned()),
             "publish" => Self::Publish(value.to_owned()),
             "expose" => Self::Expose(value.to_owned()),
-            "until" => Self::Until(parse_time(value).map_err(|_| invalid(format!("invalid filter 'until={value}'")))?),
+            "until" => Self::Until(
+                parse_time(value)
+                    .map_err(|_| invalid(format!("invalid filter 'until={value}'")))?,
+            ),
             _ => return Err(invalid(format!("invalid filter '{key}'"))),
         })
     }
@@ -144,12 +146,15 @@ impl Engine {
                 let part = part.trim_start_matches('/').to_owned();
                 Box::new(move |one| matches_name(&one.record.name, &part))
             }
-            Filter::Label(name, value) => Box::new(move |one| has_label(one, &name, value.as_deref())),
+            Filter::Label(name, value) => {
+                Box::new(move |one| has_label(one, &name, value.as_deref()))
+            }
             Filter::WithoutLabel(name, value) => {
                 Box::new(move |one| !has_label(one, &name, value.as_deref()))
             }
             Filter::Exited(code) => Box::new(move |one| {
-                one.status == Status::Exited && one.ended.as_ref().is_some_and(|ended| ended.exit_code == code)
+                one.status == Status::Exited
+                    && one.ended.as_ref().is_some_and(|ended| ended.exit_code == code)
             }),
             Filter::Status(status) => Box::new(move |one| one.status.to_string() == status),
             Filter::Ancestor(image) => self.ancestor(image)?,
@@ -162,9 +167,14 @@ impl Engine {
                 Box::new(move |one| one.record.created > time)
             }
             Filter::Volume(volume) => Box::new(move |one| {
-                one.record.mounts.iter().any(|mount| mount.name == volume || mount.destination == volume)
+                one.record
+                    .mounts
+                    .iter()
+                    .any(|mount| mount.name == volume || mount.destination == volume)
             }),
-            Filter::Network(network) => Box::new(move |one| one.record.host_config.network_mode == network),
+            Filter::Network(network) => {
+                Box::new(move |one| one.record.host_config.network_mode == network)
+            }
             Filter::Publish(port) => Box::new(move |one| {
                 one.record.host_config.port_bindings.keys().any(|key| is_port(key, &port))
             }),
@@ -178,7 +188,9 @@ impl Engine {
     fn ancestor(&self, name: String) -> Result<Test, ContainerError> {
         let image = crate::images::ImageStore::open(&self.roots)?.find(&name).ok();
         Ok(Box::new(move |one| match &image {
-            Some(image) => one.record.image == image.id || one.record.layers.starts_with(&image.layers),
+            Some(image) => {
+                one.record.image == image.id || one.record.layers.starts_with(&image.layers)
+            }
             None => one.record.config.image == name,
         }))
     }
@@ -287,7 +299,10 @@ mod tests {
 
     #[test]
     fn filters_are_read_and_what_is_none_is_refused() {
-        assert_eq!("label=a=b".parse::<Filter>().unwrap(), Filter::Label("a".into(), Some("b".into())));
+        assert_eq!(
+            "label=a=b".parse::<Filter>().unwrap(),
+            Filter::Label("a".into(), Some("b".into()))
+        );
         assert_eq!("label!=a".parse::<Filter>().unwrap(), Filter::WithoutLabel("a".into(), None));
         assert_eq!("exited=137".parse::<Filter>().unwrap(), Filter::Exited(137));
         let refusal = |text: &str| text.parse::<Filter>().unwrap_err().to_string();
@@ -298,7 +313,14 @@ mod tests {
 
     #[test]
     fn names_are_found_by_parts_and_by_ends() {
-        for (part, found) in [("web", true), ("^web", false), ("^my", true), ("1$", true), ("^my_web1$", true), ("^my$", false)] {
+        for (part, found) in [
+            ("web", true),
+            ("^web", false),
+            ("^my", true),
+            ("1$", true),
+            ("^my_web1$", true),
+            ("^my$", false),
+        ] {
             assert_eq!(matches_name("my_web1", part), found, "{part}");
         }
     }

@@ -123,20 +123,77 @@ const ADJECTIVES: [&str; 64] = [
     "able", "airy", "alert", "amber", "ample", "apt", "awake", "blithe", "bold", "brave", "breezy",
     "bright", "brisk", "calm", "candid", "careful", "cheery", "civil", "clear", "clever", "cosy",
     "crisp", "curious", "daring", "deft", "eager", "early", "earnest", "easy", "fair", "faithful",
-    "fond", "frank", "fresh", "gentle", "glad", "golden", "handy", "hardy", "hearty", "honest", "jolly",
-    "keen", "kind", "lively", "lucid", "mellow", "merry", "mild", "neat", "nimble", "patient", "plucky",
-    "polite", "proud", "quick", "quiet", "ready", "serene", "sincere", "steady", "sunny", "tidy",
-    "witty",
+    "fond", "frank", "fresh", "gentle", "glad", "golden", "handy", "hardy", "hearty", "honest",
+    "jolly", "keen", "kind", "lively", "lucid", "mellow", "merry", "mild", "neat", "nimble",
+    "patient", "plucky", "polite", "proud", "quick", "quiet", "ready", "serene", "sincere",
+    "steady", "sunny", "tidy", "witty",
 ];
 
 const SURNAMES: [&str; 64] = [
-    "allen", "babbage", "backus", "baran", "bartik", "bell", "boole", "borg", "cerf", "church", "clarke",
-    "codd", "conway", "curie", "dijkstra", "easley", "eckert", "engelbart", "estrin", "euler", "faraday",
-    "feinler", "floyd", "gauss", "goedel", "goldberg", "granville", "hamilton", "hamming", "hoare",
-    "holberton", "hopper", "huffman", "iverson", "jennings", "johnson", "kahn", "kay", "keller", "kilby",
-    "knuth", "lamarr", "lampson", "leibniz", "liskov", "lovelace", "mauchly", "mccarthy", "meitner",
-    "moore", "naur", "noether", "pascal", "perlman", "postel", "ritchie", "shannon", "stallman",
-    "sutherland", "tarjan", "thacker", "turing", "wirth", "zuse",
+    "allen",
+    "babbage",
+    "backus",
+    "baran",
+    "bartik",
+    "bell",
+    "boole",
+    "borg",
+    "cerf",
+    "church",
+    "clarke",
+    "codd",
+    "conway",
+    "curie",
+    "dijkstra",
+    "easley",
+    "eckert",
+    "engelbart",
+    "estrin",
+    "euler",
+    "faraday",
+    "feinler",
+    "floyd",
+    "gauss",
+    "goedel",
+    "goldberg",
+    "granville",
+    "hamilton",
+    "hamming",
+    "hoare",
+    "holberton",
+    "hopper",
+    "huffman",
+    "iverson",
+    "jennings",
+    "johnson",
+    "kahn",
+    "kay",
+    "keller",
+    "kilby",
+    "knuth",
+    "lamarr",
+    "lampson",
+    "leibniz",
+    "liskov",
+    "lovelace",
+    "mauchly",
+    "mccarthy",
+    "meitner",
+    "moore",
+    "naur",
+    "noether",
+    "pascal",
+    "perlman",
+    "postel",
+    "ritchie",
+    "shannon",
+    "stallman",
+    "sutherland",
+    "tarjan",
+    "thacker",
+    "turing",
+    "wirth",
+    "zuse",
 ];
 
 #[cfg(test)]
@@ -159,7 +216,11 @@ mod tests {
         assert!(error.to_string().contains(one.as_str()), "{error}");
 
         names.release("web", &other).unwrap();
-        assert_eq!(names.holder("web").unwrap(), Some(one.clone()), "it is not the other's to give");
+        assert_eq!(
+            names.holder("web").unwrap(),
+            Some(one.clone()),
+            "it is not the other's to give"
+        );
         names.release("web", &one).unwrap();
         names.release("web", &one).unwrap();
         names.claim("web", &other, |_| true).unwrap();
@@ -179,7 +240,8 @@ mod tests {
     fn what_is_no_name_is_refused_and_found_nowhere() {
         let (_folder, names) = names();
         let id = ContainerId::random().unwrap();
-        for name in ["", "a", ".", "..", "-a", "_a", "a/b", "../x", "a b", "ä1", &"x".repeat(256)] {
+        for name in ["", "a", ".", "..", "-a", "_a", "a/b", "../x", "a b", "ä1", &"x".repeat(256)]
+        {
             assert!(names.claim(name, &id, |_| true).is_err(), "{name}");
             assert_eq!(names.holder(name).unwrap(), None, "{name}");
         }

@@ -10,12 +10,19 @@ use crate::network::{Endpoint, NetworkMode, Port, PortMapping, files};
 
 impl Engine {
     /// The ports that are published, and those that it says it listens on.
-    pub(super) fn ports(&self, record: &Record) -> Result<(Vec<PortMapping>, Vec<Port>), ContainerError> {
+    pub(super) fn ports(
+        &self,
+        record: &Record,
+    ) -> Result<(Vec<PortMapping>, Vec<Port>), ContainerError> {
         let mut published = Vec::new();
         for (port, bindings) in &record.host_config.port_bindings {
             let port: Port = port.parse()?;
             for binding in bindings.iter().flatten() {
-                published.push(PortMapping::from_binding(port, &binding.host_ip, &binding.host_port)?);
+                published.push(PortMapping::from_binding(
+                    port,
+                    &binding.host_ip,
+                    &binding.host_port,
+                )?);
             }
         }
         let exposed: Result<Vec<Port>, _> =

@@ -9,7 +9,9 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::mount::{UnmountFlags, unmount};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal, waitpid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal, waitpid,
+};
 
 use super::error::{ContainerError, Doing as _};
 use crate::oci::container::Identity;
@@ -45,7 +47,8 @@ impl Process {
             other => other.doing(|| format!("open the process {}", identity.pid))?,
         };
         // Looked at after it was opened: the number cannot have changed hands since.
-        let lives = identity.is_alive().map_err(|error| ContainerError::Conflict(error.to_string()))?;
+        let lives =
+            identity.is_alive().map_err(|error| ContainerError::Conflict(error.to_string()))?;
         Ok(lives.then_some(Self { pid, pidfd, status: None }))
     }
 
@@ -81,7 +84,8 @@ impl Process {
     pub(super) fn wait(&self, time: Option<Duration>) -> Result<bool, ContainerError> {
         let deadline = time.map(|time| std::time::Instant::now() + time);
         loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(std::time::Instant::now()));
+            let left = deadline
+                .map(|deadline| deadline.saturating_duration_since(std::time::Instant::now()));
             let left = left.map(|left| Timespec {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: left.subsec_nanos().into(),

@@ -101,12 +101,15 @@ impl Runtime {
     }
 
     fn name(&self) -> String {
-        self.program.as_ref().map_or("berth oci".to_owned(), |program| program.display().to_string())
+        self.program
+            .as_ref()
+            .map_or("berth oci".to_owned(), |program| program.display().to_string())
     }
 
     fn failure(&self, bundle: &Path, status: ExitStatus) -> ContainerError {
         let log = std::fs::read_to_string(bundle.join(LOG)).unwrap_or_default();
-        let message = last_error(&log).unwrap_or_else(|| format!("{} failed: {status}", self.name()));
+        let message =
+            last_error(&log).unwrap_or_else(|| format!("{} failed: {status}", self.name()));
         let Failure { code, message } = explain(message);
         ContainerError::Start { code, message }
     }

@@ -180,7 +180,11 @@ impl Store {
     }
 
     /// Writes the record. With `lasting` it outlives the machine's sudden end.
-    pub(super) fn write_record(&self, record: &Record, lasting: bool) -> Result<(), ContainerError> {
+    pub(super) fn write_record(
+        &self,
+        record: &Record,
+        lasting: bool,
+    ) -> Result<(), ContainerError> {
         write(&self.data(&record.id), RECORD, record, lasting)
     }
 
@@ -197,7 +201,11 @@ impl Store {
         read(&self.run(id).join(RUNNING))
     }
 
-    pub(super) fn write_running(&self, id: &ContainerId, running: &Running) -> Result<(), ContainerError> {
+    pub(super) fn write_running(
+        &self,
+        id: &ContainerId,
+        running: &Running,
+    ) -> Result<(), ContainerError> {
         write(&self.run(id), RUNNING, running, false)
     }
 
@@ -258,7 +266,10 @@ impl Store {
     }
 
     /// The record of a container whose removal broke off.
-    pub(super) fn removed_record(&self, id: &ContainerId) -> Result<Option<Record>, ContainerError> {
+    pub(super) fn removed_record(
+        &self,
+        id: &ContainerId,
+    ) -> Result<Option<Record>, ContainerError> {
         read(&self.removed(id).join(RECORD))
     }
 
@@ -308,13 +319,19 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ContainerError> {
 }
 
 /// Writes a file whole: a reader sees the one before or this one.
-fn write<T: Serialize>(folder: &Path, name: &str, value: &T, lasting: bool) -> Result<(), ContainerError> {
+fn write<T: Serialize>(
+    folder: &Path,
+    name: &str,
+    value: &T,
+    lasting: bool,
+) -> Result<(), ContainerError> {
     let path = folder.join(name);
     let text = serde_json::to_vec(value).map_err(|source| damaged(&path, source))?;
     let scratch = folder.join(format!(".{name}"));
     let write = || -> io::Result<()> {
         let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&scratch)?;
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&scratch)?;
         file.write_all(&text)?;
         if lasting {
             file.sync_all()?;

@@ -73,14 +73,14 @@ impl Engine {
             let id = &container.record.id;
             return Err(ContainerError::Conflict(format!("container {id} is not running")));
         }
-        let mut pids = cgroup(&container.record)
-            .and_then(|cgroup| cgroup.processes())
-            .map_err(runtime)?;
+        let mut pids =
+            cgroup(&container.record).and_then(|cgroup| cgroup.processes()).map_err(runtime)?;
         pids.sort_unstable();
         let since = uptime();
-        let rows = pids.into_iter().filter_map(read).map(|process| {
-            columns.iter().map(|(column, _)| process.show(column, since)).collect()
-        });
+        let rows = pids
+            .into_iter()
+            .filter_map(read)
+            .map(|process| columns.iter().map(|(column, _)| process.show(column, since)).collect());
         Ok(Processes {
             rows: rows.collect(),
             titles: columns.iter().map(|(_, title)| (*title).to_owned()).collect(),
@@ -119,7 +119,8 @@ fn read(pid: i32) -> Option<Process> {
     let (before, after) = stat.rsplit_once(") ")?;
     let (_, name) = before.split_once('(')?;
     let fields: Vec<&str> = after.split_whitespace().collect();
-    let number = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    let number =
+        |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words: Vec<_> = words.split(|&byte| byte == 0).filter(|word| !word.is_empty()).collect();
     let command = match words.is_empty() {
@@ -127,7 +128,9 @@ fn read(pid: i32) -> Option<Process> {
         false => String::from_utf8_lossy(&words.join(&b' ')).into_owned(),
     };
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok());
+    let uid = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok());
     Some(Process {
         pid,
         parent: fields.get(1)?.parse().ok()?,
@@ -208,7 +211,9 @@ mod tests {
         let titles = |options: &[&str]| {
             let options: Vec<String> = options.iter().map(|&word| word.to_owned()).collect();
             let columns = columns(&options).map_err(|error| error.to_string());
-            columns.map(|columns| columns.iter().map(|(_, title)| *title).collect::<Vec<_>>().join(" "))
+            columns.map(|columns| {
+                columns.iter().map(|(_, title)| *title).collect::<Vec<_>>().join(" ")
+            })
         };
         assert_eq!(titles(&[]).unwrap(), "UID PID PPID C STIME TTY TIME CMD");
         assert_eq!(titles(&["-o", "pid,comm"]).unwrap(), "PID COMMAND");

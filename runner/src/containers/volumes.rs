@@ -20,7 +20,11 @@ impl Engine {
     }
 
     /// Gives volumes that are new what the image has in their places.
-    pub(super) fn fill_volumes(&self, _record: &Record, _root: &Path) -> Result<(), ContainerError> {
+    pub(super) fn fill_volumes(
+        &self,
+        _record: &Record,
+        _root: &Path,
+    ) -> Result<(), ContainerError> {
         Ok(())
     }
 

@@ -1,92 +1,47 @@
 //! Layers of images: kept ready to be mounted, and mounted as the root of a container.
-
-#![allow(missing_docs, dead_code)]
+//!
+//! A layer is the archive that its diff id is the digest of. It is kept as it is, byte for byte, and
+//! nothing of it is unpacked where the kernel can do without: an index beside it, in the form of an
+//! EROFS file system, says where in the archive the content of each file is, and the kernel mounts the
+//! two as one. A container's root is an overlay of its layers' mounts and a folder of its own.
+//!
+//! ```text
+//! <data>/layers/sha256-<hex>/      a layer, by its diff id
+//!   tar                            its archive, uncompressed
+//!   index                          the file system, made by us and never received
+//!   spread                         contents of its sparse files, where it has any
+//!   files/                         instead of an index, where the kernel does not take one
+//! <data>/layers/ingest/sha256-<hex>/   a layer on its way in or out, held by a lock on the folder
+//! <run>/layers/sha256-<hex>/mount/     where the layer is mounted, once for all
+//! <run>/layers/sha256-<hex>/users/     a file for each root that it is a part of
+//! <run>/layers/roots/<key>             what a root is made of
+//! ```
+//!
+//! In order of what happens: [`LayerStore::ingest`] uncompresses and hashes, `tar` reads the entries,
+//! `tree` has the rules of what they mean together, `erofs` writes the tree as an index, or `unpack` as
+//! files, and `mount` makes roots.
 
 mod error;
+mod ingest;
 mod limits;
+mod mount;
+mod rung;
+mod store;
+mod tar;
+mod tree;
+mod unpack;
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+pub use error::LayerError;
+pub use limits::Limits;
+pub use mount::MountedRoot;
+pub use rung::Rung;
+pub use store::LayerStore;
 
-use berth_oci::{Digest, Hasher};
-
-pub use self::error::LayerError;
-pub use self::limits::Limits;
-use crate::Roots;
-
-/// Stands in for the store that is on its way: archives as they are, and nothing can be mounted.
-#[derive(Clone, Debug)]
-pub struct LayerStore {
-    root: PathBuf,
-}
-
-#[derive(Debug)]
-pub struct MountedRoot;
-
-impl LayerStore {
-    pub fn open(roots: &Roots) -> Result<Self, LayerError> {
-        let root = roots.data().join("layers");
-        fs::create_dir_all(&root)?;
-        Ok(Self { root })
-    }
-
-    pub fn has(&self, diff_id: &Digest) -> bool {
-        self.path(diff_id).exists()
-    }
-
-    pub fn ingest(
-        &self,
-        expected: &Digest,
-        _: &Limits,
-        input: &mut dyn Read,
-    ) -> Result<(), LayerError> {
-        let mut first = [0; 2];
-        input.read_exact(&mut first)?;
-        let mut input = std::io::Read::chain(&first[..], input);
-        let mut all = Vec::new();
-        match first {
-            [0x1f, 0x8b] => flate2::read::MultiGzDecoder::new(input).read_to_end(&mut all)?,
-            _ => input.read_to_end(&mut all)?,
-        };
-        let found = Hasher::digest(expected.algorithm(), &all);
-        if found != *expected {
-            return Err(LayerError::Digest { expected: *expected, found });
-        }
-        Ok(fs::write(self.path(expected), all)?)
-    }
-
-    pub fn remove(&self, diff_id: &Digest) -> Result<u64, LayerError> {
-        let size = self.size(diff_id)?;
-        fs::remove_file(self.path(diff_id))?;
-        Ok(size)
-    }
-
-    pub fn list(&self) -> Result<Vec<Digest>, LayerError> {
-        let names = fs::read_dir(&self.root)?.flatten();
-        let digest = |entry: fs::DirEntry| {
-            format!("sha256:{}", entry.file_name().to_string_lossy()).parse().ok()
-        };
-        Ok(names.filter_map(digest).collect())
-    }
-
-    pub fn size(&self, diff_id: &Digest) -> Result<u64, LayerError> {
-        Ok(fs::metadata(self.path(diff_id))?.len())
-    }
-
-    pub fn tar(&self, diff_id: &Digest) -> Result<File, LayerError> {
-        Ok(File::open(self.path(diff_id))?)
-    }
-
-    pub fn mount_root(&self, _: &[Digest], _: &Path, _: &Path) -> Result<MountedRoot, LayerError> {
-        Err(std::io::Error::other("layers cannot be mounted yet").into())
-    }
-
-    pub fn unmount_root(_: &Path) -> Result<(), LayerError> {
-        Ok(())
-    }
-
-    fn path(&self, diff_id: &Digest) -> PathBuf {
-        self.root.join(diff_id.hex())
-    }
+/// Reads an archive as that of a layer.
+///
+/// # Errors
+///
+/// Why it would be refused.
+pub fn check_tar(archive: &[u8]) -> Result<(), LayerError> {
+    ingest::tree(archive, &Limits::default()).map(drop)
 }

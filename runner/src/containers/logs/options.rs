@@ -76,7 +76,9 @@ fn size(text: &str) -> Result<Option<u64>, ContainerError> {
     let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
     match bytes {
         Some(bytes) if bytes > 0 => Ok(Some(bytes)),
-        _ => Err(ContainerError::Invalid(format!("invalid value for max-size: invalid size: '{text}'"))),
+        _ => Err(ContainerError::Invalid(format!(
+            "invalid value for max-size: invalid size: '{text}'"
+        ))),
     }
 }
 
@@ -94,7 +96,8 @@ mod tests {
 
     fn read(kind: &str, options: &[(&str, &str)]) -> Result<LogOptions, String> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let config = LogConfig { kind: kind.to_owned(), config: options.iter().map(owned).collect() };
+        let config =
+            LogConfig { kind: kind.to_owned(), config: options.iter().map(owned).collect() };
         LogOptions::new(&config).map_err(|error| error.to_string())
     }
 
@@ -119,7 +122,9 @@ mod tests {
             read("", &[("max-sise", "1m")]).unwrap_err(),
             "unknown log opt 'max-sise' for json-file log driver"
         );
-        for (name, value) in [("max-size", "x"), ("max-size", "0"), ("max-size", "-2"), ("max-file", "0")] {
+        for (name, value) in
+            [("max-size", "x"), ("max-size", "0"), ("max-size", "-2"), ("max-file", "0")]
+        {
             assert!(read("", &[(name, value)]).is_err(), "{name}={value}");
         }
         assert!(!read("none", &[]).unwrap().keep);

@@ -36,7 +36,14 @@ struct Open {
 
 impl LogWriter {
     pub(in crate::containers) fn new(folder: PathBuf, options: LogOptions) -> Self {
-        Self { folder, options, open: None, begun: Default::default(), encoded: Vec::new(), lost: None }
+        Self {
+            folder,
+            options,
+            open: None,
+            begun: Default::default(),
+            encoded: Vec::new(),
+            lost: None,
+        }
     }
 
     /// Writes what the program wrote, up to the end of its last line.
@@ -172,7 +179,9 @@ mod tests {
     fn lines(writer: &LogWriter) -> Vec<(Stream, String)> {
         let mut lines = Vec::new();
         for number in numbers(&writer.folder).unwrap() {
-            for line in fs::read(file(&writer.folder, number)).unwrap().split_inclusive(|b| *b == b'\n') {
+            for line in
+                fs::read(file(&writer.folder, number)).unwrap().split_inclusive(|b| *b == b'\n')
+            {
                 let entry = Entry::read(line).unwrap();
                 lines.push((entry.stream, entry.text.into_owned()));
             }

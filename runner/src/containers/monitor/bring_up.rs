@@ -16,7 +16,10 @@ use crate::containers::store::private;
 use crate::layers::LayerStore;
 use crate::network::{Attach, Endpoint, NetworkMode, Networks};
 use crate::oci::container::Identity;
-use crate::spec::{ContainerFiles, HostFacts, IpcMode, NamespacePaths, PidMode, SpecInput, resolve_user, runtime_spec};
+use crate::spec::{
+    ContainerFiles, HostFacts, IpcMode, NamespacePaths, PidMode, SpecInput, resolve_user,
+    runtime_spec,
+};
 
 /// Names in the folder of what runs.
 pub(super) const ROOT: &str = "rootfs";
@@ -79,7 +82,9 @@ fn identity(pid: i32) -> Result<Identity, ContainerError> {
 fn connect(engine: &Engine, record: &Record) -> Result<Option<Endpoint>, ContainerError> {
     let mode: NetworkMode = record.host_config.network_mode.parse()?;
     let joined = match &mode {
-        NetworkMode::Container(other) => Some(running(engine, other, "join network namespace of")?.pid()),
+        NetworkMode::Container(other) => {
+            Some(running(engine, other, "join network namespace of")?.pid())
+        }
         _ => None,
     };
     let (ports, exposed) = engine.ports(record)?;
@@ -181,7 +186,11 @@ fn files(
 }
 
 /// Has the runtime make the container, and finds its first process.
-fn execute(engine: &Engine, record: &Record, run: &Path) -> Result<(Process, Streams), ContainerError> {
+fn execute(
+    engine: &Engine,
+    record: &Record,
+    run: &Path,
+) -> Result<(Process, Streams), ContainerError> {
     let runtime = Runtime::named(&record.host_config.runtime, engine.roots.run());
     if record.config.tty {
         let console = Streams::console(run)?;

@@ -173,17 +173,25 @@ impl Client {
                 let wanted = &mut self.wanted;
                 let heard = self.incoming.orders(|order| match order {
                     Order::Attach(what) => *wanted = what,
-                    Order::Input(bytes) if wanted.input => requests.push(Request::Input(bytes.to_vec())),
+                    Order::Input(bytes) if wanted.input => {
+                        requests.push(Request::Input(bytes.to_vec()))
+                    }
                     Order::InputEnds if wanted.input => requests.push(Request::InputEnds),
                     Order::Input(_) | Order::InputEnds => {}
-                    Order::Resize { rows, columns } => requests.push(Request::Resize { rows, columns }),
+                    Order::Resize { rows, columns } => {
+                        requests.push(Request::Resize { rows, columns })
+                    }
                     Order::Signal(number) => requests.push(Request::Signal(number)),
                 });
                 if heard.is_err() {
                     self.leave(requests);
                 }
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
             Err(_) => self.leave(requests),
         }
     }

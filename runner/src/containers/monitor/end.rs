@@ -1,9 +1,9 @@
 //! From a program that has ended to nothing that is left of it.
 
+use super::Monitor;
 use super::bring_up::{PIN, ROOT};
 use super::clients::Clients;
 use super::watch::Past;
-use super::Monitor;
 use crate::containers::engine::Engine;
 use crate::containers::error::ContainerError;
 use crate::containers::id::ContainerId;
@@ -57,7 +57,8 @@ impl Monitor {
         let store = &self.engine.store;
         if self.record.host_config.auto_remove {
             // It may have another name by now.
-            let name = store.record(&self.held.id).map_or(self.record.name.clone(), |record| record.name);
+            let name =
+                store.record(&self.held.id).map_or(self.record.name.clone(), |record| record.name);
             return store.remove(&self.held, &name).is_ok();
         }
         let _ = store.write_ended(&self.held.id, ended, lasting);
@@ -72,7 +73,10 @@ impl Monitor {
 
 /// Gives back all that a container has while it runs, whoever has begun with that and however far. It has
 /// no process any more that is to go on.
-pub(in crate::containers) fn give_back(engine: &Engine, record: &Record) -> Result<(), ContainerError> {
+pub(in crate::containers) fn give_back(
+    engine: &Engine,
+    record: &Record,
+) -> Result<(), ContainerError> {
     release(engine, record)?;
     dispose(engine, record)
 }
@@ -84,7 +88,7 @@ pub(in crate::containers) fn give_back_unknown(
 ) -> Result<(), ContainerError> {
     let run = engine.store.run(id);
     Networks::open(&engine.roots)?.detach(id.as_str())?;
-    LayerStore::unmount_root(&run.join(ROOT))?;
+    LayerStore::open(&engine.roots)?.unmount_root(&run.join(ROOT))?;
     Runtime::named("", engine.roots.run()).delete(id)?;
     unpin(&run.join(PIN))?;
     remove_all(&run)
@@ -93,7 +97,7 @@ pub(in crate::containers) fn give_back_unknown(
 /// Gives back what others may want: addresses, ports, layers.
 fn release(engine: &Engine, record: &Record) -> Result<(), ContainerError> {
     Networks::open(&engine.roots)?.detach(record.id.as_str())?;
-    Ok(LayerStore::unmount_root(&engine.store.run(&record.id).join(ROOT))?)
+    Ok(LayerStore::open(&engine.roots)?.unmount_root(&engine.store.run(&record.id).join(ROOT))?)
 }
 
 /// Removes what nobody wants: the cgroup, the folder of what runs.

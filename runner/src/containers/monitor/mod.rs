@@ -54,14 +54,23 @@ enum Purpose {
 }
 
 /// Starts a container that this command holds. What happens is told by the stream that is given back.
-pub(super) fn start(engine: &Engine, held: Held, record: Record) -> Result<UnixStream, ContainerError> {
+pub(super) fn start(
+    engine: &Engine,
+    held: Held,
+    record: Record,
+) -> Result<UnixStream, ContainerError> {
     let (ours, theirs) = UnixStream::pair().doing(|| "make a pair of sockets")?;
     spawn(engine, held, record, Purpose::Start, Some(theirs))?;
     Ok(ours)
 }
 
 /// Takes up a program whose monitor was killed.
-pub(super) fn adopt(engine: &Engine, held: Held, record: Record, running: Running) -> Result<(), ContainerError> {
+pub(super) fn adopt(
+    engine: &Engine,
+    held: Held,
+    record: Record,
+    running: Running,
+) -> Result<(), ContainerError> {
     spawn(engine, held, record, Purpose::Adopt(running), None)
 }
 
@@ -147,7 +156,8 @@ fn become_monitor(held: &Held, client: Option<&UnixStream>) -> Result<OwnedFd, C
     chdir("/").doing(|| "let go of the folder of the command")?;
     umask(rustix::fs::Mode::from_raw_mode(0o022));
     // Where a container shares the host's processes, they come here when their parents end.
-    set_child_subreaper(Some(rustix::process::getpid())).doing(|| "become the parent of orphans")?;
+    set_child_subreaper(Some(rustix::process::getpid()))
+        .doing(|| "become the parent of orphans")?;
     let _ = rustix::thread::set_name(c"berth-monitor");
     signals::divert().doing(|| "wait for signals")
 }

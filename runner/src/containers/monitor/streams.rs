@@ -60,7 +60,8 @@ impl Streams {
                 pending: Vec::new(),
                 input_ends: false,
             };
-            let theirs = Given::Pipes { input: theirs_input, output: theirs_output, errors: theirs_errors };
+            let theirs =
+                Given::Pipes { input: theirs_input, output: theirs_output, errors: theirs_errors };
             Ok((ours, theirs))
         };
         make().doing(|| "make the pipes of the program")
@@ -68,7 +69,8 @@ impl Streams {
 
     /// Takes up the pipes of a program that has them already.
     pub(super) fn again(run: &Path) -> Self {
-        let open = |name, flags| open(run.join(name), flags | FLAGS, Mode::empty()).ok().map(File::from);
+        let open =
+            |name, flags| open(run.join(name), flags | FLAGS, Mode::empty()).ok().map(File::from);
         Self {
             output: open(OUTPUT, OFlags::RDONLY),
             errors: open(ERRORS, OFlags::RDONLY),
@@ -117,7 +119,12 @@ impl Streams {
     }
 
     /// Adds what to wait for: always three.
-    pub(super) fn poll<'fds>(&'fds self, fds: &mut Vec<PollFd<'fds>>, read: bool, none: &'fds OwnedFd) {
+    pub(super) fn poll<'fds>(
+        &'fds self,
+        fds: &mut Vec<PollFd<'fds>>,
+        read: bool,
+        none: &'fds OwnedFd,
+    ) {
         let wanted = if read { PollFlags::IN } else { PollFlags::empty() };
         for file in [&self.output, &self.errors] {
             match file {

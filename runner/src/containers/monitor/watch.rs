@@ -37,10 +37,8 @@ pub(super) fn watch(
     let mut log = LogWriter::new(folder, options);
     let listener = listen(monitor).ok();
     loop {
-        let mut fds = vec![
-            PollFd::new(&process.pidfd, PollFlags::IN),
-            PollFd::new(signals, PollFlags::IN),
-        ];
+        let mut fds =
+            vec![PollFd::new(&process.pidfd, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         match &listener {
             Some(listener) => fds.push(PollFd::new(listener, PollFlags::IN)),
             None => fds.push(PollFd::new(signals, PollFlags::empty())),
@@ -115,7 +113,8 @@ pub(super) fn watch(
     Past { ended, endpoint }
 }
 
-const UNKNOWN: &str = "the monitor of the container was killed, and the kernel does not know the exit code any more";
+const UNKNOWN: &str =
+    "the monitor of the container was killed, and the kernel does not know the exit code any more";
 
 /// The socket of those who attach later; it lies in a folder that nobody else may enter.
 fn listen(monitor: &Monitor) -> Result<UnixListener, ContainerError> {

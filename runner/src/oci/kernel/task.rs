@@ -112,11 +112,7 @@ pub(crate) fn execute(path: &CStr, args: &[CString], env: &[CString]) -> io::Err
 }
 
 /// The same of what is open as `program`.
-pub(crate) fn execute_open(
-    program: &OwnedFd,
-    args: &[CString],
-    env: &[CString],
-) -> io::Error {
+pub(crate) fn execute_open(program: &OwnedFd, args: &[CString], env: &[CString]) -> io::Error {
     use std::os::fd::AsRawFd as _;
     let args = pointers(args);
     let env = pointers(env);
