@@ -12,8 +12,8 @@ mod prune;
 mod pull;
 mod push;
 mod remove;
-mod table;
-mod units;
+pub(crate) mod table;
+pub(crate) mod units;
 
 use std::process::ExitCode;
 

@@ -11,7 +11,7 @@ const LEAST: usize = 10;
 const SPACE: usize = 3;
 
 /// Writes a table to the standard output.
-pub(super) fn print(head: &[&str], rows: &[Vec<String>]) -> Result<()> {
+pub(crate) fn print(head: &[&str], rows: &[Vec<String>]) -> Result<()> {
     let head: Vec<String> = head.iter().map(|&title| title.to_owned()).collect();
     let widths: Vec<usize> = (0..head.len())
         .map(|column| {
