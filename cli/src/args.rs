@@ -228,6 +228,9 @@ pub(crate) enum Command {
     },
     #[cfg(target_os = "linux")]
     #[command(flatten)]
+    Containers(crate::engine::containers::ContainersCommand),
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
     Images(crate::engine::images::ImagesCommand),
     /// Run containers at the lowest level, in the words of runc: `berth oci --help`.
     #[command(disable_help_flag = true)]

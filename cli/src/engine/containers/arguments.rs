@@ -305,7 +305,7 @@ pub(crate) struct ExecArguments {
     pub(crate) env: Vec<String>,
     /// Read in a file of environment variables
     #[arg(long, value_name = "FILE")]
-    pub(crate) env_file: Vec<std::path::PathBuf>,
+    pub(crate) env_file: Vec<String>,
     /// Keep STDIN open even if not attached
     #[arg(long, short)]
     pub(crate) interactive: bool,

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use berth_runner::containers::{ContainerError, ExecRequest};
+use berth_runner::spec::parse;
 
 use super::arguments::ExecArguments;
 use super::{complain, engine};
-use crate::engine::options::environment;
 
 pub(super) fn exec(arguments: ExecArguments) -> ExitCode {
     let done = || -> Result<()> {
@@ -24,7 +24,7 @@ pub(super) fn exec(arguments: ExecArguments) -> ExitCode {
             input: arguments.interactive,
             detach: arguments.detach,
             user: arguments.user,
-            env: environment(&arguments.env, &arguments.env_file)?,
+            env: parse::variables(&arguments.env_file, &arguments.env)?,
             working_dir: arguments.workdir,
             privileged: arguments.privileged,
         };

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use berth_runner::images::{self, ImageStore};
 use berth_runner::layers::LayerStore;
 use berth_runner::network::Port;
+use berth_runner::templates::Template;
 use serde_json::{Value, json};
 
 use super::arguments::{InspectArguments, PortArguments};
@@ -23,8 +24,28 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<ExitCode> {
             }
         }
     }
-    crate::engine::images::show(&found, arguments.format.as_deref())?;
+    show(found, arguments.format.as_deref())?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn show(found: Vec<Value>, format: Option<&str>) -> Result<()> {
+    match format {
+        None => {
+            let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+            let mut text = Vec::new();
+            let mut to = serde_json::Serializer::with_formatter(&mut text, formatter);
+            serde::Serialize::serialize(&Value::Array(found), &mut to)?;
+            println!("{}", String::from_utf8(text)?);
+        }
+        Some(format) => {
+            let format = if format == "json" { "{{json .}}" } else { format };
+            let template = Template::parse(format)?;
+            for object in &found {
+                println!("{}", template.render(object)?);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A container, or an image of that name.

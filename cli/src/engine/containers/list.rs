@@ -5,26 +5,18 @@ use std::process::ExitCode;
 use anyhow::Result;
 use berth_runner::containers::{Container, Engine, Filter, Filters, Status};
 use berth_runner::network::PublishedPort;
+use berth_runner::templates::{Format, align};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::arguments::{ListArguments, TopArguments};
 use super::engine;
-use crate::engine::images::{table, units};
+use crate::engine::images::units;
 
 /// How much of a command is shown.
 const SHORT: usize = 20;
 
-const TITLES: [(&str, &str); 8] = [
-    ("CONTAINER ID", "ID"),
-    ("IMAGE", "Image"),
-    ("COMMAND", "Command"),
-    ("CREATED", "RunningFor"),
-    ("STATUS", "Status"),
-    ("PORTS", "Ports"),
-    ("NAMES", "Names"),
-    ("SIZE", "Size"),
-];
+const COLUMNS: &str = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 
 pub(super) fn list(arguments: &ListArguments) -> Result<ExitCode> {
     let engine = engine()?;
@@ -49,19 +41,20 @@ pub(super) fn list(arguments: &ListArguments) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<Value> = containers.iter().map(|one| row(&engine, one, arguments)).collect();
-    match arguments.format.as_deref() {
-        None | Some("table") => {
-            let columns = &TITLES[..if arguments.size { 8 } else { 7 }];
-            let titles: Vec<&str> = columns.iter().map(|(title, _)| *title).collect();
-            let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
-            let rows: Vec<Vec<String>> =
-                rows.iter().map(|row| columns.iter().map(|(_, key)| text(row, key)).collect()).collect();
-            table::print(&titles, &rows)?;
-        }
-        Some(format) => crate::engine::images::show_rows(&rows, format, &TITLES)?,
-    }
+    let default = if arguments.size { format!("{COLUMNS}\t{{{{.Size}}}}") } else { COLUMNS.to_owned() };
+    let format = Format::parse(arguments.format.as_deref().unwrap_or_default(), &default)?;
+    let rows = containers.iter().map(|one| row(&engine, one, arguments));
+    print!("{}", format.render(&head(), rows)?);
     Ok(ExitCode::SUCCESS)
+}
+
+fn head() -> Value {
+    json!({
+        "ID": "CONTAINER ID", "Image": "IMAGE", "Command": "COMMAND", "CreatedAt": "CREATED AT",
+        "RunningFor": "CREATED", "State": "STATE", "Status": "STATUS", "Ports": "PORTS", "Names": "NAMES",
+        "Labels": "LABELS", "Mounts": "MOUNTS", "Networks": "NETWORKS", "LocalVolumes": "LOCAL VOLUMES",
+        "Size": "SIZE",
+    })
 }
 
 /// A container in the words of docker's templates.
@@ -130,7 +123,8 @@ fn ports(published: &[PublishedPort]) -> String {
 
 pub(super) fn top(arguments: &TopArguments) -> Result<ExitCode> {
     let processes = engine()?.top(&arguments.container, &arguments.options)?;
-    let titles: Vec<&str> = processes.titles.iter().map(String::as_str).collect();
-    table::print(&titles, &processes.rows)?;
+    let lines: Vec<String> =
+        std::iter::once(&processes.titles).chain(&processes.rows).map(|row| row.join("\t")).collect();
+    print!("{}", align(&lines.join("\n")));
     Ok(ExitCode::SUCCESS)
 }
