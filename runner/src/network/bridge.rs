@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -47,6 +47,8 @@ const fn candidates() -> [Subnet; 20] {
     }
     subnets
 }
+
+const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
 /// Routes that are wider than this say nothing of who uses a subnet.
 const WIDEST: u8 = 8;
@@ -130,9 +132,11 @@ impl Bridge {
         }
     }
 
-    /// The addresses of the bridge itself.
+    /// The addresses of the bridge itself. One of IPv6 is of the link alone: the kernel asks for its
+    /// neighbours with it, and one that it makes up itself cannot be used in the first seconds.
     fn gateways(&self) -> impl Iterator<Item = (IpAddr, u8)> {
-        let ipv6 = self.ipv6.map(|subnet| (subnet.gateway().into(), SubnetIpv6::PREFIX));
+        let ipv6 = self.ipv6.map(|subnet| [subnet.gateway(), LINK_LOCAL]);
+        let ipv6 = ipv6.into_iter().flatten().map(|address| (address.into(), SubnetIpv6::PREFIX));
         [(self.ipv4.gateway().into(), self.ipv4.prefix)].into_iter().chain(ipv6)
     }
 

@@ -48,7 +48,7 @@ fn configure(inside: &Socket, settings: &EndpointSettings) -> Result<(), Errno> 
     let index = link.ok_or(Errno::NODEV)?.index;
     let ipv4 = settings.ipv4.map(IpAddr::V4);
     let ipv6 = settings.ipv6.map(IpAddr::V6);
-    let mut messages = vec![route::set_up(LOOPBACK)];
+    let mut messages = vec![route::set_up(LOOPBACK), route::set_up(index)];
     for (address, prefix) in [(ipv4, settings.ipv4_prefix), (ipv6, settings.ipv6_prefix)] {
         messages.extend(address.map(|address| route::new_address(index, address, prefix)));
     }

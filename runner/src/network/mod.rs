@@ -36,5 +36,5 @@ pub use endpoint::{
 };
 pub use error::NetworkError;
 pub use mode::NetworkMode;
-pub use networks::Networks;
+pub use networks::{Networks, remove_rules};
 pub use ports::{Port, PortMapping, Protocol};

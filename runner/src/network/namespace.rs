@@ -34,9 +34,9 @@ impl Namespace {
     }
 }
 
-/// The namespace that this process is in.
+/// The namespace that this thread is in.
 pub(super) fn own() -> io::Result<OwnedFd> {
-    Ok(File::open("/proc/self/ns/net")?.into())
+    Ok(File::open("/proc/thread-self/ns/net")?.into())
 }
 
 /// The namespace that the process `pid` is in.

@@ -300,6 +300,16 @@ impl Networks {
     }
 }
 
+/// Takes the table of the firewall away, with people's own rules in it. The next container on a bridge
+/// makes it anew, and ports are published again.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub fn remove_rules() -> Result<(), NetworkError> {
+    Firewall::open()?.remove()
+}
+
 /// The bridge, if it is there with all that belongs to it.
 fn complete(
     bridge: &Bridge,

@@ -16,7 +16,15 @@ pub(super) struct Subnet {
 
 impl Subnet {
     pub(super) const fn new(first: Ipv4Addr, prefix: u8) -> Self {
-        Self { first: first.to_bits() & (u32::MAX << (32 - prefix)), prefix }
+        Self { first: first.to_bits() & !Self::within(prefix), prefix }
+    }
+
+    /// The bits that say which address of the subnet is meant.
+    const fn within(prefix: u8) -> u32 {
+        match u32::MAX.checked_shr(prefix as u32) {
+            Some(bits) => bits,
+            None => 0,
+        }
     }
 
     /// The first address of it, which is the network's own.
@@ -26,7 +34,7 @@ impl Subnet {
 
     /// The last one, which means all.
     pub(super) fn last(self) -> Ipv4Addr {
-        (self.first | (u32::MAX >> self.prefix)).into()
+        (self.first | Self::within(self.prefix)).into()
     }
 
     /// The address of the bridge.
@@ -180,6 +188,9 @@ mod tests {
         assert!(subnet("10.0.0.0/8").overlaps(subnet("10.9.0.0/16")));
         assert!(subnet("10.9.0.0/16").overlaps(subnet("10.0.0.0/8")));
         assert!(!subnet("10.8.0.0/16").overlaps(subnet("10.9.0.0/16")));
+        let one = Subnet::new(Ipv4Addr::new(10, 9, 0, 7), 32);
+        assert!(one.overlaps(subnet("10.9.0.0/16")));
+        assert!(!one.overlaps(subnet("10.8.0.0/16")));
     }
 
     #[test]

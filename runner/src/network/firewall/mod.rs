@@ -108,6 +108,14 @@ impl Firewall {
         }
     }
 
+    /// Takes the table away, with people's own rules in it.
+    pub(super) fn remove(&self) -> Result<(), NetworkError> {
+        match self.change(vec![rules::remove()]) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.map_err(NetworkError::Firewall),
+        }
+    }
+
     /// Does all that the messages ask for, or nothing.
     fn change(&self, messages: Vec<Message>) -> io::Result<()> {
         if messages.is_empty() {

@@ -47,6 +47,13 @@ pub(super) fn table() -> Vec<Message> {
     messages
 }
 
+/// The message that takes the table away with all that is in it.
+pub(super) fn remove() -> Message {
+    let mut message = about(libc::NFT_MSG_DELTABLE, 0);
+    message.put_text(1, TABLE);
+    message
+}
+
 const USER: &str = "user";
 const PORTS: &str = "ports";
 const INWARD: &str = "inward";
@@ -60,11 +67,7 @@ fn chains() -> Vec<Chain> {
             hook: nat(libc::NF_INET_PRE_ROUTING, -100),
             rules: prerouting(),
         },
-        Chain {
-            name: "output",
-            hook: nat(libc::NF_INET_LOCAL_OUT, -100),
-            rules: vec![Rule::default().to_host().verdict(Verdict::Jump(PORTS))],
-        },
+        Chain { name: "output", hook: nat(libc::NF_INET_LOCAL_OUT, -100), rules: output() },
         Chain {
             name: "postrouting",
             hook: nat(libc::NF_INET_POST_ROUTING, 100),
@@ -91,6 +94,15 @@ fn prerouting() -> Vec<Rule> {
     ]
 }
 
+/// The loopback of IPv6 cannot be sent on: the kernel drops what comes back. It is left alone, so that
+/// who tries it is refused at once, and goes on to that of IPv4.
+fn output() -> Vec<Rule> {
+    vec![
+        Rule::of(Version::V6).to_loopback(Version::V6).verdict(Verdict::Return),
+        Rule::default().to_host().verdict(Verdict::Jump(PORTS)),
+    ]
+}
+
 /// A port that is published at one address counts more than one that is at all.
 fn ports() -> Vec<Rule> {
     let rules =
@@ -107,10 +119,11 @@ fn postrouting() -> Vec<Rule> {
         [
             containers().not_to_bridges().masquerade(),
             containers().to_bridges().is_sent_on().masquerade(),
-            Rule::of(version).from_loopback(version).to_bridges().masquerade(),
         ]
     };
-    Version::BOTH.into_iter().flat_map(rules).collect()
+    let mut all: Vec<_> = Version::BOTH.into_iter().flat_map(rules).collect();
+    all.push(Rule::of(Version::V4).from_loopback(Version::V4).to_bridges().masquerade());
+    all
 }
 
 /// The bridge lets packets through to the host's loopback, for the answers to what the host sends

@@ -51,8 +51,8 @@ pub(in crate::network) fn new_bridge(name: &str, address: MacAddress) -> Message
     message
 }
 
-/// A pair of links, both up: one is a port of the bridge `master`, the other is `eth0` in
-/// `namespace` from its first moment. To move it there later would take a hundred times as long.
+/// A pair of links: one is a port of the bridge `master` and up, the other is `eth0` in `namespace`
+/// from its first moment, and down. To move it there later would take a hundred times as long.
 pub(in crate::network) fn new_pair(
     name: &str,
     master: u32,
@@ -66,7 +66,7 @@ pub(in crate::network) fn new_pair(
         info.put_text(libc::IFLA_INFO_KIND, "veth");
         info.nest(libc::IFLA_INFO_DATA, |data| {
             data.nest(VETH_INFO_PEER, |peer| {
-                peer.put_bare(&link_header(0, UP, UP));
+                peer.put_bare(&link_header(0, 0, 0));
                 peer.put_text(libc::IFLA_IFNAME, "eth0");
                 peer.put(libc::IFLA_ADDRESS, &address.0);
                 peer.put(libc::IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
@@ -78,11 +78,12 @@ pub(in crate::network) fn new_pair(
 
 /// Lets what came by a port of a bridge leave by it.
 pub(in crate::network) fn allow_hairpin(name: &str) -> Message {
-    let mut header = link_header(0, 0, 0);
-    header[0] = libc::AF_BRIDGE as u8;
-    let mut message = Message::new(libc::RTM_SETLINK, 0, &header);
+    let mut message = Message::new(libc::RTM_NEWLINK, 0, &link_header(0, 0, 0));
     message.put_text(libc::IFLA_IFNAME, name);
-    message.nest(libc::IFLA_PROTINFO, |port| port.put(IFLA_BRPORT_MODE, &[1]));
+    message.nest(libc::IFLA_LINKINFO, |info| {
+        info.put_text(libc::IFLA_INFO_SLAVE_KIND, "bridge");
+        info.nest(libc::IFLA_INFO_SLAVE_DATA, |port| port.put(IFLA_BRPORT_MODE, &[1]));
+    });
     message
 }
 

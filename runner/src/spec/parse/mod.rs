@@ -20,6 +20,7 @@ pub use volume::{VolumeOption, volume};
 pub(super) use mount::check_mount;
 pub(super) use numbers::numbers;
 pub(super) use tmpfs::tmpfs_options;
+pub(crate) use volume::check_volume_name;
 
 use std::path::{Component, Path};
 

@@ -69,7 +69,7 @@ pub fn volume(text: &str) -> Result<VolumeOption, SpecError> {
 }
 
 /// A name is a letter or digit, and after it letters, digits, `_`, `.` and `-`: at least two in all.
-pub(in crate::spec) fn check_volume_name(name: &str) -> Result<(), SpecError> {
+pub(crate) fn check_volume_name(name: &str) -> Result<(), SpecError> {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric();
     let is_name = name.len() > 1
         && name.len() <= 255
