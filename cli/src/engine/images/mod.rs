@@ -13,7 +13,7 @@ mod pull;
 mod push;
 mod remove;
 mod table;
-mod units;
+pub(in crate::engine) mod units;
 
 use std::process::ExitCode;
 

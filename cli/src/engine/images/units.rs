@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 /// Bytes with at most three digits, in powers of a thousand: `1.23MB`.
-pub(super) fn size(bytes: u64) -> String {
+pub(in crate::engine) fn size(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     let mut value = bytes as f64;
     let mut unit = 0;
