@@ -91,6 +91,8 @@ fn main() -> ExitCode {
         Command::Containers(command) => return engine::containers::run(command),
         #[cfg(target_os = "linux")]
         Command::Images(command) => engine::images::run(command),
+        #[cfg(target_os = "linux")]
+        Command::Volume { command } => engine::volumes::run(command),
         Command::Oci { arguments } => commands::oci::refuse(&arguments),
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),

@@ -6,3 +6,5 @@ pub(crate) mod containers;
 pub(crate) mod images;
 #[cfg(target_os = "linux")]
 pub(crate) mod options;
+#[cfg(target_os = "linux")]
+pub(crate) mod volumes;

@@ -12,7 +12,6 @@ mod prune;
 mod pull;
 mod push;
 mod remove;
-pub(crate) mod table;
 pub(crate) mod units;
 
 use std::process::ExitCode;
