@@ -346,4 +346,39 @@ pub struct OutboxEntry {
     pub id: OutboxId,
     /// The change.
     pub change: LinkChange,
+    /// What the database says by now of what was put; nothing when that has gone since.
+    pub standing: Option<Standing>,
+}
+
+/// What there is to say of a link, a manifest or a tag beside its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// When it was written.
+    pub written_at: SystemTime,
+    /// The blob that is linked.
+    pub blob: Option<BlobRecord>,
+    /// The media type of the manifest.
+    pub media_type: Option<String>,
+}
+
+/// What beside the database is told of changes of names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Follower {
+    /// Nothing.
+    #[default]
+    None,
+    /// A journal.
+    Journal,
+    /// A storage tree, where manifests are files among the blobs.
+    Tree,
+}
+
+impl Follower {
+    pub(crate) fn is_told(self) -> bool {
+        self != Self::None
+    }
+
+    pub(crate) fn has_files(self) -> bool {
+        self == Self::Tree
+    }
 }

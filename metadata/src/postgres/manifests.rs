@@ -126,7 +126,7 @@ impl Operation for Put {
         let repository = repositories::make(context.session, manifest.repository.as_str()).await?;
         let stored = self.store(context, repository).await?;
         if stored.is_new {
-            if context.record_links {
+            if context.has_files {
                 context
                     .session
                     .query(KEEP_FILE)

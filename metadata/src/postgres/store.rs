@@ -69,7 +69,7 @@ impl PostgresStore {
         let engine = Engine {
             connections,
             process: Uuid::new_v4(),
-            record_links: options.record_links,
+            follower: options.follower,
             timeout: options.timeout,
             events_filled: Notify::new(),
         };
@@ -119,7 +119,7 @@ impl PostgresStore {
         let written = tokio::spawn(async move { engine.write(&operation).await }).await;
         let outcome = written.map_err(|error| Fault::Unavailable(error.to_string()));
         let outcome = outcome.flatten();
-        if outcome.is_ok() && self.engine.record_links {
+        if outcome.is_ok() && self.engine.follower.is_told() {
             self.outbox_filled.notify_one();
         }
         outcome

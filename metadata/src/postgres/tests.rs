@@ -10,6 +10,7 @@ use super::{
     referrers, removal, repositories, restore, tags, uploads,
 };
 use crate::postgres::Session;
+use crate::rows::outbox_sql;
 
 /// Enough that the planner would rather not read all of it: 5,000 repositories, 50,000 tags and as
 /// many manifests and blobs in one of them, the rest spread.
@@ -83,7 +84,7 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("repositories", repositories::LIST),
         ("tags", tags::LIST),
         ("referrers", referrers::LIST),
-        ("outbox", outbox::LIST),
+        ("outbox", outbox_sql::LIST),
         ("events", events::LIST),
         ("stale uploads", uploads::STALE),
         ("uses of tags", expiry::TAG_USES),

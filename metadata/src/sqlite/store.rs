@@ -100,7 +100,7 @@ impl SqliteStore {
             cache: Arc::clone(&cache),
             outbox_filled: Arc::clone(&outbox_filled),
             events_filled: Arc::clone(&events_filled),
-            record_links: options.record_links,
+            follower: options.follower,
             path: path.clone(),
             lock,
         })

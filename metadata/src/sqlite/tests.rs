@@ -16,7 +16,7 @@ use super::{
     uploads, usage,
 };
 use crate::fault::Fault;
-use crate::rows::tree_sql;
+use crate::rows::{outbox_sql, tree_sql};
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
 
 async fn open() -> (Arc<SqliteStore>, TempDir) {
@@ -265,7 +265,7 @@ async fn no_statement_scans_or_sorts_a_table() {
         repositories::LIST,
         repositories::FIND,
         referrers::LIST,
-        outbox::LIST,
+        outbox_sql::LIST,
         outbox::DONE,
         events::INSERT,
         events::LIST,

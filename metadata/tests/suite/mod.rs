@@ -149,6 +149,8 @@ macro_rules! metadata_suite {
                     what_changes_nothing_leaves_no_entry,
                     entries_stay_until_they_are_done,
                     a_manifest_deleted_since_is_left_out,
+                    entries_tell_what_stands_by_now,
+                    a_blob_that_has_moved_is_told_again,
                     a_listing_is_not_cut_short_by_entries_left_out,
                     waiting_ends_when_an_entry_comes;
                 events:
