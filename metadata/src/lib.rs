@@ -37,7 +37,7 @@ pub use deletion::{
 pub use error::MetadataError;
 pub use events::{Event, EventAction, EventCount, EventId, NewEvent, RecordedEvent};
 pub use expiry::{ExpiredManifests, ProtectedTags, TagUse, UntaggedLook};
-pub use mirrored::{FetchKey, MirroredTag};
+pub use mirrored::{FetchKey, Mirrored, MirroredTag};
 pub use postgres::{Pooling, PostgresOptions, PostgresStore};
 pub use records::{
     BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, Follower, GarbageId,

@@ -7,8 +7,8 @@ use berth_oci::{
 };
 use bytes::Bytes;
 
-use crate::NewEvent;
 use crate::lifecycle::Verdict;
+use crate::{Mirrored, NewEvent};
 
 /// Where the blob store keeps a blob, in the words of its driver. Opaque here; empty for drivers
 /// that find a blob by its digest alone.
@@ -80,8 +80,8 @@ pub struct NewManifest {
     pub tags: Vec<Tag>,
     /// Those of the tags that must not point elsewhere already.
     pub immutable_tags: Vec<Tag>,
-    /// The upstream that it came from, as the operator knows it, where it was fetched and not pushed.
-    pub mirrored: Option<String>,
+    /// How it comes, where the repository mirrors others.
+    pub mirrored: Option<Mirrored>,
     /// What is told of it, recorded in the same transaction.
     pub events: Vec<NewEvent>,
 }
@@ -193,6 +193,8 @@ pub enum Job {
     Scrub,
     /// Making a backup of the database.
     Backup,
+    /// Letting go of what mirrors keep too much of.
+    Evict,
 }
 
 /// How far a session has come.

@@ -106,6 +106,9 @@ impl Registry {
     /// The same registry, with repositories whose content comes from others.
     #[must_use]
     pub fn with_mirrors(self, mirrors: Mirrors) -> Self {
+        if !mirrors.bounds().is_empty() {
+            self.pull_log.note_for_mirrors();
+        }
         Self { mirror: Mirroring::new(mirrors), ..self }
     }
 

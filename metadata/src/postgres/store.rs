@@ -18,8 +18,8 @@ use super::servers::{Role, Servers};
 use super::session::Session;
 use super::standbys::Standbys;
 use super::{
-    blobs, collection, deletion, events, expiry, jobs, links, manifests, mirrored, outbox,
-    referrers, repositories, restore, settings, tags, untagged, uploads, usage,
+    blobs, collection, deletion, events, eviction, expiry, jobs, links, manifests, mirrored,
+    outbox, referrers, repositories, restore, settings, tags, untagged, uploads, usage,
 };
 use crate::events::POLL;
 use crate::fault::Fault;
@@ -307,6 +307,15 @@ impl MetadataStore for PostgresStore {
         location: &BlobLocation,
     ) -> Result<Option<Removal>, MetadataError> {
         primary!(self, collection::removal(digest, location))
+    }
+
+    async fn evict_manifests(
+        &self,
+        prefix: &str,
+        idle: Duration,
+        limit: u32,
+    ) -> Result<u64, MetadataError> {
+        self.write(eviction::Evict { prefix: prefix.to_owned(), idle, limit }).await
     }
 
     async fn is_removing(&self) -> Result<bool, MetadataError> {

@@ -248,7 +248,6 @@ fn replicas_write_one_journal_and_any_of_them_may_die() -> Result<()> {
     ensure!(output.status.success(), "{output:?}");
     let server = launch.start()?;
     let found = server.registry().contents()?;
-    verify(&server, &found)?;
     ensure!(found == before, "{found:#?}\n{before:#?}");
     server.stop()
 }
