@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use berth_oci::RepositoryName;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -48,12 +49,47 @@ pub struct DockerConfigError {
     reason: String,
 }
 
+impl DockerConfigError {
+    pub(crate) fn new(path: &Path, reason: String) -> Self {
+        Self { path: path.to_owned(), reason }
+    }
+}
+
 impl DockerConfig {
     /// Where the file is: in `$DOCKER_CONFIG`, or `~/.docker`.
     pub fn path() -> Option<PathBuf> {
         let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
         let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker"));
         Some(folder.or_else(home)?.join("config.json"))
+    }
+
+    /// Where logins may be, those that count for more first: Docker's file, then those of podman, in
+    /// `$REGISTRY_AUTH_FILE`, `$XDG_RUNTIME_DIR/containers` and `~/.config/containers`.
+    pub fn paths() -> Vec<PathBuf> {
+        let variable = |name: &str| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty());
+            value.map(PathBuf::from)
+        };
+        let below = |name: &str, rest: &str| variable(name).map(|folder| folder.join(rest));
+        let podmans = [
+            variable("REGISTRY_AUTH_FILE"),
+            below("XDG_RUNTIME_DIR", "containers/auth.json"),
+            below("HOME", ".config/containers/auth.json"),
+        ];
+        Self::path().into_iter().chain(podmans.into_iter().flatten()).collect()
+    }
+
+    /// These logins, and those of another file where this one has none.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        for (key, entry) in other.auths {
+            self.auths.entry(key).or_insert(entry);
+        }
+        for (key, helper) in other.cred_helpers {
+            self.cred_helpers.entry(key).or_insert(helper);
+        }
+        self.creds_store = self.creds_store.or(other.creds_store);
+        self
     }
 
     /// Reads a file; one that is not there has no logins.
@@ -73,15 +109,39 @@ impl DockerConfig {
 
     /// What to show to the registry that references call `host`.
     pub fn credentials(&self, host: &str) -> Credentials {
-        let is_hub = matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io");
-        let key = if is_hub { HUB } else { host };
-        if let Some(helper) = self.cred_helpers.get(key).or(self.creds_store.as_ref()) {
+        let key = key(host);
+        if let Some(helper) = self.helper_for(key) {
             return Credentials::helper(format!("docker-credential-{helper}"), HELPER_LIFETIME);
         }
         let known = |key: &str| self.auths.get(key).and_then(Entry::password);
         let found = known(key).or_else(|| known(&format!("https://{key}")));
+        let found = found.or_else(|| known(host));
         found.map_or(Credentials::Anonymous, Credentials::Password)
     }
+
+    /// What to show for a repository: podman has logins for parts of a registry as well, of which the
+    /// one that says most counts.
+    pub fn credentials_for(&self, host: &str, repository: &RepositoryName) -> Credentials {
+        let mut path = format!("{host}/{repository}");
+        while path.len() > host.len() {
+            if let Some(found) = self.auths.get(&path).and_then(Entry::password) {
+                return Credentials::Password(found);
+            }
+            path.truncate(path.rfind('/').unwrap_or_default());
+        }
+        self.credentials(host)
+    }
+
+    /// The helper that has the login of a key.
+    pub(crate) fn helper_for(&self, key: &str) -> Option<String> {
+        self.cred_helpers.get(key).or(self.creds_store.as_ref()).cloned()
+    }
+}
+
+/// The key of a registry that references call `host`.
+pub(crate) fn key(host: &str) -> &str {
+    let is_hub = matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io");
+    if is_hub { HUB } else { host }
 }
 
 impl Entry {

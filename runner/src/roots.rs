@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 /// <data>/layers/      layers ready to be mounted
 /// <data>/containers/  a folder for each container
 /// <data>/volumes/     a folder for each volume
-/// <data>/network/     addresses and ports that are taken
+/// <data>/network/     the subnets of the bridge
 /// <run>/containers/   a folder for each container that runs: sockets, mounts, process numbers
+/// <run>/network/      addresses and ports that are taken
 /// <run>/oci/          what `berth oci` knows of them
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

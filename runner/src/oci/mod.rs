@@ -20,15 +20,15 @@
 //! [runtime specification]: https://github.com/opencontainers/runtime-spec
 
 mod arguments;
-mod cgroups;
+pub(crate) mod cgroups;
 mod check;
 mod commands;
 mod config;
-mod container;
-mod error;
+pub(crate) mod container;
+pub(crate) mod error;
 mod hooks;
 mod init;
-mod kernel;
+pub(crate) mod kernel;
 mod launch;
 mod log;
 mod plan;
@@ -41,12 +41,14 @@ use clap::Parser as _;
 
 pub use check::{check_configuration, check_seccomp};
 use error::Error;
+pub(crate) use kernel::root::RootDirectory;
+pub(crate) use plan::capability_names;
 
 use arguments::Arguments;
 use log::Log;
 
 /// What a command of this runtime gives back.
-type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Runs one command: `arguments` are those of the program, its name first.
 ///
@@ -75,4 +77,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends a container of the runtime whose state is in `root`, and removes what is left of it. One that is
+/// not there is no error.
+pub(crate) fn delete(root: &std::path::Path, id: &str) -> Result<()> {
+    commands::remove(root, id)
 }

@@ -14,20 +14,20 @@ use rustix::mount::{
 
 /// What mount_setattr(2) changes of a mount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::oci) struct Attributes {
+pub(crate) struct Attributes {
     /// `MOUNT_ATTR_*` that it has afterwards,
-    pub(in crate::oci) set: u64,
+    pub(crate) set: u64,
     /// and that it has not.
-    pub(in crate::oci) clear: u64,
+    pub(crate) clear: u64,
     /// One of `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED`, `MS_UNBINDABLE`, or 0 for as it is.
-    pub(in crate::oci) propagation: u64,
+    pub(crate) propagation: u64,
 }
 
 /// The bits that say how access times are kept: one value, not flags.
-pub(in crate::oci) const ATIME: u64 = 0x70;
+pub(crate) const ATIME: u64 = 0x70;
 
 /// Changes a mount, and with `recursive` all that are below it.
-pub(in crate::oci) fn set_attributes(
+pub(crate) fn set_attributes(
     mount: BorrowedFd<'_>,
     attributes: Attributes,
     recursive: bool,
@@ -39,7 +39,7 @@ pub(in crate::oci) fn set_attributes(
 }
 
 /// Has a mount that is not attached show the ids of the user namespace `namespace`.
-pub(in crate::oci) fn map_ids(
+pub(crate) fn map_ids(
     mount: BorrowedFd<'_>,
     namespace: BorrowedFd<'_>,
     recursive: bool,
@@ -77,7 +77,7 @@ fn change(
 
 /// One setting of a file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::oci) enum Setting {
+pub(crate) enum Setting {
     Flag(String),
     Value(String, String),
 }
@@ -87,7 +87,7 @@ pub(in crate::oci) enum Setting {
 /// # Errors
 ///
 /// The kernel's, with what it says besides where it says anything.
-pub(in crate::oci) fn file_system(
+pub(crate) fn file_system(
     kind: &str,
     source: Option<&OsStr>,
     settings: &[Setting],
@@ -134,12 +134,12 @@ fn explain(context: BorrowedFd<'_>, error: rustix::io::Errno) -> io::Error {
 }
 
 /// A copy of the mount at `path`, with all below it where `recursive` says so, mounted nowhere.
-pub(in crate::oci) fn copy_of(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
+pub(crate) fn copy_of(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
     Ok(open_tree(CWD, path, tree(recursive))?)
 }
 
 /// The same of what is open as `fd`.
-pub(in crate::oci) fn copy_of_open(fd: BorrowedFd<'_>, recursive: bool) -> io::Result<OwnedFd> {
+pub(crate) fn copy_of_open(fd: BorrowedFd<'_>, recursive: bool) -> io::Result<OwnedFd> {
     Ok(open_tree(fd, "", tree(recursive) | OpenTreeFlags::AT_EMPTY_PATH)?)
 }
 
@@ -150,7 +150,7 @@ fn tree(recursive: bool) -> OpenTreeFlags {
 
 /// Attaches a mount on what is open as `target`. The descriptor of the mount goes on to mean its
 /// root.
-pub(in crate::oci) fn attach(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
+pub(crate) fn attach(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(move_mount(mount, "", target, "", flags)?)
 }

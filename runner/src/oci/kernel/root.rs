@@ -20,20 +20,20 @@ const MOST_LINKS: usize = 40;
 /// A folder that lookups do not leave: `..` ends at it, absolute links begin at it, and links of
 /// `/proc` that lead to open files are refused.
 #[derive(Debug)]
-pub(in crate::oci) struct RootDirectory(OwnedFd);
+pub(crate) struct RootDirectory(OwnedFd);
 
 impl RootDirectory {
-    pub(in crate::oci) fn new(directory: OwnedFd) -> Self {
+    pub(crate) fn new(directory: OwnedFd) -> Self {
         Self(directory)
     }
 
     /// What is at `path`, as a name only: nothing happens to it by being opened.
-    pub(in crate::oci) fn look_up(&self, path: &Path) -> io::Result<OwnedFd> {
+    pub(crate) fn look_up(&self, path: &Path) -> io::Result<OwnedFd> {
         self.open(path, OFlags::PATH)
     }
 
     /// Opens what is at `path`.
-    pub(in crate::oci) fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    pub(crate) fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
         let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         loop {
             match openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), inside) {
@@ -45,7 +45,7 @@ impl RootDirectory {
     }
 
     /// The folder at `path`, made with all above it where it is missing.
-    pub(in crate::oci) fn make_directory(&self, path: &Path, mode: u32) -> io::Result<OwnedFd> {
+    pub(crate) fn make_directory(&self, path: &Path, mode: u32) -> io::Result<OwnedFd> {
         match self.open(path, OFlags::PATH | OFlags::DIRECTORY) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Walk::new(self)?.make(path, Mode::from_raw_mode(mode))
@@ -55,7 +55,7 @@ impl RootDirectory {
     }
 
     /// The file at `path`, made empty where it is missing.
-    pub(in crate::oci) fn make_file(&self, path: &Path) -> io::Result<OwnedFd> {
+    pub(crate) fn make_file(&self, path: &Path) -> io::Result<OwnedFd> {
         match self.look_up(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
@@ -66,7 +66,7 @@ impl RootDirectory {
     }
 
     /// The folder that `path` is in, made where it is missing, and its name in there.
-    pub(in crate::oci) fn make_parent<'path>(
+    pub(crate) fn make_parent<'path>(
         &self,
         path: &'path Path,
     ) -> io::Result<(OwnedFd, &'path OsStr)> {
@@ -75,7 +75,7 @@ impl RootDirectory {
     }
 
     /// Makes the symbolic link `path`, in place of a link that is there.
-    pub(in crate::oci) fn make_link(&self, target: &Path, path: &Path) -> io::Result<()> {
+    pub(crate) fn make_link(&self, target: &Path, path: &Path) -> io::Result<()> {
         let (parent, name) = self.make_parent(path)?;
         match symlinkat(target, &parent, name) {
             Err(Errno::EXIST) => {}

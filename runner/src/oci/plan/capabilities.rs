@@ -95,6 +95,6 @@ fn bit(name: &str) -> Option<u64> {
 }
 
 /// All names, for those who ask what there is.
-pub(in crate::oci) fn names() -> impl Iterator<Item = String> {
+pub(crate) fn names() -> impl Iterator<Item = String> {
     NAMES.iter().map(|name| format!("CAP_{name}"))
 }

@@ -17,7 +17,8 @@ use super::config::resources::Resources;
 use super::container::ContainerId;
 use super::{Error, Result};
 
-pub(super) use capabilities::{CapabilityPlan, names as capability_names};
+pub(super) use capabilities::CapabilityPlan;
+pub(crate) use capabilities::names as capability_names;
 pub(super) use devices::{Node, NodeKind};
 pub(super) use mounts::{MountPlan, Source, words as mount_options};
 pub(super) use namespaces::{IdMaps, NamespacePlan};

@@ -1,0 +1,99 @@
+//! Which network a container is connected to, and what it knows of it.
+
+use std::net::IpAddr;
+
+use anyhow::{Result, bail};
+use berth_runner::network::files::{ExtraHost, parse_dns};
+use berth_runner::network::{NetworkMode, Port, PortMapping};
+use berth_runner::spec::{ContainerConfig, Empty, HostConfig, PortBinding};
+use clap::Args;
+
+/// Options of the network.
+#[derive(Args, Debug)]
+pub(super) struct NetworkOptions {
+    /// Connect a container to a network
+    #[arg(long, alias = "net", value_name = "NETWORK")]
+    network: Vec<NetworkMode>,
+    /// Publish a container's port(s) to the host
+    #[arg(long, short, value_name = "[[ADDRESS:]PORT:]PORT[/PROTOCOL]")]
+    publish: Vec<String>,
+    /// Publish all exposed ports to random ports
+    #[arg(long, short = 'P')]
+    publish_all: bool,
+    /// Expose a port or a range of ports
+    #[arg(long, value_name = "PORT[/PROTOCOL]")]
+    expose: Vec<String>,
+    /// Add a custom host-to-IP mapping (host:ip)
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    add_host: Vec<ExtraHost>,
+    /// Set custom DNS servers
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_dns)]
+    dns: Vec<IpAddr>,
+    /// Set DNS options
+    #[arg(long, alias = "dns-opt", value_name = "OPTION")]
+    dns_option: Vec<String>,
+    /// Set custom DNS search domains
+    #[arg(long, value_name = "DOMAIN")]
+    dns_search: Vec<String>,
+    /// IPv4 address (e.g., 172.30.100.104)
+    #[arg(long, hide = true)]
+    ip: Option<String>,
+    /// IPv6 address (e.g., 2001:db8::33)
+    #[arg(long, hide = true)]
+    ip6: Option<String>,
+    /// Container MAC address (e.g., 92:d0:c6:0a:29:33)
+    #[arg(long, hide = true)]
+    mac_address: Option<String>,
+    /// Add link to another container
+    #[arg(long, hide = true)]
+    link: Vec<String>,
+    /// Add network-scoped alias for the container
+    #[arg(long, alias = "net-alias", hide = true)]
+    network_alias: Vec<String>,
+}
+
+impl NetworkOptions {
+    pub(super) fn apply(self, config: &mut ContainerConfig, host: &mut HostConfig) -> Result<()> {
+        for (is_there, option) in [
+            (self.ip.is_some(), "--ip"),
+            (self.ip6.is_some(), "--ip6"),
+            (self.mac_address.is_some(), "--mac-address"),
+            (!self.link.is_empty(), "--link"),
+            (!self.network_alias.is_empty(), "--network-alias"),
+        ] {
+            if is_there {
+                bail!("{option} is not supported yet");
+            }
+        }
+        host.network_mode = match self.network.as_slice() {
+            [] => String::new(),
+            [network] => network.to_string(),
+            [first, others @ ..] if others.contains(first) => {
+                bail!("network \"{first}\" is specified multiple times")
+            }
+            _ => bail!("a container is connected to one network only, for now"),
+        };
+        host.publish_all_ports = self.publish_all;
+        for text in self.publish {
+            for mapping in PortMapping::parse(&text)? {
+                let port = mapping.port().to_string();
+                config.exposed_ports.insert(port.clone(), Empty {});
+                host.port_bindings.entry(port).or_default().get_or_insert_default().push(
+                    PortBinding {
+                        host_ip: mapping.binding_host_ip(),
+                        host_port: mapping.binding_host_port(),
+                    },
+                );
+            }
+        }
+        for text in self.expose {
+            let ports = Port::parse_exposed(&text)?;
+            config.exposed_ports.extend(ports.iter().map(|port| (port.to_string(), Empty {})));
+        }
+        host.extra_hosts = self.add_host.iter().map(ToString::to_string).collect();
+        host.dns = self.dns.iter().map(ToString::to_string).collect();
+        host.dns_options = self.dns_option;
+        host.dns_search = self.dns_search;
+        Ok(())
+    }
+}

@@ -1,0 +1,334 @@
+//! Connecting a container, and giving back what it had.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::Roots;
+
+use super::addresses::Addresses;
+use super::bridge::Bridge;
+use super::error::Doing as _;
+use super::firewall::Firewall;
+use super::netlink::route::{self, Link};
+use super::netlink::{Family, Socket};
+use super::records::Records;
+use super::reserve::{self, Host, Reserved};
+use super::settings::Settings;
+use super::subnet::SubnetIpv6;
+use super::{
+    Attach, Endpoint, EndpointSettings, MacAddress, NetworkError, NetworkMode, link, namespace,
+};
+
+/// The networks of an engine.
+#[derive(Debug)]
+pub struct Networks {
+    settings: PathBuf,
+    bridge: PathBuf,
+    lock: PathBuf,
+    addresses: Addresses,
+    records: Records,
+}
+
+/// The bridge as a container finds it.
+struct Found {
+    bridge: Bridge,
+    link: Link,
+    warnings: Vec<String>,
+}
+
+impl Networks {
+    /// Opens those of the engine with these folders.
+    ///
+    /// # Errors
+    ///
+    /// When the folders cannot be made.
+    pub fn open(roots: &Roots) -> Result<Self, NetworkError> {
+        let (data, run) = (roots.data().join("network"), roots.run().join("network"));
+        let (addresses, endpoints) = (run.join("addresses"), run.join("endpoints"));
+        for folder in [&data, &addresses, &endpoints] {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.doing(|| format!("cannot make {}", folder.display()))?;
+        }
+        Ok(Self {
+            settings: PathBuf::from("/etc/berth/engine.yml"),
+            bridge: data.join("bridge.json"),
+            lock: run.join("lock"),
+            addresses: Addresses::new(addresses),
+            records: Records::new(endpoints),
+        })
+    }
+
+    /// Connects a container: makes its namespace, gives it an address and publishes its ports.
+    ///
+    /// The caller keeps the [`Endpoint`] as long as the container runs. What a container had before,
+    /// if nobody has given it back, is given back first.
+    ///
+    /// # Errors
+    ///
+    /// Says what is missing or taken; nothing is left of the attempt.
+    pub fn attach(&self, request: &Attach<'_>) -> Result<Endpoint, NetworkError> {
+        match request.mode {
+            NetworkMode::Bridge => self.attach_to_bridge(request),
+            NetworkMode::None => Ok(bare(link::isolated()?, request)),
+            NetworkMode::Host => {
+                let namespace = namespace::own().doing(|| "cannot open the network of the host")?;
+                Ok(bare(namespace, request))
+            }
+            NetworkMode::Container(name) => {
+                let doing = || format!("cannot join the network of container {name}");
+                let pid = request.joined.ok_or(ErrorKind::NotFound).doing(doing)?;
+                Ok(bare(namespace::of(pid).doing(doing)?, request))
+            }
+            NetworkMode::Named(name) => Err(NetworkError::NotFound(name.clone())),
+        }
+    }
+
+    /// Gives back what a container had. That it had nothing is no failure.
+    ///
+    /// # Errors
+    ///
+    /// When the files that say so cannot be removed.
+    pub fn detach(&self, container: &str) -> Result<(), NetworkError> {
+        let record = self.records.read(container);
+        match record.doing(|| format!("cannot read the network of container {container}"))? {
+            Some(settings) => self.give_back(container, &settings),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives back what containers had that do not run any more, and says which those were.
+    ///
+    /// `alive` says whether a container runs or is being started.
+    ///
+    /// # Errors
+    ///
+    /// When the files that say so cannot be read or removed.
+    pub fn collect(&self, alive: &dyn Fn(&str) -> bool) -> Result<Vec<String>, NetworkError> {
+        let mut gone = self.records.containers().doing(|| "cannot read who is connected")?;
+        gone.retain(|container| !alive(container));
+        for container in &gone {
+            self.detach(container)?;
+        }
+        // Who was killed between its address and its record has the address alone.
+        for (address, container) in self.addresses.leases().doing(|| "cannot read the leases")? {
+            if !alive(&container) {
+                let released = self.addresses.release(address, &container);
+                released.doing(|| format!("cannot give {address} back"))?;
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Ports first: who gets the address next must not get what comes to them. The record last: who
+    /// is interrupted is repeated.
+    fn give_back(&self, container: &str, settings: &EndpointSettings) -> Result<(), NetworkError> {
+        if !settings.ports.is_empty() {
+            Firewall::open()?.unpublish(&settings.ports);
+        }
+        if let Some(address) = settings.ipv4 {
+            let released = self.addresses.release(address, container);
+            released.doing(|| format!("cannot give {address} back"))?;
+        }
+        let removed = self.records.remove(container);
+        removed.doing(|| format!("cannot forget the network of container {container}"))
+    }
+
+    fn attach_to_bridge(&self, request: &Attach<'_>) -> Result<Endpoint, NetworkError> {
+        self.detach(request.container)?;
+        let socket = Socket::open(Family::Route).doing(|| "cannot speak with the kernel")?;
+        let firewall = Firewall::open()?;
+        let found = self.find_bridge(&socket, &firewall)?;
+        let mut settings = self.lease(request, &found.bridge)?;
+        match self.connect(request, &mut settings, found.link, &socket, &firewall) {
+            Ok((namespace, reservations)) => Ok(Endpoint {
+                namespace,
+                settings,
+                warnings: found.warnings,
+                _reservations: reservations,
+            }),
+            Err(error) => {
+                self.give_back(request.container, &settings)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// What can fail when the container has an address.
+    fn connect(
+        &self,
+        request: &Attach<'_>,
+        settings: &mut EndpointSettings,
+        bridge: Link,
+        socket: &Socket,
+        firewall: &Firewall,
+    ) -> Result<(OwnedFd, Vec<OwnedFd>), NetworkError> {
+        let reserved = self.reserve(request, settings.ipv6.is_some())?;
+        settings.ports = reserved.ports;
+        let written = self.records.write(request.container, settings);
+        written
+            .doing(|| format!("cannot record the network of container {}", request.container))?;
+        let namespace = link::connected(socket, bridge, settings)?;
+        if !settings.ports.is_empty() {
+            firewall.publish(settings)?;
+        }
+        Ok((namespace, reserved.sockets))
+    }
+
+    fn lease(
+        &self,
+        request: &Attach<'_>,
+        bridge: &Bridge,
+    ) -> Result<EndpointSettings, NetworkError> {
+        let lease = self.addresses.lease(bridge.ipv4, request.container);
+        let exhausted = || NetworkError::AddressesExhausted {
+            bridge: bridge.name.clone(),
+            subnet: bridge.ipv4.to_string(),
+        };
+        let address = lease.doing(|| "cannot take an address")?.ok_or_else(exhausted)?;
+        let number = bridge.ipv4.number(address).unwrap_or_default();
+        Ok(EndpointSettings {
+            network: request.mode.to_string(),
+            ipv4: Some(address),
+            ipv4_prefix: bridge.ipv4.prefix,
+            gateway: Some(bridge.ipv4.gateway()),
+            ipv6: bridge.ipv6.map(|subnet| subnet.address(number)),
+            ipv6_prefix: bridge.ipv6.map_or(0, |_| SubnetIpv6::PREFIX),
+            ipv6_gateway: bridge.ipv6.map(SubnetIpv6::gateway),
+            mac: Some(MacAddress::of(address)),
+            ports: Vec::new(),
+            exposed: request.exposed.to_vec(),
+        })
+    }
+
+    fn reserve(&self, request: &Attach<'_>, ipv6: bool) -> Result<Reserved, NetworkError> {
+        let mut mappings = request.ports.to_vec();
+        if request.publish_all {
+            mappings.extend(reserve::publish_exposed(request.exposed, request.ports));
+        }
+        match (Host { ipv6 }).reserve(&mappings) {
+            Err(NetworkError::PortTaken { address, protocol }) => {
+                let has = |settings: &EndpointSettings| {
+                    settings.ports.iter().any(|port| {
+                        (port.host_port, port.container.protocol) == (address.port(), protocol)
+                    })
+                };
+                if self.settings_of_all().iter().any(has) {
+                    return Err(NetworkError::PortAllocated { address });
+                }
+                Err(NetworkError::PortTaken { address, protocol })
+            }
+            result => result,
+        }
+    }
+
+    fn settings_of_all(&self) -> Vec<EndpointSettings> {
+        let containers = self.records.containers().unwrap_or_default();
+        let read = |container: &String| self.records.read(container).ok().flatten();
+        containers.iter().filter_map(read).collect()
+    }
+
+    /// The bridge, which is made when it is not there.
+    fn find_bridge(&self, socket: &Socket, firewall: &Firewall) -> Result<Found, NetworkError> {
+        let settings = Settings::read(&self.settings)?;
+        let chosen = Bridge::read(&self.bridge).filter(|bridge| bridge.suits(&settings));
+        if let Some(bridge) = chosen
+            && let Some(link) = complete(&bridge, socket, firewall)?
+        {
+            return Ok(Found { bridge, link, warnings: Vec::new() });
+        }
+        let _held = self.hold().doing(|| format!("cannot lock {}", self.lock.display()))?;
+        self.make_bridge(&settings, socket, firewall)
+    }
+
+    /// The lock, until it is dropped.
+    fn hold(&self) -> io::Result<File> {
+        let file = File::options().create(true).truncate(false).write(true).open(&self.lock)?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    }
+
+    fn make_bridge(
+        &self,
+        settings: &Settings,
+        socket: &Socket,
+        firewall: &Firewall,
+    ) -> Result<Found, NetworkError> {
+        let mut warnings = Vec::new();
+        let mut before = Bridge::read(&self.bridge);
+        let connected = self.settings_of_all();
+        if let Some(old) = before.take_if(|old| !old.suits(settings)) {
+            if complete(&old, socket, firewall)?.is_some() && !connected.is_empty() {
+                warnings.push(format!(
+                    "the bridge {} is another than {} asks for, and stays as long as containers \
+                     are connected to it",
+                    old.name,
+                    self.settings.display()
+                ));
+                before = Some(old);
+            } else {
+                old.remove(socket)?;
+                firewall.forget(old.network());
+            }
+        }
+        let bridge = match before {
+            Some(bridge) if !warnings.is_empty() => bridge,
+            before => Bridge::choose(settings, before, socket)?,
+        };
+        bridge.write(&self.bridge).doing(|| format!("cannot write {}", self.bridge.display()))?;
+        firewall.set_up(bridge.network())?;
+        bridge.make(socket)?;
+        // Where all rules were flushed, ports were flushed with them.
+        for settings in connected.iter().filter(|settings| !settings.ports.is_empty()) {
+            firewall.publish(settings)?;
+        }
+        if firewall.others_drop() {
+            warnings.push(format!(
+                "the policy of the chain FORWARD of iptables is DROP, which keeps containers from \
+                 the world: `iptables -I FORWARD -i {0} -j ACCEPT` and `iptables -I FORWARD -o {0} \
+                 -j ACCEPT` let them through (DOCKER-USER instead of FORWARD, where docker runs)",
+                bridge.name
+            ));
+        }
+        let link = route::find_link(socket, &bridge.name).doing(|| "cannot find the bridge")?;
+        let link = link.ok_or(ErrorKind::NotFound).doing(|| "cannot find the bridge")?;
+        Ok(Found { bridge, link, warnings })
+    }
+}
+
+/// Takes the table of the firewall away, with people's own rules in it. The next container on a bridge
+/// makes it anew, and ports are published again.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub fn remove_rules() -> Result<(), NetworkError> {
+    Firewall::open()?.remove()
+}
+
+/// The bridge, if it is there with all that belongs to it.
+fn complete(
+    bridge: &Bridge,
+    socket: &Socket,
+    firewall: &Firewall,
+) -> Result<Option<Link>, NetworkError> {
+    let link = route::find_link(socket, &bridge.name).doing(|| "cannot find the bridge")?;
+    match link.filter(|link| link.is_up) {
+        Some(link) if firewall.knows(&bridge.name)? => Ok(Some(link)),
+        _ => Ok(None),
+    }
+}
+
+/// A place in a network in which nothing is given out.
+fn bare(namespace: OwnedFd, request: &Attach<'_>) -> Endpoint {
+    let network = match request.mode {
+        NetworkMode::Container(_) => String::new(),
+        mode => mode.to_string(),
+    };
+    let settings = EndpointSettings { network, ..EndpointSettings::default() };
+    Endpoint { namespace, settings, warnings: Vec::new(), _reservations: Vec::new() }
+}

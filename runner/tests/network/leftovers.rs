@@ -1,0 +1,135 @@
+//! What is left, by whom it is taken away, and what is never touched.
+
+use super::host::{HOST, Host, WORLD};
+
+#[test]
+#[ignore = "needs root: cargo xtask runner"]
+fn what_is_given_back_twice_is_given_back() {
+    let host = Host::new();
+    let one = host.container("one", &["8080:80"]);
+    host.detach("one");
+    host.detach("one");
+    host.detach("never");
+    drop(one);
+    let again = host.container("one", &["8080:80"]);
+    again.place.serve(80, "again");
+    assert_eq!(host.world.call((HOST, 8080)), Some(format!("again {WORLD}")));
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask runner"]
+fn a_container_that_nobody_detached_gives_way_to_its_next_start() {
+    let host = Host::new();
+    let one = host.container("one", &["8080:80"]);
+    let address = one.ipv4();
+    drop(one);
+    let again = host.container("one", &["8080:80"]);
+    again.place.serve(80, "again");
+    assert_ne!(again.ipv4(), address, "an address is used again as late as possible");
+    assert_eq!(host.world.call((HOST, 8080)), Some(format!("again {WORLD}")));
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask runner"]
+fn what_dead_containers_had_is_collected() {
+    let host = Host::new();
+    let dead = host.container("dead", &["8080:80", "127.0.0.1:53:53/udp"]);
+    let alive = host.container("alive", &["9090:90"]);
+    alive.place.serve(90, "alive");
+    drop(dead);
+    let networks = host.networks_again();
+    let collect = || host.place.run(|| networks.collect(&|id| id == "alive")).unwrap();
+    assert_eq!(collect(), ["dead"]);
+    assert!(collect().is_empty());
+    assert!(host.world.call((HOST, 9090)).is_some());
+    assert_eq!(host.world.call((HOST, 8080)), None);
+    host.container("next", &["8080:80", "127.0.0.1:53:53/udp"]);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask runner"]
+fn a_port_whose_container_was_killed_goes_to_the_next_one() {
+    let host = Host::new();
+    // Nobody gives back what the first one had.
+    drop(host.container("killed", &["8080:80"]));
+    let next = host.container("next", &["8080:80", "8081:80"]);
+    next.place.serve(80, "next");
+    for port in [8080, 8081] {
+        assert_eq!(host.world.call((HOST, port)), Some(format!("next {WORLD}")));
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask runner"]
+fn links_go_with_their_namespace() {
+    let host = Host::new();
+    let ports = || host.place.ip("-brief link show master berth0").lines().count();
+    let one = host.container("one", &[]);
+    assert_eq!(ports(), 1);
+    drop(one);
+    host.detach("one");
+    // The kernel takes its time, but it needs nobody to ask for it.
+    let gone = (0..500).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        ports() == 0
+    });
+    assert!(gone);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask runner"]
+fn rules_of_others_are_as_they_were() {
+    let host = Host::new();
+    host.place.command("iptables", "-A FORWARD -s 198.51.100.0/24 -j DROP");
+    host.place.command("iptables", "-t nat -A POSTROUTING -s 198.51.100.0/24 -j MASQUERADE");
+    host.place.command("ip6tables", "-A INPUT -s 2001:db8:5::/64 -j DROP");
+    let rules = || {
+        let save = |program| {
+            let text = host.place.command(program, "");
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            lines.map(|line| format!("{line}\n")).collect::<String>()
+        };
+        save("iptables-save") + &save("ip6tables-save")
+    };
+    let before = rules();
+    assert!(before.contains("198.51.100.0/24"));
+    let one = host.container("one", &["8080:80"]);
+    assert_eq!(rules(), before);
+    host.detach("one");
+    drop(one);
+    assert_eq!(rules(), before);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask runner"]
+fn containers_are_connected_again_when_somebody_flushed_all_rules() {
+    let host = Host::new();
+    let one = host.container("one", &["8080:80"]);
+    one.place.serve(80, "one");
+    host.world.serve(80, "world");
+    flush(&host);
+    assert_eq!(host.world.call((HOST, 8080)), None);
+    let two = host.container("two", &[]);
+    assert_eq!(two.place.call((WORLD, 80)), Some(format!("world {HOST}")));
+    assert_eq!(host.world.call((HOST, 8080)), Some(format!("one {WORLD}")));
+}
+
+/// As `nft flush ruleset` does, which many hosts run when their own rules change.
+fn flush(host: &Host) {
+    host.place.run(|| berth_runner::network::remove_rules().unwrap());
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask runner"]
+fn a_policy_of_others_that_drops_is_told_of() {
+    let host = Host::new();
+    host.place.command("iptables", "-P FORWARD DROP");
+    let one = host.container("one", &[]);
+    let [warning] = &one.endpoint.warnings[..] else { panic!("{:?}", one.endpoint.warnings) };
+    assert!(warning.contains("iptables -I FORWARD -i berth0 -j ACCEPT"), "{warning}");
+    host.world.serve(80, "world");
+    assert_eq!(one.place.call((WORLD, 80)), None);
+    host.place.command("iptables", "-I FORWARD -i berth0 -j ACCEPT");
+    host.place.command("iptables", "-I FORWARD -o berth0 -j ACCEPT");
+    assert_eq!(one.place.call((WORLD, 80)), Some(format!("world {HOST}")));
+}
