@@ -38,7 +38,7 @@ impl Addresses {
             let address = subnet.address(number);
             match symlink(container, self.path(address)) {
                 Ok(()) => {
-                    self.remember(address, container)?;
+                    self.remember(address)?;
                     return Ok(Some(address));
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -81,11 +81,16 @@ impl Addresses {
         fs::read_link(self.folder.join("last")).ok()?.to_str()?.parse().ok()
     }
 
-    fn remember(&self, address: Ipv4Addr, container: &str) -> io::Result<()> {
-        let new = self.folder.join(format!("last-{container}"));
+    /// That is a hint, so of two who do it at the same time either may win.
+    fn remember(&self, address: Ipv4Addr) -> io::Result<()> {
+        let new = self.folder.join("last.new");
         match symlink(address.to_string(), &new) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => fs::rename(&new, self.folder.join("last")),
+            _ => {}
+        }
+        match fs::rename(&new, self.folder.join("last")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 }

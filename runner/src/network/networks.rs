@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -32,6 +33,9 @@ pub struct Networks {
     lock: PathBuf,
     addresses: Addresses,
     records: Records,
+    /// Opened once and kept: a kernel that has just taken something out lets nobody close it before
+    /// all processors have seen that, which takes longer than all the rest.
+    firewall: OnceLock<Firewall>,
 }
 
 /// The bridge as a container finds it.
@@ -60,6 +64,7 @@ impl Networks {
             lock: run.join("lock"),
             addresses: Addresses::new(addresses),
             records: Records::new(endpoints),
+            firewall: OnceLock::new(),
         })
     }
 
@@ -109,10 +114,14 @@ impl Networks {
     ///
     /// When the files that say so cannot be read or removed.
     pub fn collect(&self, alive: &dyn Fn(&str) -> bool) -> Result<Vec<String>, NetworkError> {
-        let mut gone = self.records.containers().doing(|| "cannot read who is connected")?;
-        gone.retain(|container| !alive(container));
-        for container in &gone {
-            self.detach(container)?;
+        let mut gone = Vec::new();
+        for container in self.records.containers().doing(|| "cannot read who is connected")? {
+            if !alive(&container) {
+                // Of a record that was never whole, nothing was given out but the address.
+                let settings = self.records.read(&container).ok().flatten().unwrap_or_default();
+                self.give_back(&container, &settings)?;
+                gone.push(container);
+            }
         }
         // Who was killed between its address and its record has the address alone.
         for (address, container) in self.addresses.leases().doing(|| "cannot read the leases")? {
@@ -124,11 +133,21 @@ impl Networks {
         Ok(gone)
     }
 
+    fn firewall(&self) -> Result<&Firewall, NetworkError> {
+        match self.firewall.get() {
+            Some(firewall) => Ok(firewall),
+            None => {
+                let opened = Firewall::open()?;
+                Ok(self.firewall.get_or_init(|| opened))
+            }
+        }
+    }
+
     /// Ports first: who gets the address next must not get what comes to them. The record last: who
     /// is interrupted is repeated.
     fn give_back(&self, container: &str, settings: &EndpointSettings) -> Result<(), NetworkError> {
         if !settings.ports.is_empty() {
-            Firewall::open()?.unpublish(&settings.ports);
+            self.firewall()?.unpublish(&settings.ports);
         }
         if let Some(address) = settings.ipv4 {
             let released = self.addresses.release(address, container);
@@ -141,10 +160,10 @@ impl Networks {
     fn attach_to_bridge(&self, request: &Attach<'_>) -> Result<Endpoint, NetworkError> {
         self.detach(request.container)?;
         let socket = Socket::open(Family::Route).doing(|| "cannot speak with the kernel")?;
-        let firewall = Firewall::open()?;
-        let found = self.find_bridge(&socket, &firewall)?;
+        let firewall = self.firewall()?;
+        let found = self.find_bridge(&socket, firewall)?;
         let mut settings = self.lease(request, &found.bridge)?;
-        match self.connect(request, &mut settings, found.link, &socket, &firewall) {
+        match self.connect(request, &mut settings, found.link, &socket, firewall) {
             Ok((namespace, reservations)) => Ok(Endpoint {
                 namespace,
                 settings,
