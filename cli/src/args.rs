@@ -226,6 +226,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         common: Common,
     },
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
+    Images(crate::engine::images::ImagesCommand),
     /// Run containers at the lowest level, in the words of runc: `berth oci --help`.
     #[command(disable_help_flag = true)]
     Oci {

@@ -79,6 +79,8 @@ fn main() -> ExitCode {
         Command::Grant { command, common } => commands::grant::run(command, &common),
         Command::Policy { command, common } => commands::policy::run(command, &common),
         Command::Audit { options, common } => commands::audit::run(options, &common),
+        #[cfg(target_os = "linux")]
+        Command::Images(command) => engine::images::run(command),
         Command::Oci { arguments } => commands::oci::refuse(&arguments),
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),

@@ -16,7 +16,7 @@ pub(crate) mod migrate;
 pub(crate) mod mirror;
 pub(crate) mod oci;
 pub(crate) mod organisation;
-mod password;
+pub(crate) mod password;
 pub(crate) mod policy;
 pub(crate) mod reindex;
 pub(crate) mod retention;

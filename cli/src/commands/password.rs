@@ -43,7 +43,7 @@ fn read_line() -> Result<String> {
 }
 
 /// Asks at the terminal, which does not show what is typed.
-fn prompt(question: &str) -> Result<String> {
+pub(crate) fn prompt(question: &str) -> Result<String> {
     let input = std::io::stdin();
     let mut out = std::io::stderr();
     write!(out, "{question}")?;

@@ -1,4 +1,6 @@
 //! The commands of the engine: images, containers, volumes.
 
 #[cfg(target_os = "linux")]
+pub(crate) mod images;
+#[cfg(target_os = "linux")]
 pub(crate) mod options;

@@ -26,7 +26,7 @@ pub use login::{Kept, login, logout, server};
 pub use name::ImageReference;
 pub use platform::Target;
 pub use progress::{Progress, Step, Unwatched};
-pub use pull::{PullOptions, Pulled, pull, tags};
+pub use pull::{PullOptions, Pulled, pull, remote_tags};
 pub use push::{Pushed, push};
 pub use remove::{ImageUser, ImageUsers, NoUsers, PruneOptions, Pruned, Removed, prune, remove};
 pub use settings::{RegistrySettings, Settings};

@@ -32,6 +32,18 @@ const PATH: &str = "/etc/berth/engine.yml";
 pub struct Settings {
     shortnames: String,
     registries: BTreeMap<String, RegistrySettings>,
+    /// Somebody else's part of the file.
+    network: Unread,
+}
+
+/// What is read elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Unread;
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
 }
 
 /// How one registry is reached.
@@ -52,7 +64,7 @@ pub struct RegistrySettings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { shortnames: HUB.to_owned(), registries: BTreeMap::new() }
+        Self { shortnames: HUB.to_owned(), registries: BTreeMap::new(), network: Unread }
     }
 }
 
@@ -112,6 +124,7 @@ mod tests {
         assert_eq!(settings.short_names(), "docker.io");
         assert_eq!(settings.registry("docker.io").mirrors[0].to_string(), "http://127.0.0.1:5000");
         assert!(settings.registry("r.lan:5000").insecure);
+        assert!(Settings::parse("network: {bridge: b0}").is_ok());
         assert_eq!(settings.registry("other"), RegistrySettings::default());
     }
 

@@ -6,7 +6,7 @@ use super::container::Status;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     /// Nothing has this name. Engines look for the words `does not exist`.
     #[error("container {0} does not exist")]
     NotFound(String),

@@ -16,6 +16,7 @@ use super::error::Doing as _;
 pub(super) struct Log {
     file: Option<RefCell<File>>,
     format: LogFormat,
+    is_silent: bool,
 }
 
 impl Log {
@@ -25,7 +26,12 @@ impl Log {
             None => None,
             Some(path) => Some(open(path).doing(|| format!("open the log {}", path.display()))?),
         };
-        Ok(Self { file: file.map(RefCell::new), format: global.log_format })
+        Ok(Self { file: file.map(RefCell::new), format: global.log_format, is_silent: false })
+    }
+
+    /// One for a caller that is told by what is given back to it.
+    pub(super) fn silent() -> Self {
+        Self { file: None, format: LogFormat::Text, is_silent: true }
     }
 
     /// Why the command fails. Engines show the last of these to their users.
@@ -37,7 +43,7 @@ impl Log {
     /// What was asked for and is not there, where the command goes on all the same.
     pub(super) fn warning(&self, message: &str) {
         self.write("warning", message);
-        if self.file.is_none() {
+        if self.file.is_none() && !self.is_silent {
             eprintln!("berth oci: warning: {message}");
         }
     }

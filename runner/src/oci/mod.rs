@@ -20,12 +20,12 @@
 //! [runtime specification]: https://github.com/opencontainers/runtime-spec
 
 mod arguments;
-mod cgroups;
+pub(crate) mod cgroups;
 mod check;
 mod commands;
 mod config;
-mod container;
-mod error;
+pub(crate) mod container;
+pub(crate) mod error;
 mod hooks;
 mod init;
 pub(crate) mod kernel;
@@ -48,7 +48,7 @@ use arguments::Arguments;
 use log::Log;
 
 /// What a command of this runtime gives back.
-type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Runs one command: `arguments` are those of the program, its name first.
 ///
@@ -77,4 +77,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends a container of the runtime whose state is in `root`, and removes what is left of it. One that is
+/// not there is no error.
+pub(crate) fn delete(root: &std::path::Path, id: &str) -> Result<()> {
+    commands::remove(root, id)
 }

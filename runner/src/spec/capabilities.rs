@@ -29,7 +29,7 @@ const ALL: &str = "ALL";
 /// # Errors
 ///
 /// A name that is none, and one that was asked for by name and cannot be given.
-pub(super) fn capabilities(
+pub(crate) fn capabilities(
     host_config: &HostConfig,
     available: u64,
 ) -> Result<Vec<String>, SpecError> {

@@ -6,7 +6,7 @@
 //! refuses what cannot be, in docker's words; [`runtime_spec`] makes of both the configuration of the
 //! OCI runtime, with docker's defaults.
 
-mod capabilities;
+pub(crate) mod capabilities;
 mod container_config;
 mod error;
 mod host_config;

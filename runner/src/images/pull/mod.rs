@@ -73,7 +73,7 @@ pub fn pull(
 ///
 /// # Errors
 /// See [`ImageError`].
-pub fn tags(images: &ImageStore, name: &ImageReference) -> Result<Vec<Tag>, ImageError> {
+pub fn remote_tags(images: &ImageStore, name: &ImageReference) -> Result<Vec<Tag>, ImageError> {
     let source = registry(name, images.settings())?;
     let runtime = runtime()?;
     let mut found: Vec<Tag> = Vec::new();

@@ -126,6 +126,15 @@ impl ImageStore {
         Ok(images)
     }
 
+    /// The names with a tag of a repository.
+    ///
+    /// # Errors
+    /// When the names cannot be read.
+    pub fn tags(&self, name: &ImageReference) -> Result<Vec<ImageReference>, ImageError> {
+        let tags = self.catalogue()?.tags_of(name);
+        Ok(tags.into_iter().map(|(tag, _)| name.with_tag(tag)).collect())
+    }
+
     /// Gives an image one more name.
     ///
     /// # Errors

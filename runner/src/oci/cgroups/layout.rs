@@ -15,7 +15,7 @@ const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 
 /// The cgroups of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::oci) enum Layout {
+pub(crate) enum Layout {
     /// Version 2 alone.
     Unified(Tree),
     /// A tree of version 1 for each controller, or for a few together.
@@ -24,17 +24,17 @@ pub(in crate::oci) enum Layout {
 
 /// One tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::oci) struct Tree {
+pub(crate) struct Tree {
     /// Empty for version 2; a named tree without controllers has `name=` before its name.
-    pub(in crate::oci) controllers: Vec<String>,
-    pub(in crate::oci) mount: PathBuf,
+    pub(crate) controllers: Vec<String>,
+    pub(crate) mount: PathBuf,
     /// Where this process is, relative to the mount.
-    pub(in crate::oci) own: PathBuf,
+    pub(crate) own: PathBuf,
 }
 
 impl Layout {
     /// That of this machine.
-    pub(in crate::oci) fn detect() -> Result<Self> {
+    pub(crate) fn detect() -> Result<Self> {
         let own = std::fs::read_to_string("/proc/self/cgroup");
         let own = own.doing(|| "read /proc/self/cgroup")?;
         let magic = |path: &Path| statfs(path).map_or(0, |found| found.f_type as u64);
@@ -42,7 +42,7 @@ impl Layout {
     }
 
     /// Of a host that has none, for whoever only wants to know whether a configuration makes sense.
-    pub(in crate::oci) fn without_controllers() -> Self {
+    pub(crate) fn without_controllers() -> Self {
         Self::Legacy(Vec::new())
     }
 

@@ -23,12 +23,12 @@ use super::Result;
 use super::config::resources::Resources;
 use super::error::{Doing as _, Error};
 
-pub(super) use layout::Layout;
+pub(crate) use layout::Layout;
 
 /// The place of one container.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Cgroup {
+pub(crate) enum Cgroup {
     V1(v1::Cgroup),
     V2(v2::Cgroup),
 }
@@ -70,7 +70,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 impl Cgroup {
     /// The place that `path` means: absolute is from the root of the trees, else it is from where
     /// this process is, and none is that of the container's name there.
-    pub(super) fn at(layout: &Layout, path: &str, id: &str) -> Result<Self> {
+    pub(crate) fn at(layout: &Layout, path: &str, id: &str) -> Result<Self> {
         let path = layout::Place::parse(path, id)?;
         Ok(match layout {
             Layout::Legacy(trees) => Self::V1(v1::Cgroup::at(trees, &path)),
@@ -125,14 +125,14 @@ impl Cgroup {
     }
 
     /// The process ids in it and below it, as this process sees them.
-    pub(super) fn processes(&self) -> Result<Vec<i32>> {
+    pub(crate) fn processes(&self) -> Result<Vec<i32>> {
         match self {
             Self::V1(cgroup) => cgroup.processes(),
             Self::V2(cgroup) => cgroup.processes(),
         }
     }
 
-    pub(super) fn is_frozen(&self) -> Result<bool> {
+    pub(crate) fn is_frozen(&self) -> Result<bool> {
         match self {
             Self::V1(cgroup) => cgroup.is_frozen(),
             Self::V2(cgroup) => cgroup.is_frozen(),
@@ -140,7 +140,7 @@ impl Cgroup {
     }
 
     /// Stops all processes where they are, or lets them go on; returns when that is so.
-    pub(super) fn freeze(&self, frozen: bool) -> Result<()> {
+    pub(crate) fn freeze(&self, frozen: bool) -> Result<()> {
         match self {
             Self::V1(cgroup) => cgroup.freeze(frozen),
             Self::V2(cgroup) => cgroup.freeze(frozen),
@@ -148,7 +148,7 @@ impl Cgroup {
     }
 
     /// Sends a signal to every process in it. None is missed that another one just starts.
-    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         if let Self::V2(cgroup) = self
             && signal == Signal::KILL
             && cgroup.kill()?
@@ -176,7 +176,7 @@ impl Cgroup {
     }
 
     /// How often the kernel killed a process in it for its memory.
-    pub(super) fn memory_kills(&self) -> u64 {
+    pub(crate) fn memory_kills(&self) -> u64 {
         match self {
             Self::V1(cgroup) => cgroup.memory_kills(),
             Self::V2(cgroup) => cgroup.memory_kills(),
@@ -184,7 +184,7 @@ impl Cgroup {
     }
 
     /// Ends all that is in it, and removes it.
-    pub(super) fn remove(&self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         for _ in 0..TRIES {
             if self.try_remove()? {
                 return Ok(());

@@ -17,7 +17,7 @@ use super::{PAUSE, TRIES, View, files};
 
 /// A folder in each tree.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(in crate::oci) struct Cgroup {
+pub(crate) struct Cgroup {
     folders: Vec<Folder>,
 }
 

@@ -23,7 +23,7 @@ const FREEZE_SECONDS: i64 = 2;
 
 /// A folder of the tree.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(in crate::oci) struct Cgroup {
+pub(crate) struct Cgroup {
     mount: PathBuf,
     path: PathBuf,
 }

@@ -65,6 +65,12 @@ pub(super) fn run(arguments: Arguments, log: &Log) -> Result<ExitCode> {
     done.map(|()| ExitCode::SUCCESS)
 }
 
+/// `delete --force` for whoever is in this process already.
+pub(super) fn remove(root: &Path, id: &str) -> Result<()> {
+    let log = Log::silent();
+    delete::delete(&Context { root, log: &log }, &id.parse()?, true)
+}
+
 fn refuse_unknown(global: &Global) -> Result<()> {
     if global.systemd_cgroup {
         return Err(Error::unsupported(

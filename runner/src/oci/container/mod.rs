@@ -19,7 +19,8 @@ use super::config::Config;
 use super::error::{Doing as _, Error};
 
 pub(super) use id::ContainerId;
-pub(super) use record::{Identity, Record};
+pub(crate) use record::Identity;
+pub(super) use record::Record;
 
 /// The name of the socket on which the process waits for `start`.
 const START: &str = "start";
@@ -29,7 +30,7 @@ const CONFIG: &str = "config.json";
 /// In the words of the specification, and `paused`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Status {
+pub(crate) enum Status {
     Creating,
     Created,
     Running,

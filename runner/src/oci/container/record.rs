@@ -59,15 +59,15 @@ impl Record {
 
 /// A process by its number and the moment of its start: no two have both.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(in crate::oci) struct Identity {
-    pub(in crate::oci) pid: i32,
+pub(crate) struct Identity {
+    pub(crate) pid: i32,
     /// In ticks since the start of the machine.
     started: u64,
 }
 
 impl Identity {
     /// That of a process that is there.
-    pub(in crate::oci) fn of(pid: i32) -> Result<Self> {
+    pub(crate) fn of(pid: i32) -> Result<Self> {
         let procfs = Procfs::open().doing(|| "open /proc")?;
         let stat = procfs.read(&format!("{pid}/stat"));
         let stat = stat.doing(|| format!("look at the process {pid}"))?;
@@ -76,7 +76,7 @@ impl Identity {
     }
 
     /// Whether it still runs: one that has ended and waits for its parent does not.
-    pub(in crate::oci) fn is_alive(&self) -> Result<bool> {
+    pub(crate) fn is_alive(&self) -> Result<bool> {
         let procfs = Procfs::open().doing(|| "open /proc")?;
         let Ok(stat) = procfs.read(&format!("{}/stat", self.pid)) else { return Ok(false) };
         Ok(match state_and_start(&stat) {

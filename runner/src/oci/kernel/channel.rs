@@ -13,7 +13,7 @@ const LONGEST: usize = 4096;
 
 /// What is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::oci) enum Message {
+pub(crate) enum Message {
     /// By the process: its namespaces are there, and the mounts of the host still are. By the
     /// command: go on.
     Namespaces,
@@ -27,16 +27,16 @@ pub(in crate::oci) enum Message {
 
 /// One end. It is closed when its process executes another program.
 #[derive(Debug)]
-pub(in crate::oci) struct Channel(OwnedFd);
+pub(crate) struct Channel(OwnedFd);
 
 impl Channel {
-    pub(in crate::oci) fn pair() -> io::Result<(Self, Self)> {
+    pub(crate) fn pair() -> io::Result<(Self, Self)> {
         let flags = SocketFlags::CLOEXEC;
         let (one, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         Ok((Self(one), Self(other)))
     }
 
-    pub(in crate::oci) fn send(&self, message: &Message) -> io::Result<()> {
+    pub(crate) fn send(&self, message: &Message) -> io::Result<()> {
         let bytes = match message {
             Message::Namespaces => vec![0],
             Message::Entered => vec![1],
@@ -51,7 +51,7 @@ impl Channel {
     }
 
     /// The next message; `None` when the other end is gone.
-    pub(in crate::oci) fn receive(&self) -> io::Result<Option<Message>> {
+    pub(crate) fn receive(&self) -> io::Result<Option<Message>> {
         let mut bytes = [0; LONGEST + 1];
         let length = loop {
             match recv(&self.0, &mut bytes[..], RecvFlags::empty()) {

@@ -10,15 +10,15 @@ use rustix::process::Pid;
 
 /// The cloned process, seen from the one that cloned it.
 #[derive(Debug)]
-pub(in crate::oci) struct Child {
-    pub(in crate::oci) pid: Pid,
+pub(crate) struct Child {
+    pub(crate) pid: Pid,
     /// Names the process for as long as it is open, whoever gets its number later.
-    pub(in crate::oci) pidfd: OwnedFd,
+    pub(crate) pidfd: OwnedFd,
 }
 
 /// Which of the two a process is.
 #[derive(Debug)]
-pub(in crate::oci) enum Cloned {
+pub(crate) enum Cloned {
     Parent(Child),
     Child,
 }
@@ -33,7 +33,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 ///
 /// The kernel's, and [`io::ErrorKind::Unsupported`] when this process has more than one thread:
 /// what the others hold would be held for ever in the clone.
-pub(in crate::oci) fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
+pub(crate) fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
     // The folder of a process with one thread has three links: its own two, and that thread.
     if fs::metadata("/proc/self/task")?.nlink() != 3 {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "this process has other threads"));

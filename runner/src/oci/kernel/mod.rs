@@ -1,10 +1,11 @@
 //! The kernel, where neither the standard library nor rustix has a word for it: each module a few
 //! system calls, as safe functions.
 
-pub(super) mod channel;
-pub(super) mod clone;
+pub(crate) mod channel;
+pub(crate) mod clone;
 pub(crate) mod mount;
-pub(super) mod procfs;
-pub(super) mod root;
-pub(super) mod signals;
-pub(super) mod task;
+pub(crate) mod pidfd;
+pub(crate) mod procfs;
+pub(crate) mod root;
+pub(crate) mod signals;
+pub(crate) mod task;

@@ -14,20 +14,20 @@ use rustix::mount::{
 
 /// What mount_setattr(2) changes of a mount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::oci) struct Attributes {
+pub(crate) struct Attributes {
     /// `MOUNT_ATTR_*` that it has afterwards,
-    pub(in crate::oci) set: u64,
+    pub(crate) set: u64,
     /// and that it has not.
-    pub(in crate::oci) clear: u64,
+    pub(crate) clear: u64,
     /// One of `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED`, `MS_UNBINDABLE`, or 0 for as it is.
-    pub(in crate::oci) propagation: u64,
+    pub(crate) propagation: u64,
 }
 
 /// The bits that say how access times are kept: one value, not flags.
-pub(in crate::oci) const ATIME: u64 = 0x70;
+pub(crate) const ATIME: u64 = 0x70;
 
 /// Changes a mount, and with `recursive` all that are below it.
-pub(in crate::oci) fn set_attributes(
+pub(crate) fn set_attributes(
     mount: BorrowedFd<'_>,
     attributes: Attributes,
     recursive: bool,
@@ -39,7 +39,7 @@ pub(in crate::oci) fn set_attributes(
 }
 
 /// Has a mount that is not attached show the ids of the user namespace `namespace`.
-pub(in crate::oci) fn map_ids(
+pub(crate) fn map_ids(
     mount: BorrowedFd<'_>,
     namespace: BorrowedFd<'_>,
     recursive: bool,
@@ -139,7 +139,7 @@ pub(crate) fn copy_of(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
 }
 
 /// The same of what is open as `fd`.
-pub(in crate::oci) fn copy_of_open(fd: BorrowedFd<'_>, recursive: bool) -> io::Result<OwnedFd> {
+pub(crate) fn copy_of_open(fd: BorrowedFd<'_>, recursive: bool) -> io::Result<OwnedFd> {
     Ok(open_tree(fd, "", tree(recursive) | OpenTreeFlags::AT_EMPTY_PATH)?)
 }
 

@@ -7,15 +7,15 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, openat, openat2};
 
 /// What `statfs` calls a procfs.
-pub(in crate::oci) const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+pub(crate) const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
 /// A procfs. What is under `sys/` in it is that of the namespaces of whoever looks.
 #[derive(Debug)]
-pub(in crate::oci) struct Procfs(OwnedFd);
+pub(crate) struct Procfs(OwnedFd);
 
 impl Procfs {
     /// The one of the host.
-    pub(in crate::oci) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = openat(CWD, "/proc", flags, Mode::empty())?;
         if fstatfs(&folder)?.f_type as u64 != PROC_SUPER_MAGIC {
@@ -24,13 +24,13 @@ impl Procfs {
         Ok(Self(folder))
     }
 
-    pub(in crate::oci) fn read(&self, path: &str) -> io::Result<String> {
+    pub(crate) fn read(&self, path: &str) -> io::Result<String> {
         let mut text = String::new();
         self.file(path, OFlags::RDONLY)?.read_to_string(&mut text)?;
         Ok(text)
     }
 
-    pub(in crate::oci) fn write(&self, path: &str, text: &str) -> io::Result<()> {
+    pub(crate) fn write(&self, path: &str, text: &str) -> io::Result<()> {
         self.file(path, OFlags::WRONLY)?.write_all(text.as_bytes())
     }
 

@@ -49,7 +49,7 @@ const NAMES: [(&str, i32); 32] = [
 const LAST: i32 = 64;
 
 /// Reads `TERM`, `SIGTERM`, `15`, `RTMIN+3` or `RTMAX-1`.
-pub(in crate::oci) fn parse(text: &str) -> Result<Signal> {
+pub(crate) fn parse(text: &str) -> Result<Signal> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     let number = if let Ok(number) = name.parse::<i32>() {
@@ -71,7 +71,7 @@ fn offset_of(text: &str) -> Option<i32> {
 }
 
 /// The signal of that number.
-pub(in crate::oci) fn from_number(number: i32) -> Option<Signal> {
+pub(crate) fn from_number(number: i32) -> Option<Signal> {
     // SAFETY: rustix asks that the C library does not use the signal for itself. This process sends
     // it to others and never handles it, so the C library's use of it here is not touched.
     (1..=LAST).contains(&number).then(|| unsafe { Signal::from_raw_unchecked(number) })
@@ -79,7 +79,7 @@ pub(in crate::oci) fn from_number(number: i32) -> Option<Signal> {
 
 /// Keeps all signals from being delivered, and gives a descriptor that they can be read from. The
 /// mask is inherited: a cloned process calls [`unblock`].
-pub(in crate::oci) fn divert() -> io::Result<OwnedFd> {
+pub(crate) fn divert() -> io::Result<OwnedFd> {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the set is filled before it is read, and outlives each call.
     let fd = unsafe {
@@ -97,7 +97,7 @@ pub(in crate::oci) fn divert() -> io::Result<OwnedFd> {
 }
 
 /// The next signal that was diverted, if there is one.
-pub(in crate::oci) fn next(diverted: &OwnedFd) -> Option<Signal> {
+pub(crate) fn next(diverted: &OwnedFd) -> Option<Signal> {
     let mut information = [0; size_of::<libc::signalfd_siginfo>()];
     let length = rustix::io::read(diverted, &mut information).ok()?;
     let number = information.get(..4).filter(|_| length >= 4)?;
@@ -105,7 +105,7 @@ pub(in crate::oci) fn next(diverted: &OwnedFd) -> Option<Signal> {
 }
 
 /// Has signals delivered again, each as a program expects it that was just executed.
-pub(in crate::oci) fn unblock() -> io::Result<()> {
+pub(crate) fn unblock() -> io::Result<()> {
     let mut none = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the set is emptied before it is read. Rust's runtime ignores SIGPIPE, which would be
     // inherited; the default action needs no handler.

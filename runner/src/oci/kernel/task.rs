@@ -8,7 +8,7 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 /// Moves this process into new namespaces; files and the working directory stay shared with nobody.
-pub(in crate::oci) fn unshare(namespaces: UnshareFlags) -> io::Result<()> {
+pub(crate) fn unshare(namespaces: UnshareFlags) -> io::Result<()> {
     debug_assert!(!namespaces.contains(UnshareFlags::FILES));
     // SAFETY: what rustix warns of is a table of descriptors of a thread's own, which this is not.
     Ok(unsafe { unshare_unsafe(namespaces) }?)
@@ -16,16 +16,16 @@ pub(in crate::oci) fn unshare(namespaces: UnshareFlags) -> io::Result<()> {
 
 /// One instruction of a classic BPF program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::oci) struct Instruction {
-    pub(in crate::oci) code: u16,
-    pub(in crate::oci) if_true: u8,
-    pub(in crate::oci) if_false: u8,
-    pub(in crate::oci) value: u32,
+pub(crate) struct Instruction {
+    pub(crate) code: u16,
+    pub(crate) if_true: u8,
+    pub(crate) if_false: u8,
+    pub(crate) value: u32,
 }
 
 /// Installs a seccomp filter. With `SECCOMP_FILTER_FLAG_NEW_LISTENER` there is a descriptor that
 /// questions come to.
-pub(in crate::oci) fn filter_system_calls(
+pub(crate) fn filter_system_calls(
     program: &[Instruction],
     flags: libc::c_ulong,
 ) -> io::Result<Option<OwnedFd>> {
@@ -57,7 +57,7 @@ pub(in crate::oci) fn filter_system_calls(
 }
 
 /// Has every descriptor from `first` on closed by the next `execve`.
-pub(in crate::oci) fn close_on_exec_from(first: u32) -> io::Result<()> {
+pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {
     // SAFETY: no memory is involved, and a mark for later takes no descriptor from its owner now.
     let result = unsafe {
         libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
@@ -67,7 +67,7 @@ pub(in crate::oci) fn close_on_exec_from(first: u32) -> io::Result<()> {
 
 /// Joins a new session keyring of the name `name`, so that the caller's keys stay the caller's. A
 /// kernel without keyrings has none to hide.
-pub(in crate::oci) fn new_session_keyring(name: &CStr) -> io::Result<()> {
+pub(crate) fn new_session_keyring(name: &CStr) -> io::Result<()> {
     const JOIN_SESSION_KEYRING: libc::c_int = 1;
     // SAFETY: the name is a C string that lives until the return.
     let result = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, name.as_ptr()) };
@@ -79,7 +79,7 @@ pub(in crate::oci) fn new_session_keyring(name: &CStr) -> io::Result<()> {
 }
 
 /// Switches the interface `lo` of this network namespace on.
-pub(in crate::oci) fn raise_loopback() -> io::Result<()> {
+pub(crate) fn raise_loopback() -> io::Result<()> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
     use std::os::fd::AsRawFd as _;
     let flags = SocketFlags::CLOEXEC;
@@ -96,14 +96,14 @@ pub(in crate::oci) fn raise_loopback() -> io::Result<()> {
 }
 
 /// Sets the execution domain.
-pub(in crate::oci) fn set_personality(personality: libc::c_ulong) -> io::Result<()> {
+pub(crate) fn set_personality(personality: libc::c_ulong) -> io::Result<()> {
     // SAFETY: no memory is involved.
     let result = unsafe { libc::personality(personality) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Becomes another program. Returns only to say why not.
-pub(in crate::oci) fn execute(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
+pub(crate) fn execute(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
     let args = pointers(args);
     let env = pointers(env);
     // SAFETY: both arrays end in a null pointer, and all before are C strings that are borrowed here.
@@ -112,11 +112,7 @@ pub(in crate::oci) fn execute(path: &CStr, args: &[CString], env: &[CString]) ->
 }
 
 /// The same of what is open as `program`.
-pub(in crate::oci) fn execute_open(
-    program: &OwnedFd,
-    args: &[CString],
-    env: &[CString],
-) -> io::Error {
+pub(crate) fn execute_open(program: &OwnedFd, args: &[CString], env: &[CString]) -> io::Error {
     use std::os::fd::AsRawFd as _;
     let args = pointers(args);
     let env = pointers(env);
@@ -136,4 +132,25 @@ pub(in crate::oci) fn execute_open(
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// Closes every descriptor from 3 on but those in `kept`.
+///
+/// It is for a process that was cloned just now and goes on with nothing else of what it had: whatever
+/// is open and not in `kept` must not be used by it again.
+pub(crate) fn close_all_but(kept: &[libc::c_int]) -> io::Result<()> {
+    let mut kept: Vec<libc::c_uint> = kept.iter().filter_map(|&fd| fd.try_into().ok()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for fd in kept.into_iter().filter(|&fd| fd >= 3).chain([libc::c_uint::MAX]) {
+        let last = if fd == libc::c_uint::MAX { fd } else { fd - 1 };
+        if first <= last {
+            // SAFETY: no memory is involved, and the caller has promised not to use what is closed.
+            if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        first = fd.saturating_add(1);
+    }
+    Ok(())
 }

@@ -1,0 +1,100 @@
+use std::process::ExitCode;
+
+use anyhow::Result;
+use berth_runner::images::{History, Image};
+use berth_runner::layers::LayerStore;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::arguments::HistoryArguments;
+use super::{stores, table, units};
+
+/// What is shown of a step whose image nobody has: all but the last.
+const MISSING: &str = "<missing>";
+
+/// How long what made a step may be, in characters.
+const LONGEST: usize = 45;
+
+struct Row {
+    id: String,
+    step: History,
+    size: u64,
+}
+
+/// `berth history IMAGE`.
+pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
+    let (images, layers) = stores()?;
+    let image = images.find(&arguments.image)?;
+    let rows = rows(&image, &layers, arguments.no_trunc)?;
+    if arguments.quiet && arguments.format.is_none() {
+        rows.iter().for_each(|row| println!("{}", row.id));
+        return Ok(ExitCode::SUCCESS);
+    }
+    match arguments.format.as_deref() {
+        None | Some("table") => {
+            let lines: Vec<_> = rows.iter().map(|row| cells(row, arguments)).collect();
+            table::print(&["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], &lines)?;
+        }
+        Some(format) => {
+            let objects: Vec<Value> = rows.iter().map(|row| object(row, arguments)).collect();
+            super::inspect::print_each(&objects, format)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The steps, newest first, with the sizes of the layers that they made.
+fn rows(image: &Image, layers: &LayerStore, whole: bool) -> Result<Vec<Row>> {
+    let mut diff_ids = image.layers.iter();
+    let mut rows = Vec::new();
+    for step in &image.config.history {
+        let layer = if step.empty_layer { None } else { diff_ids.next() };
+        let size = layer.map(|layer| layers.size(layer)).transpose()?.unwrap_or_default();
+        rows.push(Row { id: MISSING.to_owned(), step: step.clone(), size });
+    }
+    rows.reverse();
+    if let Some(last) = rows.first_mut() {
+        last.id = match whole {
+            true => image.id.to_string(),
+            false => image.id.hex()[..12].to_owned(),
+        };
+    }
+    Ok(rows)
+}
+
+fn cells(row: &Row, arguments: &HistoryArguments) -> Vec<String> {
+    let size = match arguments.human {
+        true => units::size(row.size),
+        false => row.size.to_string(),
+    };
+    let by = created_by(row, arguments.no_trunc);
+    vec![row.id.clone(), created(row, arguments.human), by, size, row.step.comment.clone()]
+}
+
+fn object(row: &Row, arguments: &HistoryArguments) -> Value {
+    let cells = cells(row, arguments);
+    json!({
+        "ID": cells[0],
+        "CreatedSince": created(row, true),
+        "CreatedAt": row.step.created.clone().unwrap_or_default(),
+        "CreatedBy": cells[2],
+        "Size": cells[3],
+        "Comment": cells[4],
+    })
+}
+
+fn created(row: &Row, human: bool) -> String {
+    let text = row.step.created.clone().unwrap_or_default();
+    match text.parse::<Timestamp>() {
+        Ok(created) if human => units::ago(created, Timestamp::now()),
+        _ => text,
+    }
+}
+
+fn created_by(row: &Row, whole: bool) -> String {
+    let text = row.step.created_by.replace('\t', " ");
+    if whole || text.chars().count() <= LONGEST {
+        return text;
+    }
+    text.chars().take(LONGEST - 1).chain(['…']).collect()
+}

@@ -1,0 +1,120 @@
+//! What is done about those who were killed in the middle of something.
+
+use super::engine::Engine;
+use super::error::ContainerError;
+use super::id::ContainerId;
+use super::monitor::{self, give_back};
+use super::process::{Process, pinned_outcome};
+use super::record::{Container, Ended, Running};
+use super::store::Held;
+
+/// What is said of a program whose exit code nobody knows.
+const UNKNOWN: &str = "the monitor of the container was killed, and nobody knows the exit code";
+
+impl Engine {
+    /// Gives back what is left of all that were killed: programs without a monitor get another one, containers
+    /// that have ended unseen are written down as such, and what nobody has any more is removed.
+    ///
+    /// # Errors
+    ///
+    /// When the folders cannot be read. What goes wrong with one container does not hold up the others.
+    pub fn collect(&self) -> Result<(), ContainerError> {
+        for id in self.store.running_ids()? {
+            let _ = self.collect_running(&id);
+        }
+        for id in self.store.ids()? {
+            if !self.store.is_there(&id) {
+                let _ = self.collect_unfinished(&id);
+            }
+        }
+        for id in self.store.discarded()? {
+            // Whoever removes it is still about it where something of it runs.
+            if !self.store.run(&id).exists() {
+                let _ = self.store.discard(&id);
+            }
+        }
+        for (name, id) in self.store.names.all()? {
+            if !self.store.data(&id).exists() {
+                let _ = self.store.names.release(&name, &id);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for one container that somebody looks at.
+    pub(super) fn look_after(&self, container: &Container) -> Result<(), ContainerError> {
+        match &container.running {
+            Some(running) if Process::of(&running.monitor)?.is_none() => {
+                self.collect_running(&container.record.id)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn collect_running(&self, id: &ContainerId) -> Result<(), ContainerError> {
+        let running = self.store.running(id)?;
+        if let Some(running) = &running
+            && Process::of(&running.monitor)?.is_some()
+        {
+            return Ok(());
+        }
+        let held = match self.store.try_hold(id) {
+            // Its monitor was killed while it removed it.
+            Err(ContainerError::NotFound(_)) => return self.collect_removed(id),
+            Ok(None) => return Ok(()),
+            other => other?,
+        };
+        match held {
+            Some(held) => self.take_over(held, running),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes charge of a container whose monitor is gone.
+    fn take_over(&self, held: Held, running: Option<Running>) -> Result<(), ContainerError> {
+        let record = self.store.record(&held.id)?;
+        let program = running.as_ref().and_then(|running| running.program.as_ref());
+        if let (Some(running), Some(program)) = (&running, program)
+            && Process::of(program)?.is_some()
+        {
+            return monitor::adopt(self, held, record, running.clone());
+        }
+        let pin = self.store.run(&held.id).join(monitor::PIN);
+        let outcome = pinned_outcome(&pin);
+        if let Some(running) = running.filter(|running| running.program.is_some()) {
+            let ended = Ended {
+                started_at: running.started_at,
+                finished_at: Some(jiff::Timestamp::now()),
+                exit_code: outcome.code,
+                error: if outcome.is_known { String::new() } else { UNKNOWN.to_owned() },
+                ..Ended::default()
+            };
+            self.store.write_ended(&held.id, &ended, true)?;
+        }
+        give_back(self, &record)?;
+        if record.host_config.auto_remove {
+            self.store.remove(&held, &record.name)?;
+            self.discard(&record)?;
+        }
+        Ok(())
+    }
+
+    fn collect_removed(&self, id: &ContainerId) -> Result<(), ContainerError> {
+        if let Some(record) = self.store.removed_record(id)? {
+            give_back(self, &record)?;
+            return self.discard(&record);
+        }
+        // Nothing says any more what it was. It was begun, and had no program yet.
+        monitor::give_back_unknown(self, id)
+    }
+
+    /// One that was never whole.
+    fn collect_unfinished(&self, id: &ContainerId) -> Result<(), ContainerError> {
+        let Some(held) = self.store.try_hold(id)? else { return Ok(()) };
+        if self.store.is_there(id) {
+            return Ok(());
+        }
+        self.store.remove(&held, "")?;
+        self.store.discard(id)
+    }
+}

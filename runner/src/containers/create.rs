@@ -1,0 +1,167 @@
+//! Making containers.
+
+use jiff::Timestamp;
+
+use super::attach::Attachment;
+use super::engine::Engine;
+use super::error::ContainerError;
+use super::id::ContainerId;
+use super::logs::LogOptions;
+use super::monitor;
+use super::record::Record;
+use super::store::Held;
+use crate::images::Image;
+use crate::network::NetworkMode;
+use crate::spec::{ContainerConfig, HostConfig, HostFacts, RestartMode, UtsMode, command_line};
+
+/// What a container is to be.
+#[derive(Clone, Debug, Default)]
+pub struct CreateRequest {
+    /// What it is to be called; nothing is any name.
+    pub name: Option<String>,
+    /// What runs in it, without what the image says.
+    pub config: ContainerConfig,
+    /// What it has of this machine.
+    pub host_config: HostConfig,
+}
+
+/// A container that was made, and that nobody else can start or remove yet.
+#[derive(Debug)]
+pub struct Created {
+    /// What people should know although it works.
+    pub warnings: Vec<String>,
+    held: Held,
+    record: Record,
+}
+
+impl Created {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &ContainerId {
+        &self.record.id
+    }
+
+    /// Starts it. Whether its program could be started is told by what is given back.
+    ///
+    /// # Errors
+    ///
+    /// When there can be no monitor.
+    pub fn start(self, engine: &Engine) -> Result<Attachment, ContainerError> {
+        Ok(Attachment::new(monitor::start(engine, self.held, self.record)?))
+    }
+}
+
+impl Engine {
+    /// Makes a container of an image.
+    ///
+    /// # Errors
+    ///
+    /// What of the request cannot be. Then nothing is left of it.
+    pub fn create(&self, request: CreateRequest, image: &Image) -> Result<Created, ContainerError> {
+        let CreateRequest { name, mut config, mut host_config } = request;
+        config.take_from_image(&of_image(image)?);
+        let mut warnings = host_config.settle(&config, &HostFacts::detect()?)?;
+        check(&config, &host_config, &mut warnings)?;
+        let id = ContainerId::random()?;
+        self.name_host(&id, &mut config, &host_config)?;
+        let mounts = self.resolve_mounts(&id, &config, &mut host_config)?;
+        let held = self.store.create(&id)?;
+        let record = Record {
+            id: id.clone(),
+            name: String::new(),
+            created: Timestamp::now(),
+            image: image.id,
+            layers: image.layers.clone(),
+            config,
+            host_config,
+            mounts,
+        };
+        match self.write_new(record, name) {
+            Ok(record) => Ok(Created { warnings, held, record }),
+            Err(error) => {
+                // The reason is worth more than what goes wrong while tidying up.
+                let _ = self.store.remove(&held, "");
+                let _ = self.store.discard(&id);
+                Err(error)
+            }
+        }
+    }
+
+    fn write_new(
+        &self,
+        mut record: Record,
+        name: Option<String>,
+    ) -> Result<Record, ContainerError> {
+        record.name = match name {
+            Some(name) => {
+                let name = name.strip_prefix('/').unwrap_or(&name).to_owned();
+                self.claim(&name, &record.id)?;
+                name
+            }
+            None => self.claim_any(&record.id)?,
+        };
+        // One that goes with its end need not outlive that of the machine.
+        let written = self.store.write_record(&record, !record.host_config.auto_remove);
+        if written.is_err() {
+            let _ = self.store.names.release(&record.name, &record.id);
+        }
+        written.map(|()| record)
+    }
+
+    /// Fills in the hostname, where none is asked for.
+    fn name_host(
+        &self,
+        id: &ContainerId,
+        config: &mut ContainerConfig,
+        host_config: &HostConfig,
+    ) -> Result<(), ContainerError> {
+        let mode: NetworkMode = host_config.network_mode.parse()?;
+        let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        match mode {
+            NetworkMode::Container(other) => {
+                config.hostname = self.find(&other)?.record.config.hostname;
+            }
+            _ if !config.hostname.is_empty() => {}
+            NetworkMode::Host => config.hostname = host(),
+            _ if host_config.uts_mode == UtsMode::Host => config.hostname = host(),
+            _ => config.hostname = id.short().to_owned(),
+        }
+        Ok(())
+    }
+}
+
+/// What the image says of its containers.
+fn of_image(image: &Image) -> Result<ContainerConfig, ContainerError> {
+    let raw = serde_json::Value::Object(image.config.raw.clone());
+    serde_json::from_value(raw)
+        .map_err(|source| ContainerError::Damaged { path: format!("image {}", image.id), source })
+}
+
+/// What is refused because it is not there in this version, and what could not work.
+fn check(
+    config: &ContainerConfig,
+    host_config: &HostConfig,
+    warnings: &mut Vec<String>,
+) -> Result<(), ContainerError> {
+    command_line(config)?;
+    LogOptions::new(&host_config.log_config)?;
+    if host_config.restart_policy.name != RestartMode::No {
+        return Err(ContainerError::Invalid(
+            "restart policies are not there yet: have the service manager of the host start the container again"
+                .to_owned(),
+        ));
+    }
+    if let NetworkMode::Named(name) = host_config.network_mode.parse()? {
+        return Err(ContainerError::Invalid(format!(
+            "network {name} not found: there are bridge, host, none and container:NAME"
+        )));
+    }
+    if config
+        .healthcheck
+        .as_ref()
+        .is_some_and(|check| !check.test.is_empty() && check.test[0] != "NONE")
+    {
+        warnings.push("health checks are not made yet".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! From a record to a program that runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::streams::Streams;
+use super::{Monitor, Program};
+use crate::containers::engine::Engine;
+use crate::containers::error::{ContainerError, Doing as _};
+use crate::containers::process::Process;
+use crate::containers::record::{Container, Record, Running};
+use crate::containers::runtime::{self, Runtime, Streams as Given};
+use crate::containers::store::private;
+use crate::layers::LayerStore;
+use crate::network::{Attach, Endpoint, NetworkMode, Networks};
+use crate::oci::container::Identity;
+use crate::spec::{
+    ContainerFiles, HostFacts, IpcMode, NamespacePaths, PidMode, SpecInput, resolve_user,
+    runtime_spec,
+};
+
+/// Names in the folder of what runs.
+pub(super) const ROOT: &str = "rootfs";
+pub(in crate::containers) const PIN: &str = "process";
+const CONFIG: &str = "config.json";
+
+/// Starts the program. What fails leaves things that [`super::give_back`] gives back.
+pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
+    let (engine, record) = (&monitor.engine, &monitor.record);
+    let run = engine.store.run(&record.id);
+    if run.exists() {
+        super::give_back(engine, record)?;
+    }
+    private(false).create(&run).doing(|| format!("make {}", run.display()))?;
+    let own = identity(i32::try_from(std::process::id()).unwrap_or(0))?;
+    let mut running = Running { monitor: own, program: None, started_at: None, network: None };
+    engine.store.write_running(&record.id, &running)?;
+
+    let root = run.join(ROOT);
+    private(false).create(&root).doing(|| format!("make {}", root.display()))?;
+    let layers = LayerStore::open(&engine.roots)?;
+    layers.mount_root(&record.layers, &engine.store.data(&record.id), &root)?;
+    engine.fill_volumes(record, &root)?;
+    let endpoint = connect(engine, record)?;
+    running.network = endpoint.as_ref().map(|endpoint| endpoint.settings.clone());
+    configure(engine, record, &run, &root, endpoint.as_ref())?;
+    let (process, streams) = execute(engine, record, &run)?;
+
+    let started_at = Timestamp::now();
+    // Without it the exit code is lost with the monitor, and nothing else.
+    let _ = process.pin(&run.join(PIN));
+    running.program = Some(identity(process.number())?);
+    running.started_at = Some(started_at);
+    engine.store.write_running(&record.id, &running)?;
+    Ok(Program { process, started_at, streams, endpoint })
+}
+
+/// Takes up a program that runs.
+pub(super) fn adopt(monitor: &Monitor, mut running: Running) -> Result<Program, ContainerError> {
+    let (engine, record) = (&monitor.engine, &monitor.record);
+    let run = engine.store.run(&record.id);
+    let program = running.program.as_ref().ok_or_else(gone)?;
+    let process = Process::pinned(&run.join(PIN), program)?.ok_or_else(gone)?;
+    running.monitor = identity(i32::try_from(std::process::id()).unwrap_or(0))?;
+    engine.store.write_running(&record.id, &running)?;
+    let streams = if record.config.tty { Streams::none() } else { Streams::again(&run) };
+    let started_at = running.started_at.unwrap_or_else(Timestamp::now);
+    Ok(Program { process, started_at, streams, endpoint: None })
+}
+
+fn gone() -> ContainerError {
+    ContainerError::Conflict("the program of the container has ended".to_owned())
+}
+
+fn identity(pid: i32) -> Result<Identity, ContainerError> {
+    Identity::of(pid).map_err(|error| ContainerError::Conflict(error.to_string()))
+}
+
+/// Connects the container to its network.
+fn connect(engine: &Engine, record: &Record) -> Result<Option<Endpoint>, ContainerError> {
+    let mode: NetworkMode = record.host_config.network_mode.parse()?;
+    let joined = match &mode {
+        NetworkMode::Container(other) => {
+            Some(running(engine, other, "join network namespace of")?.pid())
+        }
+        _ => None,
+    };
+    let (ports, exposed) = engine.ports(record)?;
+    let attach = Attach {
+        container: record.id.as_str(),
+        mode: &mode,
+        joined: joined.and_then(|pid| u32::try_from(pid).ok()),
+        ports: &ports,
+        exposed: &exposed,
+        publish_all: record.host_config.publish_all_ports,
+    };
+    Ok(Some(Networks::open(&engine.roots)?.attach(&attach)?))
+}
+
+/// Another container, which must run.
+fn running(engine: &Engine, name: &str, what: &str) -> Result<Container, ContainerError> {
+    let other = engine.find(name)?;
+    if other.status.is_running() {
+        return Ok(other);
+    }
+    Err(ContainerError::Conflict(format!(
+        "cannot {what} a non running container: container {} is {}",
+        other.record.id, other.status
+    )))
+}
+
+/// Writes what the runtime is told, and the files that the container gets of the engine.
+fn configure(
+    engine: &Engine,
+    record: &Record,
+    run: &Path,
+    root: &Path,
+    endpoint: Option<&Endpoint>,
+) -> Result<(), ContainerError> {
+    let namespaces = namespaces(engine, record, endpoint)?;
+    let files = files(engine, record, run, endpoint)?;
+    let user = resolve_user(root, &record.config.user, &record.host_config.group_add)?;
+    let spec = runtime_spec(&SpecInput {
+        id: record.id.as_str(),
+        config: &record.config,
+        host_config: &record.host_config,
+        root,
+        user: &user,
+        mounts: &record.mounts,
+        namespaces: &namespaces,
+        files: &files,
+        host: &HostFacts::detect()?,
+    })?;
+    let path = run.join(CONFIG);
+    fs::write(&path, spec.to_string()).doing(|| format!("write {}", path.display()))
+}
+
+fn namespaces(
+    engine: &Engine,
+    record: &Record,
+    endpoint: Option<&Endpoint>,
+) -> Result<NamespacePaths, ContainerError> {
+    use std::os::fd::AsRawFd as _;
+    let of = |other: &str, kind: &str, what: &str| -> Result<PathBuf, ContainerError> {
+        Ok(format!("/proc/{}/ns/{kind}", running(engine, other, what)?.pid()).into())
+    };
+    let mut paths = NamespacePaths::default();
+    if let PidMode::Container(other) = &record.host_config.pid_mode {
+        paths.pid = Some(of(other, "pid", "join PID of")?);
+    }
+    if let IpcMode::Container(other) = &record.host_config.ipc_mode {
+        paths.ipc = Some(of(other, "ipc", "join IPC of")?);
+    }
+    let mode: NetworkMode = record.host_config.network_mode.parse()?;
+    paths.network = endpoint.filter(|_| mode != NetworkMode::Host).map(|endpoint| {
+        let number = endpoint.namespace.as_raw_fd();
+        format!("/proc/{}/fd/{number}", std::process::id()).into()
+    });
+    Ok(paths)
+}
+
+fn files(
+    engine: &Engine,
+    record: &Record,
+    run: &Path,
+    endpoint: Option<&Endpoint>,
+) -> Result<ContainerFiles, ContainerError> {
+    let mode: NetworkMode = record.host_config.network_mode.parse()?;
+    // Whoever has the network of another has its names, too.
+    let folder = match &mode {
+        NetworkMode::Container(other) => engine.store.run(&engine.find(other)?.record.id),
+        _ => {
+            engine.write_network_files(record, run, &mode, endpoint)?;
+            run.to_owned()
+        }
+    };
+    let file = |name| Some(folder.join(name));
+    Ok(ContainerFiles {
+        hosts: file("hosts"),
+        hostname: file("hostname"),
+        resolv_conf: file("resolv.conf"),
+        ..ContainerFiles::default()
+    })
+}
+
+/// Has the runtime make the container, and finds its first process.
+fn execute(
+    engine: &Engine,
+    record: &Record,
+    run: &Path,
+) -> Result<(Process, Streams), ContainerError> {
+    let runtime = Runtime::named(&record.host_config.runtime, engine.roots.run());
+    if record.config.tty {
+        let console = Streams::console(run)?;
+        runtime.run(&record.id, run, Given::Terminal)?;
+        let process = Process::of_child(runtime::started(run)?)?;
+        return Ok((process, Streams::terminal(&console)?));
+    }
+    let (ours, theirs) = Streams::pipes(run, record.config.open_stdin)?;
+    runtime.run(&record.id, run, theirs)?;
+    Ok((Process::of_child(runtime::started(run)?)?, ours))
+}

@@ -1,0 +1,132 @@
+//! What a monitor does all day.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::process::umask;
+
+use super::clients::{Clients, Request};
+use super::{Monitor, Program};
+use crate::containers::error::{ContainerError, Doing as _};
+use crate::containers::logs::{LogOptions, LogWriter, Stream};
+use crate::containers::process::{Outcome, path_in};
+use crate::containers::record::Ended;
+use crate::oci::kernel::signals;
+
+/// The name of the socket.
+pub(in crate::containers) const SOCKET: &str = "attach";
+
+/// A program that has ended, and what is still to be given back.
+pub(super) struct Past {
+    pub(super) ended: Ended,
+    pub(super) endpoint: Option<crate::network::Endpoint>,
+}
+
+/// Passes on what is written and read until the program has ended.
+pub(super) fn watch(
+    monitor: &Monitor,
+    program: Program,
+    signals: &OwnedFd,
+    clients: &mut Clients,
+) -> Past {
+    let Program { mut process, started_at, mut streams, endpoint } = program;
+    let options = LogOptions::new(&monitor.record.host_config.log_config).unwrap_or_default();
+    let folder = monitor.engine.store.data(&monitor.held.id).join("log");
+    let mut log = LogWriter::new(folder, options);
+    let listener = listen(monitor).ok();
+    loop {
+        let mut fds =
+            vec![PollFd::new(&process.pidfd, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        match &listener {
+            Some(listener) => fds.push(PollFd::new(listener, PollFlags::IN)),
+            None => fds.push(PollFd::new(signals, PollFlags::empty())),
+        }
+        streams.poll(&mut fds, !clients.are_behind(), signals);
+        clients.poll(&mut fds, streams.has_room());
+        if let Err(error) = poll(&mut fds, None)
+            && error != rustix::io::Errno::INTR
+        {
+            break;
+        }
+        let ready: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
+        let is_ready = |place: usize| !ready[place].is_empty();
+        drop(fds);
+        let mut handle = |stream, bytes: &[u8]| {
+            log.write(stream, bytes);
+            clients.show(stream, bytes);
+        };
+        for (place, stream) in [(3, Stream::Output), (4, Stream::Errors)] {
+            if is_ready(place) {
+                streams.read(stream, &mut handle);
+            }
+        }
+        if is_ready(5) {
+            streams.write();
+        }
+        for request in clients.serve(&ready[6..]) {
+            match request {
+                Request::Input(bytes) => streams.type_in(&bytes),
+                Request::InputEnds if monitor.record.config.stdin_once => streams.end_input(),
+                Request::InputEnds => {}
+                Request::Resize { rows, columns } => streams.resize(rows, columns),
+                Request::Signal(number) => {
+                    if let Some(signal) = signals::from_number(number) {
+                        // One that has ended needs none.
+                        let _ = process.signal(signal);
+                    }
+                }
+            }
+        }
+        if is_ready(2)
+            && let Some(Ok((stream, _))) = listener.as_ref().map(UnixListener::accept)
+        {
+            // It says what it wants; whoever is one too many is let go.
+            let _ = clients.add(stream, Default::default());
+        }
+        if is_ready(1) {
+            while signals::next(signals).is_some() {}
+            process.reap();
+        }
+        if is_ready(0) {
+            break;
+        }
+    }
+    let Outcome { code, is_known } = process.outcome();
+    let mut handle = |stream, bytes: &[u8]| {
+        log.write(stream, bytes);
+        clients.show(stream, bytes);
+    };
+    for stream in [Stream::Output, Stream::Errors] {
+        while streams.read(stream, &mut handle) {}
+    }
+    log.end();
+    let error = if is_known { String::new() } else { UNKNOWN.to_owned() };
+    let ended = Ended {
+        started_at: Some(started_at),
+        finished_at: Some(jiff::Timestamp::now()),
+        exit_code: code,
+        oom_killed: monitor.memory_kills() > 0,
+        error,
+    };
+    Past { ended, endpoint }
+}
+
+const UNKNOWN: &str =
+    "the monitor of the container was killed, and the kernel does not know the exit code any more";
+
+/// The socket of those who attach later; it lies in a folder that nobody else may enter.
+fn listen(monitor: &Monitor) -> Result<UnixListener, ContainerError> {
+    let run = monitor.engine.store.run(&monitor.held.id);
+    let folder = open(&run, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let folder = folder.doing(|| format!("open {}", run.display()))?;
+    let before = umask(Mode::from_raw_mode(0o177));
+    // The one of a monitor that was killed.
+    let _ = std::fs::remove_file(path_in(&folder, SOCKET));
+    let listener = UnixListener::bind(path_in(&folder, SOCKET));
+    umask(before);
+    let listener = listener.doing(|| "make the socket of the monitor")?;
+    listener.set_nonblocking(true).doing(|| "make the socket of the monitor")?;
+    Ok(listener)
+}

@@ -1,0 +1,185 @@
+//! The first process of a container, seen by whoever may not be its parent.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal, waitpid,
+};
+
+use super::error::{ContainerError, Doing as _};
+use crate::oci::container::Identity;
+use crate::oci::kernel::mount::{attach, copy_of_open};
+use crate::oci::kernel::pidfd::wait_status;
+
+/// The exit code of a program of which nobody knows how it ended; docker's, too.
+const UNKNOWN: u8 = 255;
+
+/// A process that is certainly the one that was written down.
+#[derive(Debug)]
+pub(super) struct Process {
+    pid: Pid,
+    pub(super) pidfd: OwnedFd,
+    /// How it ended, where that was found while waiting for others.
+    status: Option<WaitStatus>,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) code: u8,
+    /// Whether that is what it ended with, or nobody knows.
+    pub(super) is_known: bool,
+}
+
+impl Process {
+    /// `None` when it has ended, and its number may be another's.
+    pub(super) fn of(identity: &Identity) -> Result<Option<Self>, ContainerError> {
+        let Some(pid) = Pid::from_raw(identity.pid) else { return Ok(None) };
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => return Ok(None),
+            other => other.doing(|| format!("open the process {}", identity.pid))?,
+        };
+        // Looked at after it was opened: the number cannot have changed hands since.
+        let lives =
+            identity.is_alive().map_err(|error| ContainerError::Conflict(error.to_string()))?;
+        Ok(lives.then_some(Self { pid, pidfd, status: None }))
+    }
+
+    /// A child of this process, which stays what it is until it is waited for.
+    pub(super) fn of_child(pid: Pid) -> Result<Self, ContainerError> {
+        let pidfd = pidfd_open(pid, PidfdFlags::empty());
+        Ok(Self { pid, pidfd: pidfd.doing(|| "open the process of the container")?, status: None })
+    }
+
+    /// The one that was pinned at `path`, whether it still runs or not.
+    pub(super) fn pinned(path: &Path, identity: &Identity) -> Result<Option<Self>, ContainerError> {
+        let Some(pid) = Pid::from_raw(identity.pid) else { return Ok(None) };
+        match open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(pidfd) => Ok(Some(Self { pid, pidfd, status: None })),
+            Err(_) => Self::of(identity),
+        }
+    }
+
+    /// Its number.
+    pub(super) fn number(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Sends a signal. `false` when it has ended.
+    pub(super) fn signal(&self, signal: Signal) -> Result<bool, ContainerError> {
+        match pidfd_send_signal(&self.pidfd, signal) {
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            other => other.map(|()| true).doing(|| "send the signal"),
+        }
+    }
+
+    /// Waits for its end. `false` when it did not come in time.
+    pub(super) fn wait(&self, time: Option<Duration>) -> Result<bool, ContainerError> {
+        let deadline = time.map(|time| std::time::Instant::now() + time);
+        loop {
+            let left = deadline
+                .map(|deadline| deadline.saturating_duration_since(std::time::Instant::now()));
+            let left = left.map(|left| Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            });
+            let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
+            match poll(&mut ended, left.as_ref()) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => return Ok(other.doing(|| "wait for the process")? > 0),
+            }
+        }
+    }
+
+    /// Waits for all children of this process that have ended.
+    pub(super) fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+            if pid == self.pid {
+                self.status = Some(status);
+            }
+        }
+    }
+
+    /// How it ended, after it has. Its parent waits for it; for others the kernel may know.
+    pub(super) fn outcome(&self) -> Outcome {
+        if let Some(status) = self.status {
+            return Outcome { code: code(status), is_known: true };
+        }
+        match waitpid(Some(self.pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => Outcome { code: code(status), is_known: true },
+            _ => outcome(&self.pidfd),
+        }
+    }
+
+    /// Mounts the process on a file at `path`, by which its exit code is found when its parent is gone.
+    pub(super) fn pin(&self, path: &Path) -> io::Result<()> {
+        File::create(path)?;
+        let target = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        attach(copy_of_open(self.pidfd.as_fd(), false)?, target)
+    }
+}
+
+/// Takes the mount of [`Process::pin`] away.
+pub(super) fn unpin(path: &Path) -> Result<(), ContainerError> {
+    match unmount(path, UnmountFlags::DETACH) {
+        Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {}
+        Err(error) => return Err(error).doing(|| format!("unmount {}", path.display())),
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.doing(|| format!("remove {}", path.display())),
+    }
+}
+
+/// How the process that is pinned at `path` ended.
+pub(super) fn pinned_outcome(path: &Path) -> Outcome {
+    match open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(pidfd) => outcome(&pidfd),
+        Err(_) => Outcome { code: UNKNOWN, is_known: false },
+    }
+}
+
+fn outcome(pidfd: &OwnedFd) -> Outcome {
+    // A zombie whose parent does not wait for it says nothing yet.
+    match wait_status(pidfd.as_fd()) {
+        Ok(Some(status)) => Outcome { code: code_of(status), is_known: true },
+        _ => Outcome { code: UNKNOWN, is_known: false },
+    }
+}
+
+fn code(status: WaitStatus) -> u8 {
+    code_of(status.as_raw())
+}
+
+/// As a shell says it: the exit code, or 128 and the signal.
+fn code_of(status: i32) -> u8 {
+    let code = match status & 0x7f {
+        0 => status >> 8 & 0xff,
+        signal => 128 + signal,
+    };
+    u8::try_from(code).unwrap_or(UNKNOWN)
+}
+
+/// A path of what is open as `fd`, for calls that take paths of a limited length.
+pub(super) fn path_in(folder: &OwnedFd, name: &str) -> std::path::PathBuf {
+    format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_those_of_a_shell() {
+        for (status, code) in [(0, 0), (42 << 8, 42), (9, 137), (15 | 0x80, 143), (255 << 8, 255)] {
+            assert_eq!(code_of(status), code);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The OCI runtime, as a program.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use serde::Deserialize;
+
+use super::error::{ContainerError, Doing as _};
+use super::id::ContainerId;
+use super::wire::Failure;
+use crate::oci::kernel::mount::{Attributes, copy_of, set_attributes};
+
+/// The program that this one is.
+const OWN: &str = "/proc/self/exe";
+/// Names of files in the bundle.
+const LOG: &str = "runtime.log";
+pub(super) const PID_FILE: &str = "pid";
+pub(super) const CONSOLE: &str = "console";
+
+/// Which runtime makes a container, and where it keeps what it knows.
+#[derive(Clone, Debug)]
+pub(super) struct Runtime {
+    /// `None` is our own.
+    program: Option<PathBuf>,
+    root: PathBuf,
+}
+
+/// What a program reads and writes.
+#[derive(Debug)]
+pub(super) enum Streams {
+    Pipes { input: OwnedFd, output: OwnedFd, errors: OwnedFd },
+    Terminal,
+}
+
+impl Runtime {
+    /// The one of that name: nothing or `berth` is our own, others are looked for in `$PATH`.
+    pub(super) fn named(name: &str, run: &Path) -> Self {
+        match name {
+            "" | "berth" => Self { program: None, root: run.join("oci") },
+            _ => {
+                let last = Path::new(name).file_name().unwrap_or_default();
+                Self { program: Some(name.into()), root: run.join("runtimes").join(last) }
+            }
+        }
+    }
+
+    /// Makes a container of the bundle and lets it run.
+    pub(super) fn run(
+        &self,
+        id: &ContainerId,
+        bundle: &Path,
+        streams: Streams,
+    ) -> Result<(), ContainerError> {
+        let (mut command, _program) = self.command()?;
+        command.args(["--log", LOG, "--log-format", "json"]);
+        command.args(["run", "--detach", "--bundle", ".", "--pid-file", PID_FILE]);
+        match streams {
+            Streams::Pipes { input, output, errors } => {
+                command.stdin(input).stdout(output).stderr(errors);
+            }
+            Streams::Terminal => {
+                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                command.args(["--console-socket", CONSOLE]);
+            }
+        }
+        let status = command.arg(id.as_str()).current_dir(bundle).status();
+        let status = status.doing(|| format!("execute the runtime {}", self.name()))?;
+        if status.success() { Ok(()) } else { Err(self.failure(bundle, status)) }
+    }
+
+    /// Removes what is left of a container that has ended, or ends it.
+    pub(super) fn delete(&self, id: &ContainerId) -> Result<(), ContainerError> {
+        if self.program.is_none() {
+            let deleted = crate::oci::delete(&self.root, id.as_str());
+            return deleted.map_err(|error| ContainerError::Conflict(error.to_string()));
+        }
+        let (mut command, _program) = self.command()?;
+        command.args(["delete", "--force", id.as_str()]).stdin(Stdio::null());
+        let output = command.output().doing(|| format!("execute the runtime {}", self.name()))?;
+        // One that is not there any more is what is wanted.
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() || said.contains("does not exist") {
+            return Ok(());
+        }
+        Err(ContainerError::Conflict(format!("{}: {}", self.name(), said.trim())))
+    }
+
+    /// A command of it, up to its own options. What comes along must be kept until it is executed.
+    pub(super) fn command(&self) -> Result<(Command, Option<OwnedFd>), ContainerError> {
+        let Some(program) = &self.program else {
+            let program = protected().doing(|| "protect the program file of the runtime")?;
+            let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
+            command.arg("oci").arg("--root").arg(&self.root);
+            return Ok((command, Some(program)));
+        };
+        let mut command = Command::new(program);
+        command.arg("--root").arg(&self.root);
+        Ok((command, None))
+    }
+
+    fn name(&self) -> String {
+        self.program
+            .as_ref()
+            .map_or("berth oci".to_owned(), |program| program.display().to_string())
+    }
+
+    fn failure(&self, bundle: &Path, status: ExitStatus) -> ContainerError {
+        let log = std::fs::read_to_string(bundle.join(LOG)).unwrap_or_default();
+        let message =
+            last_error(&log).unwrap_or_else(|| format!("{} failed: {status}", self.name()));
+        let Failure { code, message } = explain(message);
+        ContainerError::Start { code, message }
+    }
+}
+
+/// Our own program file by a mount that cannot be written to, which the runtime asks for: so it need not execute
+/// itself a second time.
+fn protected() -> std::io::Result<OwnedFd> {
+    const READ_ONLY: u64 = 1;
+    let program = copy_of(Path::new(OWN), false)?;
+    let attributes = Attributes { set: READ_ONLY, ..Attributes::default() };
+    set_attributes(program.as_fd(), attributes, false)?;
+    Ok(program)
+}
+
+#[derive(Deserialize)]
+struct Line {
+    level: String,
+    msg: String,
+}
+
+/// The last error of a runtime's log.
+pub(super) fn last_error(log: &str) -> Option<String> {
+    let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    lines.into_iter().find(|line| line.level == "error").map(|line| line.msg)
+}
+
+/// What `run` exits with for the words of a runtime, as docker does: 127 for what is not there, 126 for what
+/// may not be executed.
+pub(super) fn explain(message: String) -> Failure {
+    let lower = message.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+    let code = if says(&["executable file not found", "no such file or directory"]) {
+        127
+    } else if says(&["permission denied", "not a directory", "exec format error"]) {
+        126
+    } else {
+        125
+    };
+    Failure { code, message }
+}
+
+/// The process that the runtime has started.
+pub(super) fn started(bundle: &Path) -> Result<rustix::process::Pid, ContainerError> {
+    let path = bundle.join(PID_FILE);
+    let text = std::fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
+    let pid = text.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
+    pid.ok_or_else(|| ContainerError::Conflict(format!("{}: no process", path.display())))
+}
+
+/// The null device, as all three streams.
+pub(super) fn null() -> std::io::Result<File> {
+    File::options().read(true).write(true).open("/dev/null")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_dockers() {
+        for (message, code) in [
+            ("exec: \"x\": executable file not found in $PATH", 127),
+            ("exec: \"/x\": stat /x: No such file or directory (os error 2)", 127),
+            ("exec: \"/etc\": is a directory: permission denied", 126),
+            ("exec: \"/etc/passwd\": Permission denied (os error 13)", 126),
+            ("make the cgroup /x: Read-only file system", 125),
+        ] {
+            assert_eq!(explain(message.to_owned()).code, code, "{message}");
+        }
+    }
+
+    #[test]
+    fn the_last_error_is_what_counts() {
+        let log = "{\"level\":\"error\",\"msg\":\"one\"}\n{\"level\":\"error\",\"msg\":\"two\"}\nno json\n\
+                   {\"level\":\"warning\",\"msg\":\"three\"}\n";
+        assert_eq!(last_error(log), Some("two".to_owned()));
+        assert_eq!(last_error(""), None);
+    }
+}
