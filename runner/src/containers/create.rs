@@ -64,7 +64,8 @@ impl Engine {
         check(&config, &host_config, &mut warnings)?;
         let id = ContainerId::random()?;
         self.name_host(&id, &mut config, &host_config)?;
-        let mounts = self.resolve_mounts(&id, &config, &mut host_config)?;
+        // Held to the end, when the container is recorded.
+        let (mounts, _volumes) = self.resolve_mounts(&config, &host_config)?;
         let held = self.store.create(&id)?;
         let record = Record {
             id: id.clone(),

@@ -6,6 +6,7 @@ use crate::images::ImageError;
 use crate::layers::LayerError;
 use crate::network::NetworkError;
 use crate::spec::SpecError;
+use crate::volumes::VolumeError;
 
 use super::id::ContainerId;
 
@@ -65,6 +66,9 @@ pub enum ContainerError {
     /// An image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A volume.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     /// A layer, or the root that is made of layers.
     #[error(transparent)]
     Layer(#[from] LayerError),

@@ -1,35 +1,61 @@
 //! What a container and its volumes have to do with each other.
 
+use std::error::Error;
 use std::path::Path;
 
 use super::engine::Engine;
 use super::error::ContainerError;
-use super::id::ContainerId;
 use super::record::Record;
-use crate::spec::{ContainerConfig, HostConfig, MountPoint};
+use crate::spec::{ContainerConfig, HostConfig, MountPoint, mount_points};
+use crate::volumes::{InUse, VolumeError, VolumeStore, VolumeUsers};
 
 impl Engine {
-    /// What is mounted into a container, nothing left open.
+    /// The volumes beside these containers.
+    #[must_use]
+    pub fn volumes(&self) -> VolumeStore {
+        VolumeStore::open(&self.roots)
+    }
+
+    /// What is mounted into a container, nothing left open. Volumes that it has stay as long as what
+    /// is given back beside them is there, and then as long as the container is recorded.
     pub(super) fn resolve_mounts(
         &self,
-        _id: &ContainerId,
-        _config: &ContainerConfig,
-        _host_config: &mut HostConfig,
-    ) -> Result<Vec<MountPoint>, ContainerError> {
-        Ok(Vec::new())
+        config: &ContainerConfig,
+        host_config: &HostConfig,
+    ) -> Result<(Vec<MountPoint>, Option<InUse>), ContainerError> {
+        let mut points = mount_points(config, host_config, &mut VolumeStore::random_name)?;
+        if points.is_empty() {
+            return Ok((points, None));
+        }
+        let volumes = self.volumes();
+        let kept = volumes.keep()?;
+        volumes.prepare(&mut points)?;
+        Ok((points, Some(kept)))
     }
 
     /// Gives volumes that are new what the image has in their places.
-    pub(super) fn fill_volumes(
-        &self,
-        _record: &Record,
-        _root: &Path,
-    ) -> Result<(), ContainerError> {
-        Ok(())
+    pub(super) fn fill_volumes(&self, record: &Record, root: &Path) -> Result<(), ContainerError> {
+        Ok(self.volumes().fill(&record.mounts, root)?)
     }
 
     /// Removes the volumes that nobody has named.
-    pub(super) fn remove_volumes(&self, _record: &Record) -> Result<(), ContainerError> {
+    pub(super) fn remove_volumes(&self, record: &Record) -> Result<(), ContainerError> {
+        for point in record.mounts.iter().filter(|point| point.is_anonymous()) {
+            match self.volumes().remove(&point.name, self) {
+                // Somebody else has it as well, or has removed it.
+                Err(VolumeError::InUse { .. } | VolumeError::NotFound(_)) => {}
+                other => other?,
+            }
+        }
         Ok(())
+    }
+}
+
+impl VolumeUsers for Engine {
+    fn users(&self, volume: &str) -> Result<Vec<String>, Box<dyn Error + Send + Sync>> {
+        let has = |point: &MountPoint| point.name == volume;
+        let all = self.store.all()?.into_iter();
+        let users = all.filter(|container| container.record.mounts.iter().any(has));
+        Ok(users.map(|container| container.record.id.to_string()).collect())
     }
 }

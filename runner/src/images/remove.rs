@@ -171,13 +171,11 @@ impl Removal<'_> {
             self.refuse_while_used(&name)?;
         }
         let mut told = self.untag(std::slice::from_ref(&name));
-        let left = self.catalogue.names_of(&self.id);
-        let has_tag = left.iter().any(|other| other.tag().is_some());
+        let mut left = self.catalogue.names_of(&self.id);
+        left.retain(|other| other.repository() == name.repository());
         // What remains of a repository without a tag would be found by nobody.
-        if !has_tag {
-            let of_it = |other: &&ImageReference| other.repository() == name.repository();
-            let digests: Vec<_> = left.iter().filter(of_it).cloned().collect();
-            told.extend(self.untag(&digests));
+        if name.tag().is_some() && left.iter().all(|other| other.tag().is_none()) {
+            told.extend(self.untag(&left));
         }
         match self.catalogue.names_of(&self.id).is_empty() && self.users.is_empty() {
             true => self.delete(told),

@@ -10,6 +10,7 @@ pub(crate) mod capabilities;
 mod container_config;
 mod error;
 mod host_config;
+mod init;
 mod modes;
 mod mount;
 mod nullable;
@@ -19,6 +20,7 @@ mod runtime;
 mod seccomp;
 mod settle;
 mod user;
+mod working_directory;
 
 pub use container_config::{ContainerConfig, Empty, Healthcheck};
 pub use error::SpecError;
@@ -26,6 +28,7 @@ pub use host_config::{
     DeviceMapping, HostConfig, LogConfig, PortBinding, RestartMode, RestartPolicy, ThrottleDevice,
     Ulimit, WeightDevice,
 };
+pub use init::place_init;
 pub use modes::{CgroupnsMode, IpcMode, PidMode, UsernsMode, UtsMode};
 pub use mount::{
     BindOptions, Driver, Mount, MountDetails, MountKind, MountPoint, Propagation, TmpfsOptions,
@@ -36,3 +39,4 @@ pub use runtime::{
     ContainerFiles, HostFacts, NamespacePaths, SpecInput, command_line, environment, runtime_spec,
 };
 pub use user::{User, resolve_user};
+pub use working_directory::make_working_directory;

@@ -13,7 +13,7 @@ use super::{ContainerConfig, HostConfig, SpecError};
 pub fn mount_points(
     config: &ContainerConfig,
     host_config: &HostConfig,
-    new_name: &mut dyn FnMut() -> String,
+    new_name: &mut dyn FnMut() -> Result<String, SpecError>,
 ) -> Result<Vec<MountPoint>, SpecError> {
     let mut points: Vec<MountPoint> = Vec::new();
     let mut add = |point: MountPoint| {
@@ -40,7 +40,7 @@ pub fn mount_points(
         let place = volume(place)?.target;
         // What was asked for takes the place of what the image wants.
         if points.iter().all(|known| known.destination != place) {
-            points.push(anonymous(place, new_name()));
+            points.push(anonymous(place, new_name()?));
         }
     }
     Ok(points)
@@ -79,7 +79,7 @@ fn from_option(option: VolumeOption) -> MountPoint {
 
 fn from_mount(
     mount: &Mount,
-    new_name: &mut dyn FnMut() -> String,
+    new_name: &mut dyn FnMut() -> Result<String, SpecError>,
 ) -> Result<MountPoint, SpecError> {
     let point = MountPoint { rw: !mount.read_only, ..empty(mount.kind, clean(&mount.target)) };
     Ok(match mount.kind {
@@ -108,7 +108,7 @@ fn from_mount(
             }
             let is_anonymous = mount.source.is_empty();
             MountPoint {
-                name: if is_anonymous { new_name() } else { mount.source.clone() },
+                name: if is_anonymous { new_name()? } else { mount.source.clone() },
                 driver: "local".to_owned(),
                 mode: "z".to_owned(),
                 details: MountDetails {
@@ -180,7 +180,7 @@ mod tests {
         let mut count = 0;
         let mut new_name = || {
             count += 1;
-            format!("new{count}")
+            Ok(format!("new{count}"))
         };
         mount_points(&config, host_config, &mut new_name).map_err(|error| error.to_string())
     }

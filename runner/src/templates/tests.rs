@@ -120,7 +120,7 @@ fn what_is_wrong_is_said_as_go_says_it() {
 
 #[test]
 fn blocks_without_end_are_refused_and_do_not_overflow() {
-    for text in ["{{if 1}}".repeat(10_000), format!("{{{{{}", "(".repeat(10_000))] {
+    for text in ["{{if 1}}".repeat(10_000), format!("{{{{{}}}}}", "(".repeat(10_000))] {
         assert!(refused(&text).contains("too many blocks in each other"));
     }
     assert!(rendered("{{printf \"%999999999d\" 1}}").len() <= 10_000);

@@ -174,9 +174,12 @@ mod tests {
         /// What a container that asks for `bind` sees at its place.
         fn run(&self, bind: &str) -> Result<PathBuf, VolumeError> {
             let host_config = HostConfig { binds: vec![bind.to_owned()], ..HostConfig::default() };
-            let mut new_name = || VolumeStore::random_name().unwrap();
-            let mut points =
-                mount_points(&ContainerConfig::default(), &host_config, &mut new_name).unwrap();
+            let mut points = mount_points(
+                &ContainerConfig::default(),
+                &host_config,
+                &mut VolumeStore::random_name,
+            )
+            .unwrap();
             self.store.prepare(&mut points)?;
             self.store.fill(&points, &self.root())?;
             Ok(points.remove(0).source.into())
@@ -252,7 +255,8 @@ mod tests {
         let mount = crate::spec::parse::mount("type=bind,src=/none/of/it,dst=/x").unwrap();
         let host_config = HostConfig { mounts: vec![mount], ..HostConfig::default() };
         let mut points =
-            mount_points(&ContainerConfig::default(), &host_config, &mut String::new).unwrap();
+            mount_points(&ContainerConfig::default(), &host_config, &mut VolumeStore::random_name)
+                .unwrap();
         let error = scene.store.prepare(&mut points).unwrap_err().to_string();
         assert!(error.ends_with("bind source path does not exist: /none/of/it"), "{error}");
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Doing as _, VolumeError};
 use crate::Roots;
+use crate::spec::SpecError;
 use crate::spec::parse::check_volume_name;
 
 /// Has a volume that nobody has named. Docker marks it so, too.
@@ -115,9 +116,10 @@ impl VolumeStore {
     /// # Errors
     ///
     /// When there is no chance to be had of the system.
-    pub fn random_name() -> Result<String, VolumeError> {
+    pub fn random_name() -> Result<String, SpecError> {
         let mut bytes = [0_u8; 32];
-        getrandom(&mut bytes, GetRandomFlags::empty()).doing(|| "make up a name".to_owned())?;
+        getrandom(&mut bytes, GetRandomFlags::empty())
+            .map_err(|source| SpecError::Host { doing: "make up a name", source: source.into() })?;
         Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 

@@ -3,14 +3,18 @@ use std::process::ExitCode;
 use anyhow::Result;
 use berth_runner::images::{History, Image};
 use berth_runner::layers::LayerStore;
+use berth_runner::templates::Format;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::arguments::HistoryArguments;
-use super::{stores, table, units};
+use super::{stores, units};
 
 /// What is shown of a step whose image nobody has: all but the last.
 const MISSING: &str = "<missing>";
+
+const ID: &str = "{{.ID}}";
+const COLUMNS: &str = "table {{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}";
 
 /// How long what made a step may be, in characters.
 const LONGEST: usize = 45;
@@ -26,21 +30,23 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<ExitCode> {
     let (images, layers) = stores()?;
     let image = images.find(&arguments.image)?;
     let rows = rows(&image, &layers, arguments.no_trunc)?;
-    if arguments.quiet && arguments.format.is_none() {
-        rows.iter().for_each(|row| println!("{}", row.id));
-        return Ok(ExitCode::SUCCESS);
-    }
-    match arguments.format.as_deref() {
-        None | Some("table") => {
-            let lines: Vec<_> = rows.iter().map(|row| cells(row, arguments)).collect();
-            table::print(&["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], &lines)?;
-        }
-        Some(format) => {
-            let objects: Vec<Value> = rows.iter().map(|row| object(row, arguments)).collect();
-            super::inspect::print_each(&objects, format)?;
-        }
-    }
+    let columns = if arguments.quiet { ID } else { COLUMNS };
+    let format = Format::parse(arguments.format.as_deref().unwrap_or_default(), columns)?;
+    let objects = rows.iter().map(|row| object(row, arguments));
+    print!("{}", format.render(&head(), objects)?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the columns are called.
+fn head() -> Value {
+    json!({
+        "ID": "IMAGE",
+        "CreatedSince": "CREATED",
+        "CreatedAt": "CREATED AT",
+        "CreatedBy": "CREATED BY",
+        "Size": "SIZE",
+        "Comment": "COMMENT",
+    })
 }
 
 /// The steps, newest first, with the sizes of the layers that they made.
@@ -62,24 +68,18 @@ fn rows(image: &Image, layers: &LayerStore, whole: bool) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn cells(row: &Row, arguments: &HistoryArguments) -> Vec<String> {
+fn object(row: &Row, arguments: &HistoryArguments) -> Value {
     let size = match arguments.human {
         true => units::size(row.size),
         false => row.size.to_string(),
     };
-    let by = created_by(row, arguments.no_trunc);
-    vec![row.id.clone(), created(row, arguments.human), by, size, row.step.comment.clone()]
-}
-
-fn object(row: &Row, arguments: &HistoryArguments) -> Value {
-    let cells = cells(row, arguments);
     json!({
-        "ID": cells[0],
-        "CreatedSince": created(row, true),
+        "ID": row.id,
+        "CreatedSince": created(row, arguments.human),
         "CreatedAt": row.step.created.clone().unwrap_or_default(),
-        "CreatedBy": cells[2],
-        "Size": cells[3],
-        "Comment": cells[4],
+        "CreatedBy": created_by(row, arguments.no_trunc),
+        "Size": size,
+        "Comment": row.step.comment,
     })
 }
 

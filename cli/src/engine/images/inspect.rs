@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use berth_runner::images::inspect;
+use berth_runner::templates::Template;
 use serde_json::Value;
 
 use super::arguments::InspectArguments;
@@ -20,25 +21,18 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     }
     match arguments.format.as_deref() {
         None => println!("{}", pretty(&Value::Array(found))?),
-        Some(format) => print_each(&found, format)?,
+        Some(format) => {
+            let text = if format == "json" { "{{json .}}" } else { format };
+            let template = Template::parse(text)?;
+            for object in &found {
+                println!("{}", template.render(object)?);
+            }
+        }
     }
     for failure in &failures {
         eprintln!("berth: {failure}");
     }
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Shows each by a format, on a line of its own.
-pub(super) fn print_each(objects: &[Value], format: &str) -> Result<()> {
-    for object in objects {
-        match format {
-            "json" => println!("{}", serde_json::to_string(object)?),
-            template => {
-                anyhow::bail!("template parsing error: {template}: templates are on their way")
-            }
-        }
-    }
-    Ok(())
 }
 
 /// As docker indents it.

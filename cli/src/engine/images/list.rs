@@ -3,15 +3,21 @@ use std::process::ExitCode;
 use anyhow::Result;
 use berth_runner::images::{Image, size};
 use berth_runner::layers::LayerStore;
+use berth_runner::templates::Format;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::arguments::ListArguments;
 use super::filter::Filters;
-use super::{stores, table, units};
+use super::{stores, units};
 
 /// What stands where there is nothing.
 const NONE: &str = "<none>";
+
+const ID: &str = "{{.ID}}";
+const COLUMNS: &str = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+const WITH_DIGESTS: &str =
+    "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
 
 /// A line of the list: an image under one of its names.
 struct Row<'a> {
@@ -31,42 +37,32 @@ pub(super) fn run(arguments: &ListArguments) -> Result<ExitCode> {
     let found: Vec<&Image> = found.iter().filter(|image| filters.takes(image)).collect();
     let rows: Vec<Row<'_>> =
         found.iter().flat_map(|image| rows(image, &filters, arguments.digests)).collect();
-    if arguments.quiet && arguments.format.is_none() {
-        for row in &rows {
-            println!("{}", id(row.image, arguments.no_trunc));
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    match arguments.format.as_deref() {
-        None | Some("table") => show(&rows, &layers, arguments)?,
-        Some(format) => {
-            let objects = rows.iter().map(|row| object(row, &layers, arguments.no_trunc));
-            super::inspect::print_each(&objects.collect::<Result<Vec<_>>>()?, format)?;
-        }
-    }
+    let columns = match (arguments.digests, arguments.quiet) {
+        (_, true) => ID,
+        (true, false) => WITH_DIGESTS,
+        (false, false) => COLUMNS,
+    };
+    let format = Format::parse(arguments.format.as_deref().unwrap_or_default(), columns)?;
+    let objects = rows.iter().map(|row| object(row, &layers, arguments.no_trunc));
+    let objects = objects.collect::<Result<Vec<_>>>()?;
+    print!("{}", format.render(&head(), objects)?);
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(rows: &[Row<'_>], layers: &LayerStore, arguments: &ListArguments) -> Result<()> {
-    let mut head = vec!["REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"];
-    if !arguments.digests {
-        head.remove(2);
-    }
-    let line = |row: &Row<'_>| {
-        let mut cells = vec![
-            row.repository.clone(),
-            row.tag.clone(),
-            row.digest.clone(),
-            id(row.image, arguments.no_trunc),
-            created(row.image),
-            units::size(size(row.image, layers)?),
-        ];
-        if !arguments.digests {
-            cells.remove(2);
-        }
-        Ok(cells)
-    };
-    table::print(&head, &rows.iter().map(line).collect::<Result<Vec<_>>>()?)
+/// What the columns are called.
+fn head() -> Value {
+    json!({
+        "Containers": "CONTAINERS",
+        "CreatedAt": "CREATED AT",
+        "CreatedSince": "CREATED",
+        "Digest": "DIGEST",
+        "ID": "IMAGE ID",
+        "Repository": "REPOSITORY",
+        "SharedSize": "SHARED SIZE",
+        "Size": "SIZE",
+        "Tag": "TAG",
+        "UniqueSize": "UNIQUE SIZE",
+    })
 }
 
 /// The members that templates of docker's users name.

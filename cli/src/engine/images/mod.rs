@@ -12,8 +12,7 @@ mod prune;
 mod pull;
 mod push;
 mod remove;
-mod table;
-mod units;
+pub(crate) mod units;
 
 use std::process::ExitCode;
 

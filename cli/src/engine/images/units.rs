@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 /// Bytes with at most three digits, in powers of a thousand: `1.23MB`.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     let mut value = bytes as f64;
     let mut unit = 0;
@@ -28,12 +28,12 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// How long ago: `3 weeks ago`.
-pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
+pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
     format!("{} ago", duration(now.as_second() - then.as_second()))
 }
 
 /// A time in seconds, as people say it.
-fn duration(seconds: i64) -> String {
+pub(crate) fn duration(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, (seconds as f64 / 3600.0).round() as i64);
     match (seconds, minutes, hours) {
         (..=0, _, _) => "Less than a second".to_owned(),

@@ -17,8 +17,8 @@ use crate::layers::LayerStore;
 use crate::network::{Attach, Endpoint, NetworkMode, Networks};
 use crate::oci::container::Identity;
 use crate::spec::{
-    ContainerFiles, HostFacts, IpcMode, NamespacePaths, PidMode, SpecInput, resolve_user,
-    runtime_spec,
+    ContainerFiles, HostFacts, IpcMode, NamespacePaths, PidMode, SpecInput, make_working_directory,
+    place_init, resolve_user, runtime_spec,
 };
 
 /// Names in the folder of what runs.
@@ -43,6 +43,7 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     let layers = LayerStore::open(&engine.roots)?;
     layers.mount_root(&record.layers, &engine.store.data(&record.id), &root)?;
     engine.fill_volumes(record, &root)?;
+    make_working_directory(&root, &record.config)?;
     let endpoint = connect(engine, record)?;
     running.network = endpoint.as_ref().map(|endpoint| endpoint.settings.clone());
     configure(engine, record, &run, &root, endpoint.as_ref())?;
@@ -177,10 +178,12 @@ fn files(
         }
     };
     let file = |name| Some(folder.join(name));
+    let has_init = record.host_config.init == Some(true);
     Ok(ContainerFiles {
         hosts: file("hosts"),
         hostname: file("hostname"),
         resolv_conf: file("resolv.conf"),
+        init: has_init.then(|| place_init(&engine.roots)).transpose()?,
         ..ContainerFiles::default()
     })
 }

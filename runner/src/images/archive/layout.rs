@@ -91,7 +91,8 @@ fn image(
         }
         ManifestKind::Image { .. } => {
             let parts = ImageParts::of(manifest, &what)?;
-            let manifest = Descriptor { size: span.size, annotations: None, ..descriptor };
+            let manifest =
+                Descriptor { size: span.size, annotations: None, platform: None, ..descriptor };
             Ok(Some((manifest, bytes, parts)))
         }
     }

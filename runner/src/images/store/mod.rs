@@ -35,7 +35,7 @@ use super::error::{Doing as _, ImageError};
 use super::name::ImageReference;
 use super::settings::Settings;
 use crate::Roots;
-use crate::layers::LayerStore;
+use crate::layers::{LayerError, LayerStore};
 
 /// The longest manifest that is read, in bytes.
 pub(super) const LONGEST_MANIFEST: u64 = 4 << 20;
@@ -295,8 +295,14 @@ impl ImageStore {
         }
         let mut freed = self.blobs.sweep(&kept).doing(|| "remove blobs")?;
         for layer in layers.list()? {
-            if !kept_layers.contains(&layer) {
-                freed += layers.remove(&layer)?;
+            if kept_layers.contains(&layer) {
+                continue;
+            }
+            match layers.remove(&layer) {
+                Ok(bytes) => freed += bytes,
+                // A container has it, and the next sweep finds it again.
+                Err(LayerError::Busy { .. } | LayerError::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         match fs::remove_file(self.wish()) {
