@@ -81,6 +81,8 @@ fn main() -> ExitCode {
         Command::Audit { options, common } => commands::audit::run(options, &common),
         #[cfg(target_os = "linux")]
         Command::Images(command) => engine::images::run(command),
+        #[cfg(target_os = "linux")]
+        Command::Volume { command } => engine::volumes::run(command),
         Command::Oci { arguments } => commands::oci::refuse(&arguments),
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),

@@ -4,3 +4,5 @@
 pub(crate) mod images;
 #[cfg(target_os = "linux")]
 pub(crate) mod options;
+#[cfg(target_os = "linux")]
+pub(crate) mod volumes;
