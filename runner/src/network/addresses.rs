@@ -57,20 +57,15 @@ impl Addresses {
         }
     }
 
-    /// Every lease with the container that has it.
-    pub(super) fn leases(&self) -> io::Result<Vec<(Ipv4Addr, String)>> {
-        let mut leases = Vec::new();
+    /// Gives back whatever addresses a container has, by a look at all leases.
+    pub(super) fn release_all(&self, container: &str) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            let Some(address) = entry.file_name().to_str().and_then(|name| name.parse().ok())
-            else {
-                continue;
-            };
-            if let Ok(container) = fs::read_link(entry.path()) {
-                leases.push((address, container.to_string_lossy().into_owned()));
+            let name = entry?.file_name();
+            if let Some(address) = name.to_str().and_then(|name| name.parse().ok()) {
+                self.release(address, container)?;
             }
         }
-        Ok(leases)
+        Ok(())
     }
 
     fn path(&self, address: Ipv4Addr) -> PathBuf {
@@ -129,7 +124,9 @@ mod tests {
         addresses.release(first, "first").unwrap();
         addresses.release(first, "first").unwrap();
         assert_eq!(lease("late"), Some(first));
-        assert_eq!(addresses.leases().unwrap().len(), 13);
+        addresses.release_all("c0").unwrap();
+        assert!(lease("later").is_some());
+        assert_eq!(lease("latest"), None);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -33,9 +32,6 @@ pub struct Networks {
     lock: PathBuf,
     addresses: Addresses,
     records: Records,
-    /// Opened once and kept: a kernel that has just taken something out lets nobody close it before
-    /// all processors have seen that, which takes longer than all the rest.
-    firewall: OnceLock<Firewall>,
 }
 
 /// The bridge as a container finds it.
@@ -64,7 +60,6 @@ impl Networks {
             lock: run.join("lock"),
             addresses: Addresses::new(addresses),
             records: Records::new(endpoints),
-            firewall: OnceLock::new(),
         })
     }
 
@@ -117,42 +112,27 @@ impl Networks {
         let mut gone = Vec::new();
         for container in self.records.containers().doing(|| "cannot read who is connected")? {
             if !alive(&container) {
-                // Of a record that was never whole, nothing was given out but the address.
+                // Of a record that was never whole, nothing was given out but an address.
                 let settings = self.records.read(&container).ok().flatten().unwrap_or_default();
                 self.give_back(&container, &settings)?;
                 gone.push(container);
             }
         }
-        // Who was killed between its address and its record has the address alone.
-        for (address, container) in self.addresses.leases().doing(|| "cannot read the leases")? {
-            if !alive(&container) {
-                let released = self.addresses.release(address, &container);
-                released.doing(|| format!("cannot give {address} back"))?;
-            }
-        }
         Ok(gone)
-    }
-
-    fn firewall(&self) -> Result<&Firewall, NetworkError> {
-        match self.firewall.get() {
-            Some(firewall) => Ok(firewall),
-            None => {
-                let opened = Firewall::open()?;
-                Ok(self.firewall.get_or_init(|| opened))
-            }
-        }
     }
 
     /// Ports first: who gets the address next must not get what comes to them. The record last: who
     /// is interrupted is repeated.
     fn give_back(&self, container: &str, settings: &EndpointSettings) -> Result<(), NetworkError> {
         if !settings.ports.is_empty() {
-            self.firewall()?.unpublish(&settings.ports);
+            Firewall::open()?.unpublish(&settings.ports);
         }
-        if let Some(address) = settings.ipv4 {
-            let released = self.addresses.release(address, container);
-            released.doing(|| format!("cannot give {address} back"))?;
-        }
+        let released = match settings.ipv4 {
+            Some(address) => self.addresses.release(address, container),
+            // Who was killed before it could record its address.
+            None => self.addresses.release_all(container),
+        };
+        released.doing(|| format!("cannot give back the address of container {container}"))?;
         let removed = self.records.remove(container);
         removed.doing(|| format!("cannot forget the network of container {container}"))
     }
@@ -160,10 +140,16 @@ impl Networks {
     fn attach_to_bridge(&self, request: &Attach<'_>) -> Result<Endpoint, NetworkError> {
         self.detach(request.container)?;
         let socket = Socket::open(Family::Route).doing(|| "cannot speak with the kernel")?;
-        let firewall = self.firewall()?;
-        let found = self.find_bridge(&socket, firewall)?;
-        let mut settings = self.lease(request, &found.bridge)?;
-        match self.connect(request, &mut settings, found.link, &socket, firewall) {
+        let firewall = Firewall::open()?;
+        let found = self.find_bridge(&socket, &firewall)?;
+        let mut settings = match self.lease(request, &found.bridge) {
+            Ok(settings) => settings,
+            Err(error) => {
+                self.give_back(request.container, &EndpointSettings::default())?;
+                return Err(error);
+            }
+        };
+        match self.connect(request, &mut settings, found.link, &socket, &firewall) {
             Ok((namespace, reservations)) => Ok(Endpoint {
                 namespace,
                 settings,
@@ -203,7 +189,11 @@ impl Networks {
         request: &Attach<'_>,
         bridge: &Bridge,
     ) -> Result<EndpointSettings, NetworkError> {
-        let lease = self.addresses.lease(bridge.ipv4, request.container);
+        let container = request.container;
+        // Whoever finds this after a crash looks for the address.
+        let begun = self.records.write(container, &EndpointSettings::default());
+        begun.doing(|| format!("cannot record the network of container {container}"))?;
+        let lease = self.addresses.lease(bridge.ipv4, container);
         let exhausted = || NetworkError::AddressesExhausted {
             bridge: bridge.name.clone(),
             subnet: bridge.ipv4.to_string(),
