@@ -5,21 +5,33 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use anyhow::{Result, ensure};
+use berth_tests::disk::Disk;
 use berth_tests::fixtures::Layout;
 use berth_tests::{Home, berth_binary};
 
 pub(crate) struct Machine {
     pub(crate) home: Home,
+    data: PathBuf,
     berth: PathBuf,
 }
 
 impl Machine {
     pub(crate) fn new() -> Result<Self> {
-        let mut home = Home::new()?;
-        let (data, run) = (home.path("data"), home.path("exec"));
-        home.set("BERTH_DATA_ROOT", data);
+        let home = Home::new()?;
+        let data = home.path("data");
+        Self::keeping(home, data)
+    }
+
+    /// With its images on this disk.
+    pub(crate) fn on(disk: &Disk) -> Result<Self> {
+        Self::keeping(Home::new()?, disk.path("data"))
+    }
+
+    fn keeping(mut home: Home, data: PathBuf) -> Result<Self> {
+        let run = home.path("exec");
+        home.set("BERTH_DATA_ROOT", &data);
         home.set("BERTH_EXEC_ROOT", run);
-        Ok(Self { home, berth: berth_binary()? })
+        Ok(Self { home, data, berth: berth_binary()? })
     }
 
     /// With settings of the engine.
@@ -59,8 +71,8 @@ impl Machine {
     /// Files that hold content: blobs, layers, and what is on its way.
     pub(crate) fn content(&self) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        for folder in ["data/images/blobs", "data/images/partial", "data/layers"] {
-            files(&self.home.path(folder), &mut found)?;
+        for folder in ["images/blobs", "images/partial", "layers"] {
+            files(&self.data.join(folder), &mut found)?;
         }
         found.retain(|path| !path.ends_with("lock"));
         Ok(found)

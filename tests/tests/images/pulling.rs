@@ -2,6 +2,7 @@ use std::fs;
 use std::process::Stdio;
 
 use anyhow::{Result, ensure};
+use berth_tests::disk::Disk;
 use berth_tests::{Server, fixtures, wait};
 
 use crate::machine::{Machine, publish};
@@ -141,6 +142,18 @@ fn settings_that_are_not_known_are_refused() -> Result<()> {
     machine.set_up("registry: {}")?;
     let refused = machine.refused("images")?;
     assert!(refused.contains("engine.yml") && refused.contains("registry"), "{refused}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "started by cargo xtask runner"]
+fn a_pull_onto_a_full_disk_gives_all_of_it_back() -> Result<()> {
+    let (registry, disk) = (Scripted::start()?, Disk::tmpfs(2)?);
+    let machine = Machine::on(&disk)?;
+    registry.serve(&fixtures::busybox()?)?;
+    let refused = machine.refused(&format!("pull {}", registry.name("app")))?;
+    assert!(refused.contains("No space left on device"), "{refused}");
+    assert_eq!(machine.content()?, [] as [std::path::PathBuf; 0]);
     Ok(())
 }
 
