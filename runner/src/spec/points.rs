@@ -136,9 +136,19 @@ fn words(options: &TmpfsOptions, read_only: bool) -> String {
         words.push(format!("mode={:o}", options.mode));
     }
     if options.size_bytes != 0 {
-        words.push(format!("size={}", options.size_bytes));
+        words.push(format!("size={}", with_unit(options.size_bytes)));
     }
     words.join(",")
+}
+
+/// As docker writes it: in the greatest unit that it is a whole number of.
+fn with_unit(bytes: i64) -> String {
+    for (unit, size) in [("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)] {
+        if bytes % size == 0 {
+            return format!("{}{unit}", bytes / size);
+        }
+    }
+    bytes.to_string()
 }
 
 fn anonymous(place: String, name: String) -> MountPoint {

@@ -95,7 +95,7 @@ fn own<'spec>(input: &SpecInput<'spec>) -> Vec<(&'spec str, Value)> {
     .filter_map(|(place, source, read_only)| {
         let mut options = vec!["rbind"];
         if read_only {
-            options.push("ro");
+            options.push("rro");
         }
         options.push("rprivate");
         Some((
@@ -136,10 +136,9 @@ fn mount(point: &MountPoint) -> Result<Value, SpecError> {
     if !point.rw {
         options.push(if point.details.read_only_non_recursive { "ro" } else { "rro" });
     }
-    options.push(match point.propagation {
-        Propagation::Default => "rprivate",
-        propagation => propagation.as_str(),
-    });
+    if point.propagation != Propagation::Default {
+        options.push(point.propagation.as_str());
+    }
     Ok(json!({
         "destination": point.destination, "type": "bind", "source": point.source, "options": options,
     }))

@@ -1,3 +1,5 @@
+mod golden;
+
 use clap::Parser;
 
 use super::*;
@@ -10,8 +12,12 @@ struct Run {
 }
 
 fn run(arguments: &str) -> Result<Request, String> {
+    run_words(arguments.split_whitespace().map(str::to_owned).collect())
+}
+
+fn run_words(arguments: Vec<String>) -> Result<Request, String> {
     use clap::CommandFactory as _;
-    let arguments = ["run"].into_iter().chain(arguments.split_whitespace());
+    let arguments = ["run".to_owned()].into_iter().chain(arguments);
     let run = Run::try_parse_from(arguments).map_err(|error| {
         usage_error(&error, &Run::command()).unwrap_or_else(|| error.to_string())
     })?;
