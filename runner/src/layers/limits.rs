@@ -21,6 +21,19 @@ pub struct Limits {
     pub metadata: u64,
 }
 
+impl Limits {
+    /// Of what was within limits before.
+    pub(super) const NONE: Self = Self {
+        bytes: u64::MAX,
+        ratio: u64::MAX,
+        entries: u64::MAX,
+        path: usize::MAX,
+        depth: usize::MAX,
+        extended_header: u64::MAX,
+        metadata: u64::MAX,
+    };
+}
+
 impl Default for Limits {
     /// 128 GiB, 200 times, 1,000,000 entries, paths of 4,095 bytes and 512 folders, 1 MiB of extended
     /// header, 256 MiB of metadata.

@@ -21,10 +21,13 @@
 //! `tree` has the rules of what they mean together, `erofs` writes the tree as an index, or `unpack` as
 //! files, and `mount` makes roots.
 
+mod copy;
+mod erofs;
 mod error;
 mod ingest;
 mod limits;
 mod mount;
+mod prepare;
 mod rung;
 mod store;
 mod tar;
