@@ -1,7 +1,7 @@
 //! What is mounted where: `-v`, `--mount`, `--tmpfs` and the image's volumes, as one list.
 
 use super::mount::{Mount, MountDetails, MountKind, MountPoint, Propagation, TmpfsOptions};
-use super::parse::{VolumeOption, check_mount, clean, tmpfs_options, volume};
+use super::parse::{VolumeOption, check_destination, check_mount, clean, tmpfs_options, volume};
 use super::{ContainerConfig, HostConfig, SpecError};
 
 /// All mounts that two configurations ask for. Volumes have no source yet, and those without a name
@@ -47,6 +47,7 @@ pub fn mount_points(
 }
 
 fn memory(place: &str, options: &str) -> Result<MountPoint, SpecError> {
+    check_destination(place)?;
     let tmpfs = tmpfs_options(options)?;
     let rw = tmpfs.iter().all(|option| option != "ro");
     let details = MountDetails { tmpfs, hidden: true, ..MountDetails::default() };

@@ -126,6 +126,9 @@ fn mount(point: &MountPoint) -> Result<Value, SpecError> {
             "destination": point.destination, "type": "tmpfs", "source": "tmpfs", "options": options,
         }));
     }
+    if let Some(device) = point.details.device() {
+        return Ok(from_device(point, device));
+    }
     if point.source.is_empty() {
         return Err(SpecError::invalid(format!(
             "invalid mount config for {}: it has no source",
@@ -142,6 +145,23 @@ fn mount(point: &MountPoint) -> Result<Value, SpecError> {
     Ok(json!({
         "destination": point.destination, "type": "bind", "source": point.source, "options": options,
     }))
+}
+
+/// A volume that is a file system of its own: mounted in the container alone, so nothing of it is left
+/// on the host when the container has ended.
+fn from_device(point: &MountPoint, device: &str) -> Value {
+    let option = |name| point.details.driver_options.get(name).map_or("", String::as_str);
+    let mut options: Vec<&str> = option("o").split(',').filter(|it| !it.is_empty()).collect();
+    if !point.rw {
+        options.push("ro");
+    }
+    let kind = match option("type") {
+        "" => "none",
+        kind => kind,
+    };
+    json!({
+        "destination": point.destination, "type": kind, "source": device, "options": options,
+    })
 }
 
 fn root_propagation(points: &[MountPoint]) -> Option<&'static str> {

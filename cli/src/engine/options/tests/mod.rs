@@ -131,3 +131,18 @@ fn what_is_wrong_is_said_as_docker_says_it() {
         assert_eq!(run(arguments).unwrap_err(), words, "{arguments}");
     }
 }
+
+#[test]
+fn every_option_is_in_the_reference() {
+    use clap::CommandFactory as _;
+    let reference = include_str!("../../../../../docs/reference/run-options.md");
+    let command = Run::command();
+    let names: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+    for name in names.iter().filter(|name| **name != "help") {
+        assert!(reference.contains(&format!("`--{name}`")), "--{name} is missing");
+    }
+    let told = reference.lines().filter_map(|line| line.strip_prefix("| `--")?.split('`').next());
+    for name in told {
+        assert!(names.contains(&name), "--{name} is no option");
+    }
+}
