@@ -228,7 +228,17 @@ pub(crate) enum Command {
     },
     #[cfg(target_os = "linux")]
     #[command(flatten)]
+    Containers(crate::engine::containers::ContainersCommand),
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
     Images(crate::engine::images::ImagesCommand),
+    /// Manage volumes
+    #[cfg(target_os = "linux")]
+    Volume {
+        /// What to do.
+        #[command(subcommand)]
+        command: crate::engine::volumes::VolumeCommand,
+    },
     /// Run containers at the lowest level, in the words of runc: `berth oci --help`.
     #[command(disable_help_flag = true)]
     Oci {

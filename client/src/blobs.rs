@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use berth_oci::{Digest, RepositoryName};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE, VIA};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::Response;
 use tokio::time::timeout;
@@ -115,7 +115,9 @@ impl RegistryClient {
     fn blob_call(&self, method: Method, repository: &RepositoryName, digest: &Digest) -> Call {
         let url = self.url().join(&format!("{repository}/blobs/{digest}"));
         let what = format!("blob {digest} in {repository}");
-        Call::new(method, url, pull_scope(repository), what)
+        let mut call = Call::new(method, url, pull_scope(repository), what);
+        call.headers.extend(self.via.clone().map(|hops| (VIA, hops)));
+        call
     }
 }
 

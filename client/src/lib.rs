@@ -43,12 +43,15 @@ pub use uploads::{BegunUpload, UploadSession};
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use transport::Transport;
 
 /// A client of one registry. Clones share its connections and tokens.
 #[derive(Clone, Debug)]
 pub struct RegistryClient {
     transport: Arc<Transport>,
+    /// Who passes its requests on.
+    via: Option<HeaderValue>,
 }
 
 impl RegistryClient {
@@ -57,7 +60,13 @@ impl RegistryClient {
     /// # Errors
     /// When the options cannot be used for it.
     pub fn new(url: RegistryUrl, options: ClientOptions) -> Result<Self, OptionsError> {
-        Ok(Self { transport: Arc::new(Transport::new(url, options)?) })
+        Ok(Self { transport: Arc::new(Transport::new(url, options)?), via: None })
+    }
+
+    /// The same client, which says with its reads by whom they were passed on (RFC 9110, `Via`).
+    #[must_use]
+    pub fn via(&self, hops: HeaderValue) -> Self {
+        Self { transport: self.transport.clone(), via: Some(hops) }
     }
 
     /// Where the registry is.

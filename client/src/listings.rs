@@ -1,5 +1,5 @@
 use berth_oci::{Descriptor, Digest, RepositoryName, Tag};
-use http::header::LINK;
+use http::header::{LINK, VIA};
 use http::{HeaderMap, Method};
 use reqwest::Url;
 use serde::Deserialize;
@@ -81,7 +81,8 @@ impl RegistryClient {
         url: Url,
     ) -> Result<(T, Option<Url>), ClientError> {
         let what = format!("repository {repository}");
-        let call = Call::new(Method::GET, url, pull_scope(repository), what);
+        let mut call = Call::new(Method::GET, url, pull_scope(repository), what);
+        call.headers.extend(self.via.clone().map(|hops| (VIA, hops)));
         let response = self.transport.send(&call).await?;
         let next = next_page(response.headers()).and_then(|link| call.url.join(&link).ok());
         let (registry, stall) = (self.transport.authority(), self.transport.stall_timeout());

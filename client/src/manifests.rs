@@ -1,6 +1,6 @@
 use berth_oci::{Digest, Reference, RepositoryName, media_type};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::Response;
 
@@ -108,6 +108,7 @@ impl RegistryClient {
             headers.append(ACCEPT, HeaderValue::from_static(accepted));
         }
         let url = self.url().join(&format!("{repository}/manifests/{reference}"));
+        headers.extend(self.via.clone().map(|hops| (VIA, hops)));
         let what = format!("manifest {reference} in {repository}");
         Call { headers, ..Call::new(method, url, pull_scope(repository), what) }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use berth_metadata::{
-    BlobLocation, BlobRecord, FinishedUpload, MetadataStore, NewManifest, NewUpload,
+    BlobLocation, BlobRecord, FinishedUpload, Follower, MetadataStore, NewManifest, NewUpload,
     RecordedUpload, SqliteLocation, SqliteOptions, SqliteStore,
 };
 use berth_oci::{Algorithm, Digest, Hasher, Reference, RepositoryName, UploadId};
@@ -42,7 +42,7 @@ async fn main() {
 
 fn options(directory: &tempfile::TempDir) -> SqliteOptions {
     let location = SqliteLocation::File(directory.path().join("metadata.db"));
-    SqliteOptions { record_links: true, ..SqliteOptions::new(location) }
+    SqliteOptions { follower: Follower::Tree, ..SqliteOptions::new(location) }
 }
 
 fn repository(number: usize) -> RepositoryName {

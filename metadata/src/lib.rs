@@ -37,13 +37,14 @@ pub use deletion::{
 pub use error::MetadataError;
 pub use events::{Event, EventAction, EventCount, EventId, NewEvent, RecordedEvent};
 pub use expiry::{ExpiredManifests, ProtectedTags, TagUse, UntaggedLook};
-pub use mirrored::{FetchKey, MirroredTag};
+pub use mirrored::{FetchKey, Mirrored, MirroredTag};
 pub use postgres::{Pooling, PostgresOptions, PostgresStore};
 pub use records::{
-    BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, GarbageId, HeldUpload,
-    Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord, MountSource, NewManifest,
-    NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload, Referrer, ReferrerCursor,
-    ReviewedLinks, TakenGarbage, UntaggedManifests, Upload, UploadProgress, Usage,
+    BlobLocation, BlobRecord, CollectionBacklog, DueLink, FinishedUpload, Follower, GarbageId,
+    HeldUpload, Job, LinkCursor, LinkedBlob, ManifestCursor, ManifestRecord, MountSource,
+    NewManifest, NewUpload, OutboxEntry, OutboxId, Page, PutManifest, RecordedUpload, Referrer,
+    ReferrerCursor, ReviewedLinks, Standing, TakenGarbage, UntaggedManifests, Upload,
+    UploadProgress, Usage,
 };
 pub use snapshot::{restore, snapshot, would_migrate};
 pub use sqlite::{SqliteLocation, SqliteOptions, SqliteStore};

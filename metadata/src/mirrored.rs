@@ -14,6 +14,20 @@ pub struct MirroredTag {
     pub upstream: String,
 }
 
+/// How a manifest comes into a repository that mirrors others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mirrored {
+    /// It was fetched.
+    Fetched {
+        /// The upstream that it came from, as the operator knows it.
+        upstream: String,
+        /// The prefix of the mirror, which may let go of it.
+        prefix: String,
+    },
+    /// It was pushed, and stays.
+    Pushed,
+}
+
 /// Something that one process at a time fetches from an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchKey {

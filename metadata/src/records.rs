@@ -7,8 +7,8 @@ use berth_oci::{
 };
 use bytes::Bytes;
 
-use crate::NewEvent;
 use crate::lifecycle::Verdict;
+use crate::{Mirrored, NewEvent};
 
 /// Where the blob store keeps a blob, in the words of its driver. Opaque here; empty for drivers
 /// that find a blob by its digest alone.
@@ -80,8 +80,8 @@ pub struct NewManifest {
     pub tags: Vec<Tag>,
     /// Those of the tags that must not point elsewhere already.
     pub immutable_tags: Vec<Tag>,
-    /// The upstream that it came from, as the operator knows it, where it was fetched and not pushed.
-    pub mirrored: Option<String>,
+    /// How it comes, where the repository mirrors others.
+    pub mirrored: Option<Mirrored>,
     /// What is told of it, recorded in the same transaction.
     pub events: Vec<NewEvent>,
 }
@@ -193,6 +193,8 @@ pub enum Job {
     Scrub,
     /// Making a backup of the database.
     Backup,
+    /// Letting go of what mirrors keep too much of.
+    Evict,
 }
 
 /// How far a session has come.
@@ -346,4 +348,39 @@ pub struct OutboxEntry {
     pub id: OutboxId,
     /// The change.
     pub change: LinkChange,
+    /// What the database says by now of what was put; nothing when that has gone since.
+    pub standing: Option<Standing>,
+}
+
+/// What there is to say of a link, a manifest or a tag beside its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// When it was written.
+    pub written_at: SystemTime,
+    /// The blob that is linked.
+    pub blob: Option<BlobRecord>,
+    /// The media type of the manifest.
+    pub media_type: Option<String>,
+}
+
+/// What beside the database is told of changes of names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Follower {
+    /// Nothing.
+    #[default]
+    None,
+    /// A journal.
+    Journal,
+    /// A storage tree, where manifests are files among the blobs.
+    Tree,
+}
+
+impl Follower {
+    pub(crate) fn is_told(self) -> bool {
+        self != Self::None
+    }
+
+    pub(crate) fn has_files(self) -> bool {
+        self == Self::Tree
+    }
 }

@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::lifecycle::{self, Garbage, Link, Removal, Verdict};
 use crate::{
     BlobCursor, BlobLocation, BlobRecord, CollectionBacklog, DamagedBlob, DeletedManifest,
-    Deletion, DeletionId, DueLink, FoundTag, GarbageId, LinkCursor, NamedBlob, Referrer,
+    Deletion, DeletionId, DueLink, FoundTag, GarbageId, LinkCursor, NamedBlob, Referrer, Standing,
     TakenGarbage, TreeCursor, TreeEntry, UnlinkedReference, Upload, Usage,
 };
 
@@ -46,8 +46,53 @@ pub(crate) fn referrer(row: ReferrerRow) -> Result<Referrer, Fault> {
     })
 }
 
-/// Id, kind, repository, digest, tag.
-pub(crate) type OutboxRow = (i64, String, String, Option<Vec<u8>>, Option<String>);
+/// Id, kind, repository, digest, tag; and of what is there by now the blob's size and location, the media
+/// type, and when it was written.
+pub(crate) type OutboxRow = (
+    i64,
+    String,
+    String,
+    Option<Vec<u8>>,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+);
+
+/// What the database says by now of what an entry tells of.
+pub(crate) fn standing(row: &OutboxRow) -> Result<Option<Standing>, Fault> {
+    let (_, _, _, digest, _, bytes, location, media_type, written_at) = row;
+    let Some(written_at) = *written_at else { return Ok(None) };
+    let blob = match (digest, *bytes, location) {
+        (Some(digest), Some(bytes), Some(location)) => Some(BlobRecord {
+            digest: encoding::digest(digest)?,
+            size: size(bytes)?,
+            location: BlobLocation(location.clone()),
+        }),
+        _ => None,
+    };
+    Ok(Some(Standing { written_at: time(written_at)?, blob, media_type: media_type.clone() }))
+}
+
+/// The statement that both engines list the outbox with.
+pub(crate) mod outbox_sql {
+    /// Entries without their manifest do not count, so that a full list of them cannot look like the
+    /// end.
+    pub(crate) const LIST: &str = "
+        SELECT o.id, o.kind, o.repository, o.digest, o.tag, b.size, b.location, m.media_type,
+            coalesce(l.linked_at, m.created_at, t.updated_at)
+        FROM outbox o
+        LEFT JOIN repositories r ON r.name = o.repository
+        LEFT JOIN manifests m
+            ON o.kind = 'put_manifest' AND m.repository_id = r.id AND m.digest = o.digest
+        LEFT JOIN blobs b ON o.kind = 'link_blob' AND b.digest = o.digest
+        LEFT JOIN repository_blobs l ON l.repository_id = r.id AND l.blob_id = b.id
+        LEFT JOIN tags t ON o.kind = 'set_tag' AND t.repository_id = r.id AND t.name = o.tag
+        WHERE o.kind <> 'put_manifest' OR m.id IS NOT NULL
+        ORDER BY o.id
+        LIMIT $1";
+}
 
 /// An entry of the outbox, before the manifest that it may tell of is read.
 pub(crate) struct Recorded {
@@ -59,7 +104,7 @@ pub(crate) struct Recorded {
 
 impl Recorded {
     pub(crate) fn of(row: OutboxRow) -> Result<Self, Fault> {
-        let (_, kind, repository, digest, tag) = row;
+        let (_, kind, repository, digest, tag, ..) = row;
         let tag = tag.map(|tag| tag.parse()).transpose();
         Ok(Self {
             kind,

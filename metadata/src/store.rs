@@ -188,6 +188,17 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
         pulled: Vec<(RepositoryName, Digest)>,
     ) -> Result<(), MetadataError>;
 
+    /// Deletes up to `limit` manifests that the mirror of this prefix has fetched and that nobody has pulled
+    /// for `idle`, those first that were pulled least lately, with their tags, for good and without events:
+    /// they can be fetched again. Answers how many. What was pushed is never among them. The links to their
+    /// blobs are due for review at once.
+    async fn evict_manifests(
+        &self,
+        prefix: &str,
+        idle: Duration,
+        limit: u32,
+    ) -> Result<u64, MetadataError>;
+
     /// Whether the removal of any bytes is running.
     async fn is_removing(&self) -> Result<bool, MetadataError>;
 

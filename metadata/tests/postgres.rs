@@ -9,8 +9,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use berth_metadata::{
-    Endpoint, FetchKey, HeldUpload, Job, MetadataError, Pooling, PostgresOptions, PostgresStore,
-    SqliteLocation, SqliteOptions, SqliteStore, UploadProgress,
+    Endpoint, FetchKey, Follower, HeldUpload, Job, MetadataError, Pooling, PostgresOptions,
+    PostgresStore, SqliteLocation, SqliteOptions, SqliteStore, UploadProgress,
 };
 use berth_test_stores::{PgBouncer, Postgres};
 use suite::fixtures::{self, *};
@@ -20,7 +20,7 @@ static SERVER: LazyLock<Postgres> =
     LazyLock::new(|| Postgres::options().fsync(false).start().expect("a PostgreSQL server"));
 
 fn options(url: String) -> PostgresOptions {
-    PostgresOptions { record_links: true, connections: 4, ..PostgresOptions::new(url) }
+    PostgresOptions { follower: Follower::Tree, connections: 4, ..PostgresOptions::new(url) }
 }
 
 /// The name of the database that a URL ends with.

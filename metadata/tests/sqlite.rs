@@ -5,11 +5,11 @@ mod suite;
 
 use std::path::Path;
 
-use berth_metadata::{SqliteLocation, SqliteOptions, SqliteStore};
+use berth_metadata::{Follower, SqliteLocation, SqliteOptions, SqliteStore};
 use suite::fixtures::Opened;
 
 fn options(location: SqliteLocation) -> SqliteOptions {
-    SqliteOptions { record_links: true, ..SqliteOptions::new(location) }
+    SqliteOptions { follower: Follower::Tree, ..SqliteOptions::new(location) }
 }
 
 fn file(directory: &Path) -> SqliteOptions {

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_metadata::{Endpoint, MetadataError, SqliteLocation, SqliteOptions, SqliteStore};
+use berth_metadata::{
+    Endpoint, Follower, MetadataError, SqliteLocation, SqliteOptions, SqliteStore,
+};
 use berth_oci::LinkChange;
 use fixtures::*;
 use sqlx::{Connection, SqliteConnection};
@@ -23,7 +25,7 @@ fn database(directory: &Path) -> PathBuf {
 
 async fn open(path: &Path) -> Result<Store, MetadataError> {
     let options = SqliteOptions {
-        record_links: true,
+        follower: Follower::Tree,
         ..SqliteOptions::new(SqliteLocation::File(path.to_owned()))
     };
     Ok(Arc::new(SqliteStore::open(options).await?))
@@ -247,7 +249,7 @@ async fn a_schema_is_used_as_long_as_it_has_what_this_version_needs() {
 
     let error = open(&path).await.unwrap_err();
 
-    assert!(matches!(error, MetadataError::TooNew { found: 999, known: 11, .. }), "{error}");
+    assert!(matches!(error, MetadataError::TooNew { found: 999, known: 12, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -262,6 +264,7 @@ async fn the_schema_of_the_version_before_is_brought_to_the_present() {
         "DROP TRIGGER damaged_blob_replaced;
         DROP TRIGGER damaged_blob_gone;
         DROP TABLE damaged_blobs;
+        DROP TABLE cached_manifests;
         DROP TABLE found_tags;
         DROP TABLE found_blobs;
         DROP TABLE mirrored_tags;
@@ -390,6 +393,22 @@ async fn without_a_record_of_links_the_outbox_stays_empty() {
     assert!(store.unlink_blob(&repository("app"), &digest("layer"), GRACE, &[]).await.unwrap());
 
     assert!(changes(&store).await.is_empty());
+}
+
+#[tokio::test]
+async fn for_a_journal_changes_are_recorded_and_manifests_are_no_files() {
+    for (follower, files) in [(Follower::Tree, 1), (Follower::Journal, 0)] {
+        let directory = tempdir().unwrap();
+        let location = SqliteLocation::File(database(directory.path()));
+        let options = SqliteOptions { follower, ..SqliteOptions::new(location) };
+        let store: Store = Arc::new(SqliteStore::open(options).await.unwrap());
+        push_manifest(&store, tagged("app", "one", &["a"])).await;
+        assert!(delete(&store, &repository("app"), &digest("one"), Duration::ZERO, &[]).await);
+        let last = changes(&store).await.pop();
+        assert!(matches!(last, Some(LinkChange::DeleteManifest { .. })), "{last:?}");
+        let garbage = store.take_garbage(10, Duration::from_secs(60)).await.unwrap();
+        assert_eq!(garbage.len(), files, "{follower:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

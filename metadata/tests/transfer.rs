@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use berth_metadata::{
-    Changes, Endpoint, Event, EventAction, Keep, MetadataError, NewEvent, NewManifest,
+    Changes, Endpoint, Event, EventAction, Follower, Keep, MetadataError, NewEvent, NewManifest,
     PostgresOptions, PostgresStore, SqliteLocation, SqliteOptions, SqliteStore, TagUse, Transfer,
 };
 use berth_oci::Reference;
@@ -30,12 +30,12 @@ fn file(directory: &TempDir) -> PathBuf {
 
 async fn open_file(path: &Path) -> Result<Store, MetadataError> {
     let location = SqliteLocation::File(path.to_owned());
-    let options = SqliteOptions { record_links: true, ..SqliteOptions::new(location) };
+    let options = SqliteOptions { follower: Follower::Tree, ..SqliteOptions::new(location) };
     Ok(Arc::new(SqliteStore::open(options).await?))
 }
 
 fn options(url: &str) -> PostgresOptions {
-    PostgresOptions { record_links: true, ..PostgresOptions::new(url) }
+    PostgresOptions { follower: Follower::Tree, ..PostgresOptions::new(url) }
 }
 
 async fn open_url(url: &str) -> Result<Store, MetadataError> {

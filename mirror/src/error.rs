@@ -37,6 +37,20 @@ pub enum MirrorError {
         /// The upstream.
         upstream: String,
     },
+    /// The request has come from here, by way of other mirrors.
+    #[error(
+        "mirrors ask one another for it in a ring: look at their upstreams (`mirrors.upstreams`)"
+    )]
+    Loop,
+    /// What came would be more than a quota allows.
+    #[error("it is not fetched: {reason}")]
+    OverQuota {
+        /// Which, in words.
+        reason: String,
+    },
+    /// Nobody is left who waits for it.
+    #[error("all who wanted it have gone, and it is not fetched for nobody (`mirrors.finish`)")]
+    Unwanted,
     /// What came is something else.
     #[error(transparent)]
     WrongDigest(#[from] Box<WrongDigest>),

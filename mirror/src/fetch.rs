@@ -29,6 +29,7 @@ impl Fetch {
             match open(&source, place, &digest, 0).await {
                 Ok((blob, turn)) => {
                     let size = blob.size();
+                    source.mirror.answered();
                     return Ok(Self { source, digest, place, blob, size, _turn: turn });
                 }
                 Err(error) => failure = Some(worse(failure, error)),
@@ -57,7 +58,7 @@ impl Fetch {
             match self.blob.next().await {
                 Ok(None) => return Ok(None),
                 Ok(Some(bytes)) => {
-                    self.source.mirror.upstreams[self.place].count_bytes(bytes.len() as u64);
+                    self.source.mirror.upstreams[self.place].count_bytes(bytes.len() as u64).await;
                     return Ok(Some(bytes));
                 }
                 Err(error) => self.go_on_elsewhere(error).await?,
@@ -96,5 +97,5 @@ async fn open(
     let name = source.name_at(upstream)?;
     let turn = upstream.turn().await;
     upstream.take_request()?;
-    Ok((upstream.client.resuming_blob(&name, digest, from).await?, turn))
+    Ok((source.client(upstream).resuming_blob(&name, digest, from).await?, turn))
 }

@@ -80,6 +80,11 @@ impl<T> Landing<T> {
     pub fn tell(&self, result: T) {
         self.0.send_replace(Some(result));
     }
+
+    /// Whether somebody waits for a word. One end is kept for those who come.
+    pub fn is_awaited(&self) -> bool {
+        self.0.receiver_count() > 1
+    }
 }
 
 struct Entry<K: Eq + Hash, T> {

@@ -11,13 +11,16 @@ mod error;
 mod fetch;
 mod flights;
 mod mirrors;
+mod pace;
 mod source;
 mod upstream;
+mod via;
 
 pub use arriving::{Arrival, Arriving, Progress};
 pub use error::{MirrorError, MirrorsError, WrongDigest};
 pub use fetch::Fetch;
 pub use flights::{Flights, Landing};
 pub use mirrors::Mirrors;
-pub use source::{FetchedManifest, Source};
+pub use source::{FetchedManifest, MirrorBound, MirrorStatus, Source};
 pub use upstream::UpstreamStatus;
+pub use via::Via;

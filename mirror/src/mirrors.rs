@@ -4,11 +4,15 @@ use berth_config::{Config, Mirror as Settings};
 use berth_oci::RepositoryName;
 
 use crate::source::Mirror;
-use crate::{MirrorsError, Source, UpstreamStatus};
+use crate::via::OwnName;
+use crate::{MirrorBound, MirrorStatus, MirrorsError, Source};
 
 /// All mirrors of a registry.
-#[derive(Debug, Default)]
-pub struct Mirrors(Vec<Arc<Mirror>>);
+#[derive(Debug)]
+pub struct Mirrors {
+    mirrors: Vec<Arc<Mirror>>,
+    own_name: OwnName,
+}
 
 impl Mirrors {
     /// The mirrors of a configuration. Nothing is asked of an upstream yet.
@@ -21,28 +25,40 @@ impl Mirrors {
             let mirror = Mirror::new(settings).map_err(|reason| MirrorsError { prefix, reason })?;
             Ok(Arc::new(mirror))
         };
-        Ok(Self(config.all_mirrors().into_iter().map(mirror).collect::<Result<_, _>>()?))
+        let mirrors = config.all_mirrors().into_iter().map(mirror).collect::<Result<_, _>>()?;
+        Ok(Self { mirrors, own_name: OwnName::random() })
     }
 
     /// Where a repository's content comes from: the mirror whose prefix says most of the name.
     pub fn source(&self, repository: &RepositoryName) -> Option<Source> {
-        let covering = self.0.iter().filter(|mirror| mirror.covers(repository));
+        let covering = self.mirrors.iter().filter(|mirror| mirror.covers(repository));
         let mirror = covering.max_by_key(|mirror| mirror.prefix().as_str().len())?;
-        Source::of(mirror.clone(), repository)
+        Source::of(mirror.clone(), repository, self.own_name.clone())
     }
 
     /// What a repository of the registry `host` is called here, where a mirror stands for that.
     pub fn local_name(&self, host: &str, name: &RepositoryName) -> Option<RepositoryName> {
-        let mirror = self.0.iter().find(|mirror| mirror.stands_for(host))?;
+        let mirror = self.mirrors.iter().find(|mirror| mirror.stands_for(host))?;
         match mirror.prefix().as_str() {
             "" => Some(name.clone()),
             prefix => format!("{prefix}/{name}").parse().ok(),
         }
     }
 
-    /// How much may still be asked of the upstreams, by the prefix of their mirror.
-    pub fn status(&self) -> Vec<(String, Vec<UpstreamStatus>)> {
-        self.0.iter().map(|mirror| (mirror.prefix().to_string(), mirror.status())).collect()
+    /// How much the mirrors may keep that may not keep everything.
+    pub fn bounds(&self) -> Vec<MirrorBound> {
+        self.mirrors.iter().filter_map(|mirror| mirror.bound()).collect()
+    }
+
+    /// How much may still be asked of the upstreams, and how old what is known is.
+    pub fn status(&self) -> Vec<MirrorStatus> {
+        self.mirrors.iter().map(|mirror| mirror.status()).collect()
+    }
+}
+
+impl Default for Mirrors {
+    fn default() -> Self {
+        Self { mirrors: Vec::new(), own_name: OwnName::random() }
     }
 }
 

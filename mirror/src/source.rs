@@ -1,16 +1,18 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use berth_client::{ClientError, ManifestAnswer, ManifestHead};
+use berth_client::{ClientError, ManifestAnswer, ManifestHead, RegistryClient};
 use berth_config::Mirror as Settings;
 use berth_oci::{Descriptor, Digest, Hasher, Reference, RepositoryName, RepositoryPrefix, Tag};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
+use http::HeaderValue;
 use quick_cache::sync::Cache;
 
 use crate::fetch::Fetch;
 use crate::upstream::Upstream;
-use crate::{MirrorError, UpstreamStatus, WrongDigest};
+use crate::via::OwnName;
+use crate::{MirrorError, UpstreamStatus, Via, WrongDigest};
 
 /// How many things that are not there are remembered.
 const ABSENT: usize = 10_000;
@@ -22,12 +24,15 @@ pub(crate) struct Mirror {
     pub(crate) upstreams: Vec<Upstream>,
     /// Until when it need not be asked for.
     absent: Cache<(RepositoryName, String), Instant>,
+    /// When an upstream last gave what it was asked for.
+    answered_at: Mutex<Option<Instant>>,
 }
 
 impl Mirror {
     pub(crate) fn new(settings: Settings) -> Result<Self, String> {
         let upstreams = settings.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
-        Ok(Self { settings, upstreams, absent: Cache::new(ABSENT) })
+        let (absent, answered_at) = (Cache::new(ABSENT), Mutex::default());
+        Ok(Self { settings, upstreams, absent, answered_at })
     }
 
     pub(crate) fn prefix(&self) -> &RepositoryPrefix {
@@ -42,9 +47,43 @@ impl Mirror {
         self.settings.host.as_deref() == Some(host)
     }
 
-    pub(crate) fn status(&self) -> Vec<UpstreamStatus> {
-        self.upstreams.iter().map(Upstream::status).collect()
+    pub(crate) fn status(&self) -> MirrorStatus {
+        let answered_at = *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner);
+        MirrorStatus {
+            prefix: self.settings.prefix.to_string(),
+            age: answered_at.map(|at| at.elapsed()),
+            upstreams: self.upstreams.iter().map(Upstream::status).collect(),
+        }
     }
+
+    pub(crate) fn bound(&self) -> Option<MirrorBound> {
+        let bytes = self.settings.maxsize?.bytes();
+        Some(MirrorBound { prefix: self.prefix().clone(), bytes })
+    }
+
+    pub(crate) fn answered(&self) {
+        *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+}
+
+/// What is known of a mirror.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorStatus {
+    /// Its prefix.
+    pub prefix: String,
+    /// How long ago an upstream last gave what it was asked for; nothing before the first time.
+    pub age: Option<Duration>,
+    /// Its upstreams.
+    pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// How much a mirror may keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorBound {
+    /// Its prefix.
+    pub prefix: RepositoryPrefix,
+    /// Bytes of blobs.
+    pub bytes: u64,
 }
 
 /// Where the content of one repository comes from.
@@ -53,6 +92,9 @@ pub struct Source {
     pub(crate) mirror: Arc<Mirror>,
     /// The name behind the prefix.
     name: RepositoryName,
+    own_name: OwnName,
+    /// Who passes the requests on.
+    hops: Option<HeaderValue>,
 }
 
 /// A manifest that came from upstream: its bytes have its digest.
@@ -70,11 +112,33 @@ pub struct FetchedManifest {
 
 impl Source {
     /// None for the prefix itself, which has no name there.
-    pub(crate) fn of(mirror: Arc<Mirror>, repository: &RepositoryName) -> Option<Self> {
+    pub(crate) fn of(
+        mirror: Arc<Mirror>,
+        repository: &RepositoryName,
+        own_name: OwnName,
+    ) -> Option<Self> {
         let prefix = mirror.prefix().as_str();
         let rest = repository.as_str().strip_prefix(prefix)?;
         let name = rest.strip_prefix('/').unwrap_or(rest).parse().ok()?;
-        Some(Self { mirror, name })
+        let hops = own_name.behind(&Via::default()).ok();
+        Some(Self { mirror, name, own_name, hops })
+    }
+
+    /// The same source, for a request that was passed on already.
+    ///
+    /// # Errors
+    /// [`MirrorError::Loop`], when it has come from here.
+    pub fn behind(self, via: &Via) -> Result<Self, MirrorError> {
+        let hops = Some(self.own_name.behind(via)?);
+        Ok(Self { hops, ..self })
+    }
+
+    /// The client of an upstream, which says who passes its requests on.
+    pub(crate) fn client(&self, upstream: &Upstream) -> RegistryClient {
+        match &self.hops {
+            Some(hops) => upstream.client.via(hops.clone()),
+            None => upstream.client.clone(),
+        }
     }
 
     /// How long a tag is served without a look whether it has moved; `None` for one that never moves.
@@ -92,6 +156,16 @@ impl Source {
     /// Whether what a manifest is made of is fetched before somebody wants it.
     pub fn prefetches(&self) -> bool {
         self.mirror.settings.prefetch
+    }
+
+    /// Whether the mirror keeps no more than so much.
+    pub fn is_bounded(&self) -> bool {
+        self.mirror.settings.maxsize.is_some()
+    }
+
+    /// Whether a blob is fetched to its end when all who wanted it have gone.
+    pub fn finishes(&self) -> bool {
+        self.mirror.settings.finish
     }
 
     /// Whether nothing is asked of the upstreams.
@@ -113,7 +187,8 @@ impl Source {
         reference: &'s Reference,
     ) -> Result<ManifestHead, MirrorError> {
         self.ask(|upstream, name| {
-            async move { Ok(upstream.client.manifest_head(&name, reference).await?) }.boxed()
+            let client = self.client(upstream);
+            async move { Ok(client.manifest_head(&name, reference).await?) }.boxed()
         })
         .await
     }
@@ -129,9 +204,10 @@ impl Source {
         longest: usize,
     ) -> Result<Option<FetchedManifest>, MirrorError> {
         let ask = self.ask(|upstream, name| {
+            let client = self.client(upstream);
             let ask = async move {
                 upstream.take_request()?;
-                let answer = upstream.client.manifest(&name, reference, known, longest).await?;
+                let answer = client.manifest(&name, reference, known, longest).await?;
                 let ManifestAnswer::Manifest(manifest) = answer else { return Ok(None) };
                 let digest = verified(upstream, reference, &manifest.head, &manifest.payload)?;
                 Ok(Some(FetchedManifest {
@@ -152,7 +228,8 @@ impl Source {
     /// See [`MirrorError`].
     pub async fn blob_size<'s>(&'s self, digest: &'s Digest) -> Result<Option<u64>, MirrorError> {
         let ask = self.ask(|upstream, name| {
-            async move { Ok(upstream.client.blob_size(&name, digest).await?) }.boxed()
+            let client = self.client(upstream);
+            async move { Ok(client.blob_size(&name, digest).await?) }.boxed()
         });
         self.unless_absent(&digest.to_string(), ask).await
     }
@@ -176,7 +253,8 @@ impl Source {
         limit: usize,
     ) -> Result<(Vec<Tag>, bool), MirrorError> {
         self.ask(|upstream, name| {
-            async move { Ok(upstream.client.tags(&name, after, limit).await?) }.boxed()
+            let client = self.client(upstream);
+            async move { Ok(client.tags(&name, after, limit).await?) }.boxed()
         })
         .await
     }
@@ -190,7 +268,8 @@ impl Source {
         subject: &'s Digest,
     ) -> Result<Vec<Descriptor>, MirrorError> {
         self.ask(|upstream, name| {
-            async move { Ok(upstream.client.referrers(&name, subject).await?) }.boxed()
+            let client = self.client(upstream);
+            async move { Ok(client.referrers(&name, subject).await?) }.boxed()
         })
         .await
     }
@@ -227,7 +306,10 @@ impl Source {
                 Err(error) => Err(error),
             };
             match asked {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.mirror.answered();
+                    return Ok(answer);
+                }
                 Err(error) => {
                     tracing::debug!(upstream = upstream.name(), %error, "an upstream did not serve");
                     failure = Some(worse(failure, error));

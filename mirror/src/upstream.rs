@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::MirrorError;
 use crate::budget::Budget;
+use crate::pace::Pace;
 
 /// A registry that content comes from.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(crate) struct Upstream {
     name: String,
     budget: Budget,
     blobs: Arc<Semaphore>,
+    pace: Option<Pace>,
 }
 
 /// What is left of what may be asked of an upstream.
@@ -42,7 +44,8 @@ impl Upstream {
         let budget = Budget::new(&settings.budget);
         let at_a_time = usize::try_from(settings.budget.concurrency).unwrap_or(usize::MAX);
         let blobs = Arc::new(Semaphore::new(at_a_time.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { client, name, budget, blobs })
+        let pace = settings.budget.bandwidth.map(|bandwidth| Pace::new(bandwidth.bytes()));
+        Ok(Self { client, name, budget, blobs, pace })
     }
 
     /// What it is called in messages.
@@ -64,8 +67,12 @@ impl Upstream {
         self.blobs.clone().acquire_owned().await.ok()
     }
 
-    pub(crate) fn count_bytes(&self, bytes: u64) {
+    /// Counts bytes that have come, and waits as long as they have come too fast.
+    pub(crate) async fn count_bytes(&self, bytes: u64) {
         self.budget.count_bytes(bytes);
+        if let Some(pace) = &self.pace {
+            pace.keep(bytes).await;
+        }
     }
 
     pub(crate) fn status(&self) -> UpstreamStatus {

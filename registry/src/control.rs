@@ -51,6 +51,8 @@ pub enum Ask {
     Mirrors,
     /// Adopt the tree of `registry:2` in the storage.
     Import,
+    /// Adopt all that the storage tells of names, what Berth has written itself too.
+    Reindex,
     /// Copy the images of OCI image layouts.
     ImportLayouts {
         /// The layout, or a folder with layouts in it.
@@ -183,7 +185,8 @@ pub async fn carry_out(registry: &Arc<Registry>, ask: Ask, tell: mpsc::Sender<To
             Ok(Told::Finished)
         }
         Ask::Retain(run) => registry.retain_as_asked(run, &tell).await.map(Told::Retained),
-        Ask::Import => registry.import_as_asked(&tell).await.map(Told::Imported),
+        Ask::Import => registry.import_as_asked(false, &tell).await.map(Told::Imported),
+        Ask::Reindex => registry.import_as_asked(true, &tell).await.map(Told::Imported),
         Ask::ImportLayouts { folder, name } => {
             registry.import_layouts(&folder, name, &tell).await.map(Told::Imported)
         }

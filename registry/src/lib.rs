@@ -13,6 +13,7 @@ mod error;
 mod export;
 pub mod http;
 mod import;
+mod journal;
 mod notifications;
 mod observe;
 mod rates;

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::AuditLog;
 use crate::backup::BackupSource;
+use crate::journal::JournalPlace;
 use crate::notifications::Notifications;
 use crate::observe::Metrics;
 use crate::rates::Consumption;
@@ -50,6 +51,8 @@ pub struct Registry {
     /// Where good bytes of damaged blobs may be had, in the order in which they are asked.
     pub(crate) peers: Vec<RegistryClient>,
     pub(crate) samples: Samples,
+    /// Where the journal ends, where there is one.
+    pub(crate) journal: JournalPlace,
     /// Written by whoever needs the storage tree's link files to stand still, read by those that write them.
     pub(crate) links_turn: RwLock<()>,
     /// Requests that change something, each a task that outlives its connection.
@@ -87,6 +90,7 @@ impl Registry {
             upkeep: None,
             backup_source: None,
             samples: Samples::default(),
+            journal: JournalPlace::default(),
             links_turn: RwLock::new(()),
             writes: TaskTracker::new(),
         }
@@ -102,6 +106,9 @@ impl Registry {
     /// The same registry, with repositories whose content comes from others.
     #[must_use]
     pub fn with_mirrors(self, mirrors: Mirrors) -> Self {
+        if !mirrors.bounds().is_empty() {
+            self.pull_log.note_for_mirrors();
+        }
         Self { mirror: Mirroring::new(mirrors), ..self }
     }
 

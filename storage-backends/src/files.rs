@@ -34,6 +34,10 @@ pub trait StoreFiles: Send + Sync {
         content: BoxStream<'static, Result<Bytes, StoreError>>,
     ) -> Result<(), StoreError>;
 
+    /// Writes a small file, unless there is one of that name: then nothing is changed, and the answer is
+    /// false. When this returns it is on stable storage. Of two writers at the same time one writes.
+    async fn write_new(&self, name: &str, content: Bytes) -> Result<bool, StoreError>;
+
     /// Deletes a file; nothing when it is not there.
     async fn delete(&self, name: &str) -> Result<(), StoreError>;
 

@@ -102,6 +102,18 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The files of a bucket, which its server keeps in a folder, but for the journal of names.
+///
+/// # Errors
+///
+/// A folder cannot be read.
+pub fn objects(bucket: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = files(bucket)?;
+    let journal = bucket.join("berth/journal");
+    found.retain(|path| !path.starts_with(&journal));
+    Ok(found)
+}
+
 /// What is in a folder; nothing where it is not there.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use berth_config::{Config, RemoteDriver, Secret};
 use berth_metadata::{
-    AccountStore, MetadataStore, Pooling, PostgresOptions, PostgresStore, SqliteLocation,
+    AccountStore, Follower, MetadataStore, Pooling, PostgresOptions, PostgresStore, SqliteLocation,
     SqliteOptions, SqliteStore, UpkeepStore,
 };
 
@@ -15,7 +15,7 @@ pub(crate) fn relocate(file: Option<&Path>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let place = storage_identity(&config);
     runtime.block_on(async {
-        let metadata = open(&config, false).await?.metadata;
+        let metadata = open(&config, Follower::None).await?.metadata;
         metadata.rebind_storage(&place).await?;
         metadata.close().await;
         anyhow::Ok(())
@@ -39,15 +39,15 @@ impl<S: MetadataStore + AccountStore + UpkeepStore> From<S> for Database {
 }
 
 /// Opens the database that a configuration names, making what is missing.
-pub(super) async fn open(config: &Config, record_links: bool) -> Result<Database> {
+pub(super) async fn open(config: &Config, follower: Follower) -> Result<Database> {
     Ok(match &config.metadata.url {
-        Some(url) => PostgresStore::open(postgres(config, url, record_links)).await?.into(),
-        None => SqliteStore::open(sqlite(config, record_links)?).await?.into(),
+        Some(url) => PostgresStore::open(postgres(config, url, follower)).await?.into(),
+        None => SqliteStore::open(sqlite(config, follower)?).await?.into(),
     })
 }
 
 /// How to open the database in PostgreSQL.
-pub(super) fn postgres(config: &Config, url: &Secret, record_links: bool) -> PostgresOptions {
+pub(super) fn postgres(config: &Config, url: &Secret, follower: Follower) -> PostgresOptions {
     let settings = &config.metadata.postgres;
     let exposed = |secret: &Secret| secret.expose().to_owned();
     PostgresOptions {
@@ -62,12 +62,12 @@ pub(super) fn postgres(config: &Config, url: &Secret, record_links: bool) -> Pos
         standby_wait: settings.standbywait.get(),
         timeout: settings.timeout.get(),
         cache_bytes: settings.cachesize.bytes(),
-        record_links,
+        follower,
     }
 }
 
 /// How to open the embedded database. Its directory is made.
-fn sqlite(config: &Config, record_links: bool) -> Result<SqliteOptions> {
+fn sqlite(config: &Config, follower: Follower) -> Result<SqliteOptions> {
     let location = match config.database_path() {
         Some(path) => {
             make_folder_of(&path)?;
@@ -79,7 +79,7 @@ fn sqlite(config: &Config, record_links: bool) -> Result<SqliteOptions> {
         location,
         readers: config.metadata.sqlite.readers,
         cache_bytes: config.metadata.sqlite.cachesize.bytes(),
-        record_links,
+        follower,
     })
 }
 

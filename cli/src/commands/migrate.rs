@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use berth_config::{Config, Secret};
-use berth_metadata::{Changes, Endpoint, MetadataError, Transfer};
+use berth_metadata::{Changes, Endpoint, Follower, MetadataError, Transfer};
 
 use super::config::load;
 use super::metadata::{make_folder_of, postgres};
@@ -26,7 +26,7 @@ pub(crate) fn run(to: &str, online_only: bool, file: Option<&Path>) -> Result<Ex
 /// The database that the configuration names.
 pub(super) fn source(config: &Config) -> Result<Endpoint> {
     if let Some(url) = &config.metadata.url {
-        return Ok(Endpoint::Postgres(postgres(config, url, false)));
+        return Ok(Endpoint::Postgres(postgres(config, url, Follower::None)));
     }
     match config.database_path() {
         Some(path) => Ok(Endpoint::Sqlite(path)),
@@ -37,7 +37,7 @@ pub(super) fn source(config: &Config) -> Result<Endpoint> {
 fn target(config: &Config, to: &str) -> Result<Endpoint> {
     if to.contains("://") {
         let url = Secret::from(to.to_owned());
-        return Ok(Endpoint::Postgres(postgres(config, &url, false)));
+        return Ok(Endpoint::Postgres(postgres(config, &url, Follower::None)));
     }
     let path = PathBuf::from(to);
     make_folder_of(&path)?;

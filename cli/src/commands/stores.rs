@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use berth_config::{Config, Driver, RemoteDriver};
-use berth_metadata::{AccountStore, MetadataStore, UpkeepStore};
+use berth_metadata::{AccountStore, Follower, MetadataStore, UpkeepStore};
 use berth_storage_backends::{BlobStore, FilesystemStore, InMemoryStore, StoreError, open_remote};
 
 use super::{backup, metadata};
@@ -20,12 +20,21 @@ pub(crate) struct Stores {
 pub(crate) async fn open(config: &Config) -> Result<Stores> {
     let blobs = open_blobs(config)?;
     backup::before_migration(config, &*blobs).await?;
-    let database = metadata::open(config, blobs.link_tree().is_some()).await?;
+    let database = metadata::open(config, follower(&*blobs)).await?;
     if metadata::stands_apart(config) {
         database.metadata.bind_storage(&metadata::storage_identity(config)).await?;
     }
     let metadata::Database { metadata, accounts, upkeep } = database;
     Ok(Stores { blobs, metadata, accounts, upkeep })
+}
+
+/// What the storage keeps of names beside the database.
+fn follower(blobs: &dyn BlobStore) -> Follower {
+    match (blobs.link_tree(), blobs.files()) {
+        (Some(_), _) => Follower::Tree,
+        (None, Some(_)) => Follower::Journal,
+        (None, None) => Follower::None,
+    }
 }
 
 /// Proves that the blobs can be written and read where the configuration says.

@@ -46,6 +46,9 @@ fn mirror(config: &Config, place: usize, invalid: Invalid<'_>) -> Result<(), Con
             return invalid(&format!("{at}.host"), message);
         }
     }
+    if mirror.maxsize.is_some_and(|size| size.bytes() == 0) {
+        return invalid(&format!("{at}.maxsize"), "it must be more than 0".to_owned());
+    }
     if mirror.upstreams.is_empty() {
         let message = "it must name where the content comes from: `- url: https://…`".to_owned();
         return invalid(&format!("{at}.upstreams"), message);
@@ -124,6 +127,7 @@ fn limits(upstream: &Upstream, at: &str, invalid: Invalid<'_>) -> Result<(), Con
         ("timeouts.answer", timeouts.answer.is_zero()),
         ("timeouts.stall", timeouts.stall.is_zero()),
         ("budget.window", budget.window.is_zero()),
+        ("budget.bandwidth", budget.bandwidth.is_some_and(|bandwidth| bandwidth.bytes() == 0)),
         ("budget.concurrency", budget.concurrency == 0),
     ] {
         if zero {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use proxy::{Proxy, ProxyExec};
 pub use upstream::{Budget, Helper, Upstream, UpstreamTimeouts};
 
-use crate::{Glob, GoDuration, Prefix};
+use crate::{ByteSize, Glob, GoDuration, Prefix};
 
 /// Repositories whose content comes from other registries: what is not here, or may have changed there, is fetched,
 /// kept and served.
@@ -41,6 +41,13 @@ pub struct Mirror {
     /// Whether all of an image is fetched with its manifest: every platform, all layers, and what is attached to it.
     #[serde(default)]
     pub prefetch: bool,
+    /// How many bytes of blobs the repositories with the prefix may hold, each blob counted once. When it is more, what
+    /// was fetched is let go of, what was pulled least lately first; what clients have pushed counts, and stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maxsize: Option<ByteSize>,
+    /// Whether a blob that has begun is fetched to its end when all who wanted it have gone.
+    #[serde(default = "default_finish")]
+    pub finish: bool,
     /// Whether clients may push into the repositories. A tag that was pushed here stands before that of the upstreams.
     #[serde(default)]
     pub push: bool,
@@ -48,6 +55,10 @@ pub struct Mirror {
 
 fn default_ttl() -> GoDuration {
     GoDuration::from_secs(5 * 60)
+}
+
+fn default_finish() -> bool {
+    true
 }
 
 fn default_negative_ttl() -> GoDuration {

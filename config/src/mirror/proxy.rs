@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Mirror;
 use super::upstream::{Budget, Helper, Upstream, UpstreamTimeouts};
-use crate::{GoDuration, Secret};
+use crate::{ByteSize, GoDuration, Secret};
 
 /// Pull-through cache of one other registry, as with `registry:2`: the whole of this one, which nobody can push to then.
 /// `mirrors` can do more.
@@ -24,6 +24,9 @@ pub struct Proxy {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-berth-ignored" = "nothing goes by its age here, since that broke images in use: a retention policy with `pulledwithin` deletes what nobody pulls"))]
     pub ttl: Option<GoDuration>,
+    /// How many bytes of blobs are kept. When it is more, what was pulled least lately goes. Not in `registry:2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maxsize: Option<ByteSize>,
     /// A program that gives the name and the password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec: Option<ProxyExec>,
@@ -76,6 +79,8 @@ impl Proxy {
             negativettl: GoDuration::default(),
             offline: false,
             prefetch: false,
+            maxsize: self.maxsize,
+            finish: true,
             push: false,
         })
     }

@@ -95,6 +95,9 @@ pub struct Budget {
     pub bytes: Option<ByteSize>,
     /// How long a window is.
     pub window: GoDuration,
+    /// How many bytes of blobs a second, all fetches together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<ByteSize>,
     /// How many blobs at a time; more of them wait.
     pub concurrency: u32,
 }
@@ -105,6 +108,7 @@ impl Default for Budget {
             requests: None,
             bytes: None,
             window: GoDuration::from_secs(6 * 60 * 60),
+            bandwidth: None,
             concurrency: 64,
         }
     }

@@ -102,12 +102,15 @@ impl Operation for Finish {
                 return Ok(RecordedUpload::SessionGone);
             }
         }
-        let blob_id = store(context.session, blob, *grace).await?;
+        let (blob_id, is_moved) = store(context.session, blob, *grace).await?;
         // Where each upload has a place of its own, nobody can have removed the bytes.
         if blob.location.0.is_empty() {
             take_place(context.session, blob, *seen).await?;
         }
-        link(context, repository, &blob.digest, blob_id, *lease).await?;
+        let is_new = link(context, repository, blob_id, *lease).await?;
+        if is_new || is_moved {
+            record_link(context, repository, &blob.digest).await?;
+        }
         context.events.extend_from_slice(events);
         Ok(RecordedUpload::Linked)
     }
@@ -132,8 +135,13 @@ async fn take_place(
 }
 
 /// Records the blob, with the size and location that are the last to be known, and locks its row.
-/// Bytes that it had in a place of their own until now are garbage. Answers its id.
-async fn store(session: &mut Session, blob: &BlobRecord, grace: Duration) -> Result<i64, Fault> {
+/// Bytes that it had in a place of their own until now are garbage. Answers its id, and whether it was known
+/// otherwise.
+async fn store(
+    session: &mut Session,
+    blob: &BlobRecord,
+    grace: Duration,
+) -> Result<(i64, bool), Fault> {
     let digest = digest_bytes(&blob.digest);
     loop {
         let stored: Option<i64> = session
@@ -144,7 +152,7 @@ async fn store(session: &mut Session, blob: &BlobRecord, grace: Duration) -> Res
             .fetch_optional(session.connection())
             .await?;
         if let Some(id) = stored {
-            return Ok(id);
+            return Ok((id, false));
         }
         let known: Option<(i64, i64, String)> = session
             .query_as("SELECT id, size, location FROM blobs WHERE digest = $1 FOR UPDATE")
@@ -153,10 +161,11 @@ async fn store(session: &mut Session, blob: &BlobRecord, grace: Duration) -> Res
             .await?;
         // Otherwise it has become garbage since.
         if let Some((id, bytes, location)) = known {
-            if bytes != integer(blob.size)? || location != blob.location.0 {
+            let is_elsewhere = bytes != integer(blob.size)? || location != blob.location.0;
+            if is_elsewhere {
                 correct(session, id, blob, grace).await?;
             }
-            return Ok(id);
+            return Ok((id, is_elsewhere));
         }
     }
 }
@@ -197,16 +206,15 @@ const DISCARD_OLD_PLACE: &str = concat!(
     " + $3 FROM blobs WHERE id = $1 AND location <> '' AND location <> $2"
 );
 
-/// Links a known blob into the repository, or renews the lease of the link.
+/// Links a known blob into the repository, or renews the lease of the link. Answers whether it is new.
 async fn link(
     context: &mut Context<'_>,
     repository: &RepositoryName,
-    digest: &Digest,
     blob_id: i64,
     lease: Duration,
-) -> Result<(), Fault> {
+) -> Result<bool, Fault> {
     let repository_id = repositories::make(context.session, repository.as_str()).await?;
-    let linked: bool = context
+    let is_new = context
         .session
         .query_scalar(LINK)
         .bind(repository_id)
@@ -214,10 +222,15 @@ async fn link(
         .bind(duration(lease))
         .fetch_one(context.session.connection())
         .await?;
-    if linked {
-        outbox::record(context, "link_blob", repository, Some(digest), None).await?;
-    }
-    Ok(())
+    Ok(is_new)
+}
+
+async fn record_link(
+    context: &mut Context<'_>,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<(), Fault> {
+    outbox::record(context, "link_blob", repository, Some(digest), None).await
 }
 
 /// Answers whether the link is new: only a row that was there before has been locked.
@@ -263,7 +276,9 @@ impl Operation for Mount {
             .fetch_optional(context.session.connection())
             .await?;
         let Some((blob_id, bytes, location)) = found else { return Ok(None) };
-        link(context, &self.target, &self.digest, blob_id, self.lease).await?;
+        if link(context, &self.target, blob_id, self.lease).await? {
+            record_link(context, &self.target, &self.digest).await?;
+        }
         let (location, size) = (BlobLocation(location), size(bytes)?);
         context.events.extend(self.events.iter().map(|event| event.of_size(size)));
         Ok(Some(BlobRecord { digest: self.digest, size, location }))

@@ -9,8 +9,8 @@ use super::connections::{Connections, Lease};
 use super::events;
 use super::explain::{Kind, kind};
 use super::session::Session;
-use crate::NewEvent;
 use crate::fault::Fault;
+use crate::{Follower, NewEvent};
 
 /// How often a change that the server undid because of another one is tried.
 const TRIES: u32 = 8;
@@ -24,7 +24,7 @@ pub(super) struct Engine {
     pub(super) connections: Connections,
     /// Names this process among those that share the database.
     pub(super) process: Uuid,
-    pub(super) record_links: bool,
+    pub(super) follower: Follower,
     pub(super) timeout: Duration,
     /// Told of every commit that recorded events.
     pub(super) events_filled: Notify,
@@ -50,6 +50,8 @@ pub(super) struct Context<'a> {
     pub(super) process: Uuid,
     /// Whether changes go into the outbox.
     pub(super) record_links: bool,
+    /// Whether manifests have files.
+    pub(super) has_files: bool,
     /// The events of the transaction, which are written at its end by one statement.
     pub(super) events: &'a mut Vec<NewEvent>,
 }
@@ -78,10 +80,15 @@ impl Engine {
             false => "BEGIN",
         };
         let mut lease = self.begin(begin).await?;
-        let (process, record_links) = (self.process, self.record_links);
         let mut recorded = Vec::new();
         let events = &mut recorded;
-        let mut context = Context { session: &mut lease, process, record_links, events };
+        let mut context = Context {
+            session: &mut lease,
+            process: self.process,
+            record_links: self.follower.is_told(),
+            has_files: self.follower.has_files(),
+            events,
+        };
         let applied = match operation.apply(&mut context).await {
             Ok(output) if recorded.is_empty() => Ok(output),
             Ok(output) => events::insert(&mut lease, &recorded).await.map(|()| output),

@@ -211,6 +211,13 @@ impl Operation for RecordPulls {
         context
             .session
             .query(RECORD_PULLS)
+            .bind(names.as_slice())
+            .bind(digests.as_slice())
+            .execute(context.session.connection())
+            .await?;
+        context
+            .session
+            .query(NOTE_CACHED_PULLS)
             .bind(names)
             .bind(digests)
             .execute(context.session.connection())
@@ -218,6 +225,21 @@ impl Operation for RecordPulls {
         Ok(())
     }
 }
+
+/// The rows are locked by now: those of their manifests' times are.
+pub(super) const NOTE_CACHED_PULLS: &str = concat!(
+    "UPDATE cached_manifests c SET pulled_at = ",
+    now!(),
+    " FROM unnest($1::text[], $2::bytea[]) AS q (repository, digest)
+    CROSS JOIN LATERAL (
+        SELECT m.id
+        FROM repositories r
+        JOIN manifests m ON m.repository_id = r.id AND m.digest = q.digest
+        WHERE r.name = q.repository
+        LIMIT 1
+    ) f
+    WHERE c.manifest_id = f.id"
+);
 
 /// In the order of the ids, in which everybody writes them. `LATERAL` with a limit has the server look
 /// up one after the other, by index.

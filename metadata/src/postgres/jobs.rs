@@ -20,6 +20,7 @@ fn name(job: &Job) -> Cow<'static, str> {
         Job::Import => "import".into(),
         Job::Scrub => "scrub".into(),
         Job::Backup => "backup".into(),
+        Job::Evict => "evict".into(),
     }
 }
 

@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use super::engine::{Context, Operation};
 use super::session::Session;
-use super::{mirrored, now, outbox, repositories};
+use super::{eviction, mirrored, now, outbox, repositories};
 use crate::encoding::{self, digest_bytes};
 use crate::fault::Fault;
-use crate::{ManifestRecord, NewManifest, PutManifest};
+use crate::{ManifestRecord, Mirrored, NewManifest, PutManifest};
 
 /// A manifest to look up.
 #[derive(Clone, Debug)]
@@ -126,7 +126,7 @@ impl Operation for Put {
         let repository = repositories::make(context.session, manifest.repository.as_str()).await?;
         let stored = self.store(context, repository).await?;
         if stored.is_new {
-            if context.record_links {
+            if context.has_files {
                 context
                     .session
                     .query(KEEP_FILE)
@@ -139,6 +139,13 @@ impl Operation for Put {
             self.refer(context.session, repository, stored.id).await?;
         }
         self.tag(context, repository, stored.id).await?;
+        match &manifest.mirrored {
+            Some(Mirrored::Fetched { prefix, .. }) => {
+                eviction::note_fetched(context.session, stored.id, prefix, stored.is_new).await?;
+            }
+            Some(Mirrored::Pushed) => eviction::note_pushed(context.session, stored.id).await?,
+            None => {}
+        }
         if manifest.tags.is_empty() && !stored.is_new {
             self.note_push_again(context.session, stored.id).await?;
         }
@@ -261,7 +268,7 @@ impl Put {
                 Some(_) => drop(moved.insert(tag)),
                 None => self.note_tag_again(context.session, repository, tag, id).await?,
             }
-            if let Some(upstream) = &manifest.mirrored {
+            if let Some(Mirrored::Fetched { upstream, .. }) = &manifest.mirrored {
                 self.note_mirrored(context.session, repository, tag, upstream).await?;
             }
         }

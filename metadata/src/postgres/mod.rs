@@ -7,7 +7,7 @@
 //!   statement; `known` has what was read before, so that the statement need not bring it again.
 //! - `standbys` are read replicas, for listings.
 //! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `restore`, `tags`, `referrers`,
-//!   `repositories`, `untagged`, `expiry`, `mirrored`, `uploads`, `outbox`, `events`, `jobs`, `accounts`, `upkeep` and
+//!   `repositories`, `untagged`, `expiry`, `mirrored`, `eviction`, `uploads`, `outbox`, `events`, `jobs`, `accounts`, `upkeep` and
 //!   `settings` hold the SQL, by subject.
 //!
 //! Nothing here believes the clock of this machine: every time that is stored or compared is the
@@ -20,6 +20,7 @@ mod connections;
 mod deletion;
 mod engine;
 mod events;
+mod eviction;
 mod expiry;
 mod explain;
 mod jobs;

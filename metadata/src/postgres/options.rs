@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::Follower;
+
 /// How to open a [`PostgresStore`](crate::PostgresStore).
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
@@ -22,9 +24,9 @@ pub struct PostgresOptions {
     /// The most memory for manifests that were read before, in bytes. What a name stands for is
     /// asked of the server every time; only the bytes, which never change, are kept.
     pub cache_bytes: u64,
-    /// Whether changes are recorded for a storage tree to follow (see
+    /// What beside the database is told of changes (see
     /// [`MetadataStore::outbox`](crate::MetadataStore::outbox)).
-    pub record_links: bool,
+    pub follower: Follower,
 }
 
 /// Who hands out the server's connections.
@@ -50,7 +52,7 @@ impl PostgresOptions {
             standby_wait: Duration::from_millis(20),
             timeout: Duration::from_secs(10),
             cache_bytes: 64 * 1024 * 1024,
-            record_links: false,
+            follower: Follower::None,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::engine::{Context, Operation};
 use super::session::Session;
 use crate::encoding::digest_bytes;
 use crate::fault::Fault;
-use crate::rows::{OutboxRow, Recorded};
+use crate::rows::{self, OutboxRow, Recorded, outbox_sql::LIST};
 use crate::{OutboxEntry, OutboxId};
 
 /// A list ends early once it carries this many bytes of manifests.
@@ -49,29 +49,16 @@ pub(super) async fn list(session: &mut Session, limit: u32) -> Result<Vec<Outbox
         if carried >= MAX_PAYLOAD {
             break;
         }
-        let id = OutboxId(row.0);
+        let (id, standing) = (OutboxId(row.0), rows::standing(&row)?);
         if let Some(change) = change(session, row).await? {
             if let LinkChange::PutManifest { payload, .. } = &change {
                 carried += payload.len();
             }
-            entries.push(OutboxEntry { id, change });
+            entries.push(OutboxEntry { id, change, standing });
         }
     }
     Ok(entries)
 }
-
-/// Entries without their manifest do not count, so that a full list of them cannot look like the
-/// end.
-pub(super) const LIST: &str = "
-    SELECT o.id, o.kind, o.repository, o.digest, o.tag
-    FROM outbox o
-    WHERE o.kind <> 'put_manifest' OR EXISTS (
-        SELECT 1 FROM repositories r
-        JOIN manifests m ON m.repository_id = r.id AND m.digest = o.digest
-        WHERE r.name = o.repository
-    )
-    ORDER BY o.id
-    LIMIT $1";
 
 async fn change(session: &mut Session, row: OutboxRow) -> Result<Option<LinkChange>, Fault> {
     let recorded = Recorded::of(row)?;

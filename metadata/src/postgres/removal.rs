@@ -66,7 +66,10 @@ pub(super) async fn remove(
     let gone: Vec<(Vec<u8>, i64)> =
         context.session.query_as(DELETE).bind(&ids).fetch_all(context.session.connection()).await?;
     if context.record_links {
-        discard_files(context.session, doomed, gone, terms.grace).await?;
+        tell_of_manifests(context.session, doomed).await?;
+    }
+    if context.has_files {
+        discard_files(context.session, gone, terms.grace).await?;
     }
     if terms.followed {
         follow(context.session, doomed, deletions).await?;
@@ -196,15 +199,18 @@ async fn let_go_of_blobs(
     Ok(())
 }
 
-async fn discard_files(
-    session: &mut Session,
-    doomed: &[Doomed],
-    gone: Vec<(Vec<u8>, i64)>,
-    grace: Duration,
-) -> Result<(), Fault> {
+async fn tell_of_manifests(session: &mut Session, doomed: &[Doomed]) -> Result<(), Fault> {
     let repositories: Vec<&str> = doomed.iter().map(|one| one.repository.as_str()).collect();
     let digests: Vec<Vec<u8>> = doomed.iter().map(|one| digest_bytes(&one.digest)).collect();
     session.query(TELL_TREE).bind(repositories).bind(digests).execute(session.connection()).await?;
+    Ok(())
+}
+
+async fn discard_files(
+    session: &mut Session,
+    gone: Vec<(Vec<u8>, i64)>,
+    grace: Duration,
+) -> Result<(), Fault> {
     let (digests, sizes): (Vec<_>, Vec<_>) = gone.into_iter().unzip();
     session
         .query(DISCARD_FILES)

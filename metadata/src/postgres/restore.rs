@@ -303,7 +303,7 @@ impl BringBack {
     }
 
     async fn tell_tree(&self, context: &mut Context<'_>, place: &Place) -> Result<(), Fault> {
-        if context.record_links {
+        if context.has_files {
             context
                 .session
                 .query(manifests::KEEP_FILE)

@@ -18,8 +18,8 @@ use super::servers::{Role, Servers};
 use super::session::Session;
 use super::standbys::Standbys;
 use super::{
-    blobs, collection, deletion, events, expiry, jobs, links, manifests, mirrored, outbox,
-    referrers, repositories, restore, settings, tags, untagged, uploads, usage,
+    blobs, collection, deletion, events, eviction, expiry, jobs, links, manifests, mirrored,
+    outbox, referrers, repositories, restore, settings, tags, untagged, uploads, usage,
 };
 use crate::events::POLL;
 use crate::fault::Fault;
@@ -69,7 +69,7 @@ impl PostgresStore {
         let engine = Engine {
             connections,
             process: Uuid::new_v4(),
-            record_links: options.record_links,
+            follower: options.follower,
             timeout: options.timeout,
             events_filled: Notify::new(),
         };
@@ -119,7 +119,7 @@ impl PostgresStore {
         let written = tokio::spawn(async move { engine.write(&operation).await }).await;
         let outcome = written.map_err(|error| Fault::Unavailable(error.to_string()));
         let outcome = outcome.flatten();
-        if outcome.is_ok() && self.engine.record_links {
+        if outcome.is_ok() && self.engine.follower.is_told() {
             self.outbox_filled.notify_one();
         }
         outcome
@@ -307,6 +307,15 @@ impl MetadataStore for PostgresStore {
         location: &BlobLocation,
     ) -> Result<Option<Removal>, MetadataError> {
         primary!(self, collection::removal(digest, location))
+    }
+
+    async fn evict_manifests(
+        &self,
+        prefix: &str,
+        idle: Duration,
+        limit: u32,
+    ) -> Result<u64, MetadataError> {
+        self.write(eviction::Evict { prefix: prefix.to_owned(), idle, limit }).await
     }
 
     async fn is_removing(&self) -> Result<bool, MetadataError> {

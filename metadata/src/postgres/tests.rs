@@ -6,10 +6,11 @@ use sqlx::Row as _;
 use super::options::PostgresOptions;
 use super::store::transfer_session;
 use super::{
-    accounts, blobs, collection, deletion, events, expiry, links, manifests, mirrored, outbox,
-    referrers, removal, repositories, restore, tags, uploads,
+    accounts, blobs, collection, deletion, events, eviction, expiry, links, manifests, mirrored,
+    outbox, referrers, removal, repositories, restore, tags, uploads,
 };
 use crate::postgres::Session;
+use crate::rows::outbox_sql;
 
 /// Enough that the planner would rather not read all of it: 5,000 repositories, 50,000 tags and as
 /// many manifests and blobs in one of them, the rest spread.
@@ -37,6 +38,7 @@ const FILL: &str = "
     INSERT INTO manifest_times (manifest_id, untagged_at) SELECT id, id FROM manifests;
     INSERT INTO mirrored_tags (repository_id, name, digest, checked_at, upstream)
     SELECT repository_id, 'tag-' || id, digest, 0, 'hub' FROM manifests;
+    INSERT INTO cached_manifests (manifest_id, prefix, pulled_at) SELECT id, 'hub', id FROM manifests;
     INSERT INTO uploads (id, repository, algorithm, received, started_at, updated_at, hash_state, handle)
     SELECT decode(md5(n::text), 'hex'), 'app', 0, 0, n, n, '', '' FROM generate_series(1, 20000) n;
     INSERT INTO outbox (kind, repository, digest)
@@ -83,13 +85,14 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("repositories", repositories::LIST),
         ("tags", tags::LIST),
         ("referrers", referrers::LIST),
-        ("outbox", outbox::LIST),
+        ("outbox", outbox_sql::LIST),
         ("events", events::LIST),
         ("stale uploads", uploads::STALE),
         ("uses of tags", expiry::TAG_USES),
         ("untagged manifests", expiry::UNTAGGED),
         ("due links", links::LOCK_DUE),
         ("garbage", collection::REMOVABLE),
+        ("cached manifests", eviction::IDLE),
         ("removals to forget", collection::GONE),
         ("open deletions", deletion::LIST_OPEN),
         ("deletions", restore::LIST),
@@ -97,6 +100,7 @@ async fn every_statement_on_the_request_path_goes_by_an_index() {
         ("tags to restore", restore::TAGS),
     ];
     let others = [
+        ("cached manifests that were pulled", expiry::NOTE_CACHED_PULLS),
         ("repository", repositories::FIND),
         ("manifests", manifests::FIND_MANY),
         ("repository that exists", repositories::EXISTING),

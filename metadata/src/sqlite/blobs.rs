@@ -210,6 +210,14 @@ pub(super) const FINISH: &str = concat!(
     WHERE digest = $2 AND location <> '' AND location <> $8 AND ",
     undisturbed!(),
     ";
+    INSERT INTO outbox (kind, repository, digest)
+    SELECT 'link_blob', $1, $2
+    FROM repositories r
+    JOIN blobs b ON b.digest = $2 AND (b.size <> $7 OR b.location <> $8)
+    JOIN repository_blobs l ON l.repository_id = r.id AND l.blob_id = b.id
+    WHERE $5 AND r.name = $1 AND ",
+    undisturbed!(),
+    ";
     INSERT INTO blobs (digest, size, location, created_at)
     SELECT $2, $7, $8, $3 WHERE ",
     undisturbed!(),

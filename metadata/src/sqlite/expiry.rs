@@ -216,4 +216,10 @@ pub(super) const RECORD_PULLS: &str = "
     CROSS JOIN repositories r ON r.name = q.value ->> 0
     CROSS JOIN manifests m ON m.repository_id = r.id AND m.digest = unhex(q.value ->> 1)
     WHERE true
-    ON CONFLICT (manifest_id) DO UPDATE SET pulled_at = excluded.pulled_at";
+    ON CONFLICT (manifest_id) DO UPDATE SET pulled_at = excluded.pulled_at;
+    UPDATE cached_manifests SET pulled_at = $2 WHERE manifest_id IN (
+        SELECT m.id
+        FROM json_each($1) q
+        CROSS JOIN repositories r ON r.name = q.value ->> 0
+        CROSS JOIN manifests m ON m.repository_id = r.id AND m.digest = unhex(q.value ->> 1)
+    )";

@@ -8,11 +8,11 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::cache::Cache;
-use super::mirrored;
 use super::writer::{Context, Operation};
+use super::{eviction, mirrored};
 use crate::encoding::{self, digest_array, digest_bytes, json};
 use crate::fault::Fault;
-use crate::{ManifestRecord, NewManifest, PutManifest};
+use crate::{ManifestRecord, Mirrored, NewManifest, PutManifest};
 
 pub(super) async fn find(
     connection: &mut SqliteConnection,
@@ -136,10 +136,19 @@ impl Operation for Put {
         if let Some(tag) = self.moved_immutable_tag(context.connection).await? {
             return Ok(Outcome::Immutable(tag));
         }
+        let was_here = match &self.0.mirrored {
+            Some(Mirrored::Fetched { .. }) => eviction::is_here(context, &self.0).await?,
+            _ => false,
+        };
         let (id, retyped) = self.store(context).await?;
         self.refer_and_tag(context, id).await?;
-        if let Some(upstream) = &self.0.mirrored {
-            mirrored::note(context, &self.0, upstream).await?;
+        match &self.0.mirrored {
+            Some(Mirrored::Fetched { upstream, prefix }) => {
+                mirrored::note(context, &self.0, upstream).await?;
+                eviction::note_fetched(context, id, prefix, !was_here).await?;
+            }
+            Some(Mirrored::Pushed) => eviction::note_pushed(context, id).await?,
+            None => {}
         }
         if self.0.tags.is_empty() {
             self.note_push_again(context, id).await?;

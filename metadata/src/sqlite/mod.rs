@@ -6,7 +6,7 @@
 //! - `cache` answers repeated reads of manifests and blobs without SQL.
 //! - `lookups` has manifests that are asked for at the same time looked up by one statement.
 //! - `blobs`, `links`, `collection`, `deletion`, `manifests`, `removal`, `repositories`, `restore`, `tags`,
-//!   `untagged`, `expiry`, `mirrored`, `uploads`, `outbox`, `events`, `accounts`, `upkeep` and `settings` hold the SQL, by
+//!   `untagged`, `expiry`, `mirrored`, `eviction`, `uploads`, `outbox`, `events`, `accounts`, `upkeep` and `settings` hold the SQL, by
 //!   subject.
 
 mod accounts;
@@ -16,6 +16,7 @@ mod collection;
 mod connections;
 mod deletion;
 mod events;
+mod eviction;
 mod expiry;
 mod explain;
 mod links;

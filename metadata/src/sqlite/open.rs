@@ -7,8 +7,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 
 use super::migrations::{MigrationError, migrate};
-use crate::MetadataError;
 use crate::fault::Fault;
+use crate::{Follower, MetadataError};
 
 /// Where the database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,15 +30,15 @@ pub struct SqliteOptions {
     pub readers: u32,
     /// The most memory that the cache of manifests and blobs takes, in bytes; 0 for no cache.
     pub cache_bytes: u64,
-    /// Whether changes are recorded for a storage tree to follow (see
+    /// What beside the database is told of changes (see
     /// [`MetadataStore::outbox`](crate::MetadataStore::outbox)).
-    pub record_links: bool,
+    pub follower: Follower,
 }
 
 impl SqliteOptions {
     /// The defaults: 4 readers, a cache of 64 MiB, no record of changes.
     pub fn new(location: SqliteLocation) -> Self {
-        Self { location, readers: 4, cache_bytes: 64 * 1024 * 1024, record_links: false }
+        Self { location, readers: 4, cache_bytes: 64 * 1024 * 1024, follower: Follower::None }
     }
 }
 

@@ -89,9 +89,12 @@ pub(super) async fn remove(
         sqlx::query(RECORD).bind(&keys).execute(&mut *context.connection).await?;
     }
     let_go_of_blobs(context, &keys, terms).await?;
-    let gone: Vec<(String, i64)> =
+    let mut gone: Vec<(String, i64)> =
         sqlx::query_as(DELETE).bind(&keys).fetch_all(&mut *context.connection).await?;
     if context.record_links {
+        if !context.has_files {
+            gone.clear();
+        }
         sqlx::query(DISCARD_FILES)
             .bind(&keys)
             .bind(json(&gone)?)

@@ -13,8 +13,8 @@ use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
 use super::writer::{Operation, Writer, WriterState};
 use super::{
-    blobs, collection, deletion, events, expiry, links, manifests, mirrored, outbox, referrers,
-    repositories, restore, settings, tags, untagged, uploads, usage,
+    blobs, collection, deletion, events, eviction, expiry, links, manifests, mirrored, outbox,
+    referrers, repositories, restore, settings, tags, untagged, uploads, usage,
 };
 use crate::fault::Fault;
 use crate::lifecycle::Removal;
@@ -100,7 +100,7 @@ impl SqliteStore {
             cache: Arc::clone(&cache),
             outbox_filled: Arc::clone(&outbox_filled),
             events_filled: Arc::clone(&events_filled),
-            record_links: options.record_links,
+            follower: options.follower,
             path: path.clone(),
             lock,
         })
@@ -274,6 +274,16 @@ impl MetadataStore for SqliteStore {
         location: &BlobLocation,
     ) -> Result<Option<Removal>, MetadataError> {
         read!(self, collection::removal(digest, location))
+    }
+
+    async fn evict_manifests(
+        &self,
+        prefix: &str,
+        idle: Duration,
+        limit: u32,
+    ) -> Result<u64, MetadataError> {
+        let evict = eviction::Evict { prefix: prefix.to_owned(), idle, limit };
+        Ok(self.write(evict).await?.count)
     }
 
     async fn is_removing(&self) -> Result<bool, MetadataError> {

@@ -12,11 +12,11 @@ use super::upkeep::{adoption, damage};
 use super::writer::{Context, Operation};
 use super::{
     SqliteLocation, SqliteOptions, SqliteStore, accounts, blobs, collection, deletion, events,
-    expiry, links, manifests, mirrored, outbox, referrers, removal, repositories, restore, tags,
-    uploads, usage,
+    eviction, expiry, links, manifests, mirrored, outbox, referrers, removal, repositories,
+    restore, tags, uploads, usage,
 };
 use crate::fault::Fault;
-use crate::rows::tree_sql;
+use crate::rows::{outbox_sql, tree_sql};
 use crate::{MetadataError, MetadataStore, NewManifest, NewUpload};
 
 async fn open() -> (Arc<SqliteStore>, TempDir) {
@@ -265,7 +265,7 @@ async fn no_statement_scans_or_sorts_a_table() {
         repositories::LIST,
         repositories::FIND,
         referrers::LIST,
-        outbox::LIST,
+        outbox_sql::LIST,
         outbox::DONE,
         events::INSERT,
         events::LIST,
@@ -275,6 +275,10 @@ async fn no_statement_scans_or_sorts_a_table() {
         expiry::IS_AS_SEEN,
         expiry::UNTAGGED,
         expiry::RECORD_PULLS,
+        eviction::IS_HERE,
+        eviction::NOTE_AGAIN,
+        eviction::FORGET,
+        eviction::IDLE,
         uploads::FIND,
         uploads::EXISTS,
         uploads::STALE,

@@ -15,7 +15,7 @@ use super::events;
 use super::open::ProcessLock;
 use crate::encoding::micros;
 use crate::fault::Fault;
-use crate::{MetadataError, NewEvent};
+use crate::{Follower, MetadataError, NewEvent};
 
 /// The most operations that one transaction takes.
 const BATCH: usize = 256;
@@ -51,6 +51,8 @@ pub(super) struct Context<'a> {
     pub(super) now: i64,
     /// Whether the change goes into the outbox.
     pub(super) record_links: bool,
+    /// Whether manifests have files.
+    pub(super) has_files: bool,
     /// The events of the transaction, which are written at its end by one statement.
     pub(super) events: &'a mut Vec<NewEvent>,
 }
@@ -71,7 +73,7 @@ pub(super) struct WriterState {
     pub(super) cache: Arc<Cache>,
     pub(super) outbox_filled: Arc<Notify>,
     pub(super) events_filled: Arc<Notify>,
-    pub(super) record_links: bool,
+    pub(super) follower: Follower,
     pub(super) path: PathBuf,
     pub(super) lock: Option<ProcessLock>,
 }
@@ -191,7 +193,7 @@ impl WriterLoop {
     /// those that cannot be done fail.
     async fn carry_out(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
         // What goes into the outbox is never relaxed.
-        let fills_outbox = self.state.record_links && !jobs.iter().all(|job| job.relaxed());
+        let fills_outbox = self.state.follower.is_told() && !jobs.iter().all(|job| job.relaxed());
         match self.commit(jobs).await {
             Ok(()) => jobs.drain(..).for_each(|job| job.answer(Ok(()), &self.state.cache)),
             Err(fault) => {
@@ -236,12 +238,18 @@ impl WriterLoop {
         jobs: &mut [Box<dyn Job>],
     ) -> Result<(), Fault> {
         let now = micros(SystemTime::now());
-        let record_links = self.state.record_links;
+        let follower = self.state.follower;
         let mut recorded = Vec::new();
         for job in jobs {
             let events = &mut recorded;
-            job.apply(&mut Context { connection: &mut *connection, now, record_links, events })
-                .await?;
+            let mut context = Context {
+                connection: &mut *connection,
+                now,
+                record_links: follower.is_told(),
+                has_files: follower.has_files(),
+                events,
+            };
+            job.apply(&mut context).await?;
         }
         if recorded.is_empty() {
             return execute(connection, "COMMIT").await;

@@ -291,6 +291,13 @@ pub(super) const TABLES: &[Table] = &[
         ..PLAIN
     },
     Table {
+        name: "cached_manifests",
+        columns: &[("manifest_id", Integer), ("prefix", Text), ("pulled_at", Integer)],
+        key: 1,
+        since: 12,
+        ..PLAIN
+    },
+    Table {
         name: "accounts",
         columns: &[
             ("name", Text),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use berth_metadata::{FetchKey, NewManifest};
+use berth_metadata::{FetchKey, Mirrored, NewManifest};
 use berth_oci::Reference;
 
 use super::fixtures::*;
@@ -8,8 +8,9 @@ use super::fixtures::*;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn fetched(payload: &str, tags: &[&str]) -> NewManifest {
-    let upstream = Some("hub.example.org".to_owned());
-    NewManifest { mirrored: upstream, ..tagged("app", payload, tags) }
+    let (upstream, prefix) = ("hub.example.org".to_owned(), "hub".to_owned());
+    let mirrored = Some(Mirrored::Fetched { upstream, prefix });
+    NewManifest { mirrored, ..tagged("app", payload, tags) }
 }
 
 pub async fn a_tag_that_came_from_an_upstream_is_known_by_what_it_pointed_to(store: Store) {
@@ -62,4 +63,45 @@ pub async fn who_holds_a_fetch_holds_it_again(store: Store) {
     }
     store.release_fetch(&key).await.unwrap();
     assert!(store.hold_fetch(&key, MINUTE).await.unwrap());
+}
+
+pub async fn what_was_pulled_least_lately_is_evicted_first_with_its_tags(store: Store) {
+    let app = repository("app");
+    for (payload, tags) in [("one", &["v1", "latest"][..]), ("two", &["v2"]), ("three", &["v3"])] {
+        push_manifest(&store, fetched(payload, tags)).await;
+    }
+    store.record_pulls(vec![(app.clone(), digest("one"))]).await.unwrap();
+    assert_eq!(store.evict_manifests("elsewhere", Duration::ZERO, 10).await.unwrap(), 0);
+    assert_eq!(store.evict_manifests("hub", MINUTE, 10).await.unwrap(), 0);
+    assert_eq!(store.evict_manifests("hub", Duration::ZERO, 1).await.unwrap(), 1);
+    assert_eq!(all_tags(&store, "app").await, ["latest", "v1", "v3"]);
+    assert_eq!(store.evict_manifests("hub", Duration::ZERO, 10).await.unwrap(), 2);
+    for payload in ["one", "two", "three"] {
+        let reference = Reference::Digest(digest(payload));
+        assert_eq!(self::payload(&store, "app", &reference).await, None);
+    }
+    assert!(store.deletions(None, None, 10).await.unwrap().is_empty(), "it is fetched again");
+}
+
+pub async fn what_was_pushed_is_not_evicted(store: Store) {
+    let pushed = |payload| {
+        let mirrored = Some(Mirrored::Pushed);
+        NewManifest { mirrored, ..tagged("app", payload, &[]) }
+    };
+    push_manifest(&store, pushed("ours")).await;
+    push_manifest(&store, fetched("ours", &["v1"])).await;
+    push_manifest(&store, fetched("both", &["v2"])).await;
+    push_manifest(&store, pushed("both")).await;
+    assert_eq!(store.evict_manifests("hub", Duration::ZERO, 10).await.unwrap(), 0);
+    assert_eq!(all_tags(&store, "app").await, ["v1", "v2"]);
+}
+
+pub async fn the_blobs_of_what_is_evicted_go_with_the_next_review(store: Store) {
+    let layer = push_blob_for(&store, "app", "layer", Duration::ZERO).await.digest;
+    let manifest = fetched("one", &["v1"]);
+    push_manifest(&store, NewManifest { blobs: vec![(layer, false)], ..manifest }).await;
+    assert_eq!(store.review_links(10, GRACE).await.unwrap().unlinked, 0);
+    assert_eq!(store.evict_manifests("hub", Duration::ZERO, 10).await.unwrap(), 1);
+    assert_eq!(store.review_links(10, GRACE).await.unwrap().unlinked, 1);
+    assert_eq!(find_blob(&store, &repository("app"), &layer).await, None);
 }

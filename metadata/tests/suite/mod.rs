@@ -128,6 +128,9 @@ macro_rules! metadata_suite {
                     a_tag_that_is_pushed_over_one_from_upstream_points_elsewhere,
                     a_look_at_a_tag_counts_for_what_it_saw_alone,
                     whether_a_blob_is_anywhere_is_known,
+                    what_was_pulled_least_lately_is_evicted_first_with_its_tags,
+                    what_was_pushed_is_not_evicted,
+                    the_blobs_of_what_is_evicted_go_with_the_next_review,
                     who_holds_a_fetch_holds_it_again;
                 listings:
                     repositories_are_ordered_by_bytes,
@@ -149,6 +152,8 @@ macro_rules! metadata_suite {
                     what_changes_nothing_leaves_no_entry,
                     entries_stay_until_they_are_done,
                     a_manifest_deleted_since_is_left_out,
+                    entries_tell_what_stands_by_now,
+                    a_blob_that_has_moved_is_told_again,
                     a_listing_is_not_cut_short_by_entries_left_out,
                     waiting_ends_when_an_entry_comes;
                 events:

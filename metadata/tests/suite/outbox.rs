@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use berth_metadata::MountSource;
+use berth_metadata::{BlobLocation, BlobRecord, MountSource};
 use berth_oci::LinkChange;
 use bytes::Bytes;
 
@@ -54,7 +54,7 @@ pub async fn what_changes_nothing_leaves_no_entry(store: Store) {
     let app = repository("app");
     let layer = push_blob(&store, "app", "layer").await.digest;
     push_manifest(&store, tagged("app", "one", &["a"])).await;
-    let entries = store.outbox(100).await.unwrap();
+    let before = changes(&store).await;
 
     push_blob(&store, "app", "layer").await;
     push_manifest(&store, tagged("app", "one", &["a"])).await;
@@ -65,7 +65,7 @@ pub async fn what_changes_nothing_leaves_no_entry(store: Store) {
     assert!(!store.unlink_blob(&app, &digest("two"), GRACE, &[]).await.unwrap());
     store.create_upload(new_upload("app")).await.unwrap();
 
-    assert_eq!(store.outbox(100).await.unwrap(), entries);
+    assert_eq!(changes(&store).await, before);
 }
 
 pub async fn entries_stay_until_they_are_done(store: Store) {
@@ -102,6 +102,45 @@ pub async fn a_manifest_deleted_since_is_left_out(store: Store) {
     let left = changes(&store).await;
     assert!(matches!(left.last(), Some(LinkChange::SetTag { .. })));
     assert!(matches!(left[left.len() - 2], LinkChange::PutManifest { .. }));
+}
+
+pub async fn entries_tell_what_stands_by_now(store: Store) {
+    let layer = push_blob(&store, "app", "layer").await;
+    push_manifest(&store, tagged("app", "one", &["a", "b"])).await;
+    assert!(store.delete_tag(&repository("app"), &tag("b"), Duration::ZERO, &[]).await.unwrap());
+    let now = store.now().await.unwrap();
+    let entries = store.outbox(100).await.unwrap();
+    let standing = |place: usize| entries[place].standing.as_ref();
+    for place in 0..3 {
+        let age = now.duration_since(standing(place).unwrap().written_at).unwrap_or_default();
+        assert!(age < Duration::from_secs(600), "{:?}", entries[place]);
+    }
+    assert_eq!(standing(0).unwrap().blob, Some(layer));
+    let media_type = manifest("app", "one").media_type;
+    assert_eq!(standing(1).unwrap().media_type, Some(media_type));
+    assert!(matches!(entries[3].change, LinkChange::SetTag { .. }));
+    assert_eq!(standing(3), None, "the tag has gone since");
+    assert!(matches!(entries[4].change, LinkChange::DeleteTag { .. }));
+    assert_eq!(standing(4), None);
+
+    assert!(store.unlink_blob(&repository("app"), &digest("layer"), GRACE, &[]).await.unwrap());
+    assert_eq!(store.outbox(1).await.unwrap()[0].standing, None, "the link has gone since");
+}
+
+pub async fn a_blob_that_has_moved_is_told_again(store: Store) {
+    let place = |place: &str| BlobLocation(place.to_owned());
+    let blob = |at: &str| BlobRecord { location: place(at), ..blob("layer") };
+    for at in ["first", "first", "second"] {
+        assert!(finish(&store, finished("app", None, blob(at))).await);
+    }
+    let entries = store.outbox(100).await.unwrap();
+    let link = LinkChange::LinkBlob { repository: repository("app"), digest: digest("layer") };
+    let told: Vec<_> = entries.iter().map(|entry| &entry.change).collect();
+    assert_eq!(told, [&link, &link], "once for each place");
+    for entry in &entries {
+        let standing = entry.standing.as_ref().unwrap();
+        assert_eq!(standing.blob, Some(blob("second")));
+    }
 }
 
 pub async fn a_listing_is_not_cut_short_by_entries_left_out(store: Store) {

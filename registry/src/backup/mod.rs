@@ -1,7 +1,8 @@
 //! Backups of the database, kept in the blob store beside the blobs.
 //!
 //! A backup is an embedded database in one file, whatever engine it is of. Its name tells when it was made
-//! and what its bytes must be: `berth/backups/20261126T120000Z.<sha256>.db`.
+//! and what its bytes must be: `berth/backups/20261126T120000Z.<sha256>.db`. Where there is a journal it also tells
+//! up to which object a backup holds what that tells: `….<sha256>.j42.db`.
 
 mod task;
 
@@ -19,6 +20,8 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 pub use task::BackupSource;
+
+use crate::journal;
 
 /// The folder of the backups.
 const FOLDER: &str = "berth/backups";
@@ -38,6 +41,8 @@ pub struct Backup {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
+    /// The object of the journal up to which it holds all, where there is a journal.
+    pub journal: Option<u64>,
 }
 
 /// Why a backup cannot be made or restored.
@@ -61,15 +66,21 @@ impl Backup {
     }
 
     fn file(&self) -> String {
-        format!("{FOLDER}/{}.{}.db", self.name(), self.digest.hex())
+        let journal = self.journal.map(|number| format!(".j{number}")).unwrap_or_default();
+        format!("{FOLDER}/{}.{}{journal}.db", self.name(), self.digest.hex())
     }
 
     fn of(file: &str, size: u64) -> Option<Self> {
         let name = file.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".db")?;
-        let (stamp, hex) = name.split_once('.')?;
+        let (stamp, rest) = name.split_once('.')?;
+        let (hex, journal) = match rest.split_once(".j") {
+            Some((hex, number)) => (hex, Some(number.parse().ok()?)),
+            None => (rest, None),
+        };
         let made_at = jiff::civil::DateTime::strptime(STAMP, stamp).ok()?;
         let made_at = made_at.to_zoned(TimeZone::UTC).ok()?.timestamp();
-        Some(Self { made_at, digest: format!("sha256:{hex}").parse().ok()?, size })
+        let digest = format!("sha256:{hex}").parse().ok()?;
+        Some(Self { made_at, digest, size, journal })
     }
 }
 
@@ -89,14 +100,27 @@ impl Backups<'_> {
         Ok(backups)
     }
 
-    /// Stores the file of a snapshot as a backup; it is on stable storage when this returns.
+    /// The object of the journal up to which a snapshot will hold all that is begun now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn journal(&self) -> Result<Option<u64>, BackupError> {
+        Ok(journal::last(self.0).await?)
+    }
+
+    /// Stores the file of a snapshot as a backup; it is on stable storage when this returns. `journal` is what
+    /// [`journal`](Self::journal) told before the snapshot.
     ///
     /// # Errors
     /// When the store or the file fails.
-    pub async fn store(&self, snapshot: &Path) -> Result<Backup, BackupError> {
+    pub async fn store(
+        &self,
+        snapshot: &Path,
+        journal: Option<u64>,
+    ) -> Result<Backup, BackupError> {
         let digest = digest_of(snapshot).await?;
         let size = std::fs::metadata(snapshot)?.len();
-        let backup = Backup { made_at: Timestamp::now(), digest, size };
+        let backup = Backup { made_at: Timestamp::now(), digest, size, journal };
         self.0.write(&backup.file(), read(File::open(snapshot)?)?).await?;
         Ok(backup)
     }
@@ -118,7 +142,7 @@ impl Backups<'_> {
         }
     }
 
-    /// Deletes the oldest backups but for `keep`.
+    /// Deletes the oldest backups but for `keep`, and what the journal holds that the others have.
     ///
     /// # Errors
     /// When the store fails.
@@ -126,6 +150,10 @@ impl Backups<'_> {
         let backups = self.list().await?;
         for backup in backups.iter().rev().skip(keep) {
             self.0.delete(&backup.file()).await?;
+        }
+        let oldest = backups.iter().rev().take(keep).last();
+        if let Some(number) = oldest.and_then(|backup| backup.journal) {
+            journal::cut(self.0, number).await?;
         }
         Ok(())
     }
@@ -155,9 +183,16 @@ mod tests {
     fn the_name_of_a_file_tells_all_of_a_backup() {
         let digest = Hasher::digest(Algorithm::Sha256, b"x");
         let made_at = Timestamp::from_second(1_764_158_400).unwrap();
-        let backup = Backup { made_at, digest, size: 7 };
-        assert_eq!(Backup::of(&backup.file(), 7), Some(backup));
-        for other in ["berth/backups/x.db", "berth/backups/20261126T120000Z.00.db", "x"] {
+        for journal in [None, Some(42)] {
+            let backup = Backup { made_at, digest, size: 7, journal };
+            assert_eq!(Backup::of(&backup.file(), 7), Some(backup));
+        }
+        for other in [
+            "berth/backups/x.db",
+            "berth/backups/20261126T120000Z.00.db",
+            "x",
+            "berth/backups/a.b.jx.db",
+        ] {
             assert_eq!(Backup::of(other, 1), None, "{other}");
         }
     }

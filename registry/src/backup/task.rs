@@ -40,11 +40,14 @@ impl BackupSource {
     /// In words, when database, store or file fail.
     pub async fn back_up(&self, backups: &Backups<'_>) -> Result<Backup, String> {
         self.forget_old_scratch();
+        let journal = backups.journal().await.map_err(|error| error.to_string())?;
         let snapshot = berth_metadata::snapshot(self.database.clone(), &self.scratch);
         // Large, and made once in a while.
         let taken = Box::pin(snapshot).await;
         let stored = match taken {
-            Ok(()) => backups.store(&self.scratch).await.map_err(|error| error.to_string()),
+            Ok(()) => {
+                backups.store(&self.scratch, journal).await.map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         let _ = std::fs::remove_file(&self.scratch);

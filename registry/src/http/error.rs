@@ -173,12 +173,12 @@ fn upstream(error: &MirrorError) -> (StatusCode, ErrorCode) {
         MirrorError::Upstream(C::NotFound { .. }) | MirrorError::KnownAbsent { .. } => {
             (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
-        MirrorError::Upstream(C::Unauthorized { .. } | C::Denied { .. }) => {
-            (StatusCode::FORBIDDEN, ErrorCode::Denied)
-        }
+        MirrorError::Upstream(C::Unauthorized { .. } | C::Denied { .. })
+        | MirrorError::OverQuota { .. } => (StatusCode::FORBIDDEN, ErrorCode::Denied),
         MirrorError::Upstream(C::TooManyRequests { .. }) | MirrorError::OverBudget { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests)
         }
+        MirrorError::Loop => (StatusCode::LOOP_DETECTED, ErrorCode::Unavailable),
         MirrorError::Offline { .. } => (StatusCode::GATEWAY_TIMEOUT, ErrorCode::Unavailable),
         _ => (StatusCode::BAD_GATEWAY, ErrorCode::Unavailable),
     }

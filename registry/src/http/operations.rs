@@ -42,6 +42,7 @@ async fn ready(State(registry): State<Arc<Registry>>) -> Response<Body> {
 }
 
 async fn metrics(State(registry): State<Arc<Registry>>) -> Response<Body> {
+    registry.metrics.mirror.follow(registry.mirror.status());
     let Ok(text) = registry.metrics.render() else {
         return render::empty(StatusCode::INTERNAL_SERVER_ERROR);
     };

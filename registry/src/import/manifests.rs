@@ -25,19 +25,24 @@ pub(super) async fn read(
     revision: &Revision,
 ) -> Result<Result<FoundManifest, String>, StoreError> {
     match files.read(&tree::data(&revision.digest), LARGEST).await {
-        Ok(payload) => Ok(parse(revision, payload)),
+        Ok(payload) => Ok(parse(revision, None, payload)),
         Err(StoreError::NotFound) => Ok(Err("its bytes are not there".to_owned())),
         Err(StoreError::Io(error)) => Ok(Err(format!("its bytes cannot be read: {error}"))),
         Err(error) => Err(error),
     }
 }
 
-fn parse(revision: &Revision, payload: Bytes) -> Result<FoundManifest, String> {
+/// A manifest of these bytes; a text tells why it is none.
+pub(super) fn parse(
+    revision: &Revision,
+    media_type: Option<&str>,
+    payload: Bytes,
+) -> Result<FoundManifest, String> {
     let digest = revision.digest;
     if Hasher::digest(digest.algorithm(), &payload) != digest {
         return Err(format!("its {} bytes are not what the digest says", payload.len()));
     }
-    let manifest = Manifest::parse(None, &payload).map_err(|error| error.to_string())?;
+    let manifest = Manifest::parse(media_type, &payload).map_err(|error| error.to_string())?;
     let (mut blobs, mut manifests, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
     for child in manifest.children() {
         match child {

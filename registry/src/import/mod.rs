@@ -2,12 +2,14 @@
 //!
 //! The tree of `registry:2` is adopted as it stands: blobs stay where they are, and the database learns of
 //! them. `names` walks the tree, `manifests` reads what it finds, `finding` is what is told of what is not
-//! as it should be. `layout` copies OCI image layouts.
+//! as it should be. `journal` reads what Berth itself has told a store that keeps no link files. `layout` copies
+//! OCI image layouts.
 //!
 //! Nothing is asked of the order in which a store lists its files: what must come first is noted in the
 //! database. A pass that broke off is made again from its beginning, and finds most of it done.
 
 mod finding;
+mod journal;
 mod layout;
 mod manifests;
 mod names;
@@ -62,6 +64,15 @@ impl Registry {
     /// When the storage or the database fails. What was taken until then stays, and another import goes
     /// on.
     pub async fn import(&self, tell: &mpsc::Sender<Told>) -> Result<Imported, RegistryError> {
+        self.take_over(false, tell).await
+    }
+
+    /// Adopts all that the storage tells of names: the journal, and the tree as [`import`](Self::import) does.
+    async fn take_over(
+        &self,
+        with_journal: bool,
+        tell: &mpsc::Sender<Told>,
+    ) -> Result<Imported, RegistryError> {
         let upkeep = self.upkeep()?;
         let files = self.blobs.files().ok_or(UpkeepError::NoFiles)?;
         self.settle_links().await?;
@@ -70,7 +81,7 @@ impl Registry {
         let _hold = self.hold_links().await;
         let mut imported = None;
         let pass = async {
-            imported = Some(names::Pass::new(self, upkeep, files, tell).run().await?);
+            imported = Some(names::Pass::new(self, upkeep, files, tell).run(with_journal).await?);
             Ok(())
         };
         self.as_job(Job::Import, Duration::ZERO, pass).await?;
@@ -92,10 +103,11 @@ impl Registry {
 
     pub(crate) async fn import_as_asked(
         &self,
+        with_journal: bool,
         tell: &mpsc::Sender<Told>,
     ) -> Result<Imported, RegistryError> {
         self.refuse_when_read_only()?;
-        let imported = self.import(tell).await?;
+        let imported = self.take_over(with_journal, tell).await?;
         self.settle_links().await?;
         Ok(imported)
     }

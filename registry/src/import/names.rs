@@ -34,15 +34,15 @@ const PROGRESS: Duration = Duration::from_millis(250);
 /// One pass over a tree.
 pub(super) struct Pass<'a> {
     registry: &'a Registry,
-    upkeep: &'a dyn UpkeepStore,
-    files: &'a dyn StoreFiles,
+    pub(super) upkeep: &'a dyn UpkeepStore,
+    pub(super) files: &'a dyn StoreFiles,
     tell: &'a mpsc::Sender<Told>,
-    lease: Duration,
-    imported: Imported,
+    pub(super) lease: Duration,
+    pub(super) imported: Imported,
     links: Vec<FoundLink>,
     revisions: Vec<Revision>,
     tags: Vec<TagFile>,
-    misfits: HashSet<Misfit>,
+    pub(super) misfits: HashSet<Misfit>,
     told_at: Instant,
 }
 
@@ -75,8 +75,14 @@ impl<'a> Pass<'a> {
         }
     }
 
-    pub(super) async fn run(mut self) -> Result<Imported, RegistryError> {
+    pub(super) async fn run(mut self, with_journal: bool) -> Result<Imported, RegistryError> {
         self.upkeep.begin_adoption().await?;
+        if with_journal {
+            self.replay_journal().await?;
+            self.adopt_tags().await?;
+            // A tag in a tree may be newer: another registry may be at work there.
+            self.upkeep.begin_adoption().await?;
+        }
         self.note_blobs().await?;
         self.walk_repositories().await?;
         self.adopt_tags().await?;
@@ -247,7 +253,7 @@ impl<'a> Pass<'a> {
         Ok(self.upkeep.found_tags(found).await?)
     }
 
-    async fn adopt_tags(&mut self) -> Result<(), RegistryError> {
+    pub(super) async fn adopt_tags(&mut self) -> Result<(), RegistryError> {
         loop {
             let adopted = self.upkeep.adopt_tags(TAGS as u32).await?;
             self.imported.tags += adopted.new;
@@ -305,7 +311,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Of a blob and a manifest that do not agree on its size one is wrong; the digest says which.
-    async fn look_at_misfits(&mut self) -> Result<(), RegistryError> {
+    pub(super) async fn look_at_misfits(&mut self) -> Result<(), RegistryError> {
         for Misfit { digest, expected, found } in std::mem::take(&mut self.misfits) {
             let Some(blob) = self.upkeep.blob_anywhere(&digest).await? else { continue };
             if self.registry.verify_and_quarantine(&blob).await?.is_some() {
@@ -318,14 +324,14 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    async fn tell(&mut self, finding: Finding) {
+    pub(super) async fn tell(&mut self, finding: Finding) {
         self.imported.findings += 1;
         debug!(%finding, "the storage tree is not as it should be");
         // Whoever asked may have gone.
         let _ = self.tell.send(Told::Found(finding)).await;
     }
 
-    async fn progress(&mut self) {
+    pub(super) async fn progress(&mut self) {
         if self.told_at.elapsed() >= PROGRESS {
             self.told_at = Instant::now();
             let _ = self.tell.send(Told::Importing(self.imported)).await;

@@ -26,10 +26,12 @@ const ROUND: usize = 1000;
 /// How long to wait after a failure.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Which manifests were read and are not written yet, where a retention policy asks for it.
+/// Which manifests were read and are not written yet, where a retention policy or a mirror asks for it.
 #[derive(Debug, Default)]
 pub(crate) struct PullLog {
     is_wanted: AtomicBool,
+    /// A mirror lets go of what was pulled least lately.
+    by_mirrors: AtomicBool,
     pulled: Mutex<HashSet<(RepositoryName, Digest)>>,
     filled: Notify,
 }
@@ -40,9 +42,14 @@ impl PullLog {
         self.is_wanted.store(policy.retention.needs_pulls(), Ordering::Relaxed);
     }
 
+    /// Notes reads from now on whatever the policy asks for.
+    pub(crate) fn note_for_mirrors(&self) {
+        self.by_mirrors.store(true, Ordering::Relaxed);
+    }
+
     /// Notes a read. Waits for nothing.
     pub(crate) fn note(&self, repository: &RepositoryName, digest: &Digest) {
-        if !self.is_wanted.load(Ordering::Relaxed) {
+        if !self.is_wanted.load(Ordering::Relaxed) && !self.by_mirrors.load(Ordering::Relaxed) {
             return;
         }
         let mut pulled = self.lock();
@@ -82,7 +89,10 @@ impl Registry {
     pub(crate) async fn write_noted_pull_times(&self, stop: &CancellationToken) {
         let mut pulled = self.pull_log.take();
         let config = self.config();
-        pulled.retain(|(name, _)| config.policy.retention.rule_for(name.as_str()).is_some());
+        pulled.retain(|(name, _)| {
+            config.policy.retention.rule_for(name.as_str()).is_some()
+                || self.mirror.is_bounded(name)
+        });
         for round in pulled.chunks(ROUND) {
             while let Err(error) = self.metadata.record_pulls(round.to_vec()).await {
                 warn!(%error, "times of pulls are not recorded yet");

@@ -46,7 +46,7 @@ pub enum Pace {
 
 impl Pace {
     /// How many links are looked at in one transaction, which others wait for.
-    fn links(self) -> u32 {
+    pub(super) fn links(self) -> u32 {
         match self {
             Self::Gentle => 32,
             Self::Brisk => 1024,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use berth_config::Policy;
-use berth_metadata::{ManifestRecord, NewManifest, PutManifest};
+use berth_metadata::{ManifestRecord, Mirrored, NewManifest, PutManifest};
 use berth_oci::{
     Algorithm, Child, Descriptor, Digest, Hasher, Manifest, ManifestKind, Reference,
     RepositoryName, Tag,
@@ -33,6 +33,8 @@ pub(super) enum Provenance {
     Fetched {
         /// The upstream.
         upstream: String,
+        /// The prefix of the mirror.
+        prefix: String,
     },
 }
 
@@ -117,8 +119,12 @@ impl Registry {
             tags,
             immutable_tags,
             mirrored: match provenance {
-                Provenance::Pushed => None,
-                Provenance::Fetched { upstream } => Some(upstream),
+                Provenance::Fetched { upstream, prefix } => {
+                    Some(Mirrored::Fetched { upstream, prefix })
+                }
+                Provenance::Pushed => {
+                    self.mirror.source(&push.repository).map(|_| Mirrored::Pushed)
+                }
             },
             events: events.clone(),
         });

@@ -3,6 +3,7 @@ use std::time::Duration;
 use berth_metadata::lifecycle::Removal;
 use berth_metadata::{BlobLocation, Job, OutboxEntry};
 use berth_oci::{Digest, LinkChange};
+use berth_storage_backends::LinkTree;
 use tokio::sync::RwLockWriteGuard;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -20,8 +21,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 impl Registry {
-    /// Keeps the storage tree's link files in step with the database until `stop`, and then
-    /// applies what is left. One process at a time does it.
+    /// Keeps the storage tree's link files, or the journal, in step with the database until `stop`, and
+    /// then applies what is left. One process at a time does it.
     pub(super) async fn follow_outbox(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             tokio::select! {
@@ -31,7 +32,7 @@ impl Registry {
             let pause = match self.as_job(Job::Links, Duration::ZERO, self.drain_outbox()).await {
                 Ok(()) => PAUSE,
                 Err(error) => {
-                    warn!(%error, cause = error.cause(), "the storage tree's links lag behind");
+                    warn!(%error, cause = error.cause(), "the storage's links or its journal lag behind");
                     PAUSE_AFTER_FAILURE
                 }
             };
@@ -41,7 +42,7 @@ impl Registry {
             }
         }
         if let Err(error) = self.settle_links().await {
-            warn!(%error, cause = error.cause(), "the storage tree's links were left behind; the next start catches up");
+            warn!(%error, cause = error.cause(), "the storage's links or its journal were left behind; the next start catches up");
         }
     }
 
@@ -58,9 +59,16 @@ impl Registry {
     }
 
     async fn drain_outbox(&self) -> Result<(), RegistryError> {
-        let Some(tree) = self.blobs.link_tree() else { return Ok(()) };
         // Somebody needs the tree to stand still, and tells when it need not any longer.
         let Ok(_turn) = self.links_turn.try_read() else { return Ok(()) };
+        match (self.blobs.link_tree(), self.blobs.files()) {
+            (Some(tree), _) => self.drain_into_tree(tree).await,
+            (None, Some(files)) => self.drain_into_journal(files).await,
+            (None, None) => Ok(()),
+        }
+    }
+
+    async fn drain_into_tree(&self, tree: &dyn LinkTree) -> Result<(), RegistryError> {
         loop {
             let mut entries = self.metadata.outbox(ROUND).await?;
             self.stop_before_a_removal(&mut entries).await?;

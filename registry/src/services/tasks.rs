@@ -9,7 +9,7 @@ use crate::Registry;
 type Work = BoxFuture<'static, ()>;
 
 /// The work that goes on beside requests: the link files of the storage tree, the purging of
-/// abandoned uploads, the collection of garbage, the look at stored bytes, backups, the retention policies and the times of pulls that
+/// abandoned uploads, the collection of garbage, the look at stored bytes, backups, the bounds of mirrors, the retention policies and the times of pulls that
 /// they ask for, a regular look at the storage's health, the telling of events, and what is known of
 /// those who may use the registry, and the audit log.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ impl BackgroundTasks {
         spawn(|registry, stop| Box::pin(async move { registry.keep_retaining(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.keep_scrubbing(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.keep_backing_up(stop).await }));
+        spawn(|registry, stop| Box::pin(async move { registry.keep_evicting(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.write_pull_times(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.watch_storage(stop).await }));
         spawn(|registry, stop| Box::pin(async move { registry.notify(stop).await }));

@@ -21,7 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use berth_config::Config;
-use berth_metadata::{MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
+use berth_metadata::{Follower, MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
 use berth_registry::Registry;
 use berth_registry::control::{Ask, Told, carry_out};
 use berth_registry::http::App;
@@ -78,7 +78,7 @@ impl Scene {
             location: SqliteLocation::File(root.path().join("berth.db")),
             readers: 2,
             cache_bytes: 1 << 20,
-            record_links: true,
+            follower: Follower::Tree,
         };
         let inner = Arc::new(SqliteStore::open(options).await?);
         let metadata: Arc<dyn MetadataStore> =

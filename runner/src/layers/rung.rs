@@ -14,6 +14,14 @@ pub enum Rung {
     Copy,
 }
 
+/// The way that is taken on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) rung: Rung,
+    /// Why it is not a better one, in words.
+    pub(super) reason: Option<String>,
+}
+
 impl Rung {
     /// All of them, the best one first.
     pub const ALL: [Self; 3] = [Self::Erofs, Self::Directories, Self::Copy];

@@ -4,16 +4,17 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use berth_oci::Digest;
 use rustix::fs::{FlockOperation, flock};
 
 use super::error::{Doing as _, LayerError};
-use super::ingest;
 use super::limits::Limits;
-use super::rung::Rung;
+use super::prepare::{FILES, INDEX, SPREAD, needed, prepare};
+use super::rung::{Choice, Rung};
 use super::tree::Tree;
-use super::unpack::{Whiteouts, unpack};
+use super::{ingest, mount};
 use crate::Roots;
 
 /// The layers of one engine, each by its diff id.
@@ -23,13 +24,12 @@ pub struct LayerStore {
     pub(super) data: PathBuf,
     /// `<run>/layers`
     pub(super) run: PathBuf,
-    rung: Rung,
+    /// Found out when it is asked for first.
+    rung: Arc<OnceLock<Choice>>,
 }
 
 /// The archive in a layer's folder.
-const ARCHIVE: &str = "tar";
-/// What it is unpacked to.
-const FILES: &str = "files";
+pub(super) const ARCHIVE: &str = "tar";
 
 impl LayerStore {
     /// The store in `roots`, made where there is none. What a process that died has left of a layer on
@@ -42,7 +42,7 @@ impl LayerStore {
         let store = Self {
             data: roots.data().join("layers"),
             run: roots.run().join("layers"),
-            rung: Rung::Directories,
+            rung: Arc::default(),
         };
         for folder in [&store.ingest_folder(), &store.run] {
             let mut builder = fs::DirBuilder::new();
@@ -56,13 +56,26 @@ impl LayerStore {
     /// The same store that keeps layers in this way, whatever the kernel can.
     #[must_use]
     pub fn with_rung(self, rung: Rung) -> Self {
-        Self { rung, ..self }
+        let choice = Choice { rung, reason: None };
+        Self { rung: Arc::new(OnceLock::from(choice)), ..self }
     }
 
-    /// How layers are kept.
-    #[must_use]
-    pub fn rung(&self) -> Rung {
-        self.rung
+    /// How layers are kept: as `BERTH_LAYERS` says, or in the best way that the kernel has.
+    ///
+    /// # Errors
+    ///
+    /// When the variable has another word than `erofs`, `directories` or `copy`, or the kernel cannot
+    /// be tried.
+    pub fn rung(&self) -> Result<Rung, LayerError> {
+        Ok(self.choice()?.rung)
+    }
+
+    pub(super) fn choice(&self) -> Result<&Choice, LayerError> {
+        if let Some(choice) = self.rung.get() {
+            return Ok(choice);
+        }
+        let choice = mount::choose(self)?;
+        Ok(self.rung.get_or_init(|| choice))
     }
 
     /// Whether a layer is here.
@@ -89,7 +102,7 @@ impl LayerStore {
         if self.has(expected) {
             return Ok(());
         }
-        let passage = Passage::enter(&self.ingest_folder().join(name_of(expected)))?;
+        let passage = self.passage(expected)?;
         if self.has(expected) {
             return passage.leave();
         }
@@ -116,23 +129,41 @@ impl LayerStore {
         let archive = options.read(true).write(true).create_new(true).open(&path);
         let archive = archive.doing(|| format!("make {}", path.display()))?;
         let tree = ingest::receive(expected, limits, input, &archive)?;
-        self.prepare(&tree, &archive, folder)
+        prepare(self.rung()?, &tree, &archive, folder)
     }
 
-    /// Makes of a layer what its mount needs besides the archive.
-    fn prepare(&self, tree: &Tree, archive: &File, folder: &Path) -> Result<(), LayerError> {
-        match self.rung {
-            Rung::Erofs | Rung::Copy => Ok(()),
-            Rung::Directories => {
-                let files = folder.join(FILES);
-                fs::create_dir(&files).doing(|| format!("make {}", files.display()))?;
-                let target = File::open(&files).doing(|| format!("open {}", files.display()))?;
-                let scratch = File::open(folder).doing(|| format!("open {}", folder.display()))?;
-                use std::os::fd::AsFd as _;
-                unpack(tree, archive, target.as_fd(), scratch.as_fd(), Whiteouts::Kept)?;
-                rustix::fs::syncfs(&target).doing(|| "write the layer's files")
+    /// Makes what the way that layers are kept in needs of a layer, where it is missing because it was
+    /// another way before.
+    pub(super) fn complete(&self, diff_id: &Digest, rung: Rung) -> Result<(), LayerError> {
+        let folder = self.folder(diff_id);
+        let Some(needed) = needed(rung) else { return Ok(()) };
+        if folder.join(needed).exists() {
+            return Ok(());
+        }
+        let passage = self.passage(diff_id)?;
+        let result = self.complete_in(diff_id, rung, &passage.path);
+        passage.leave()?;
+        result
+    }
+
+    fn complete_in(&self, diff_id: &Digest, rung: Rung, way: &Path) -> Result<(), LayerError> {
+        empty(way).doing(|| format!("empty {}", way.display()))?;
+        let archive = self.archive(diff_id)?;
+        prepare(rung, &self.tree(diff_id)?, &archive, way)?;
+        let folder = self.folder(diff_id);
+        for name in [SPREAD, INDEX, FILES] {
+            match fs::rename(way.join(name), folder.join(name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other.doing(|| format!("make {}", folder.join(name).display()))?,
             }
         }
+        sync(&folder)
+    }
+
+    /// The tree of a layer that is here, which was within its limits when it came.
+    pub(super) fn tree(&self, diff_id: &Digest) -> Result<Tree, LayerError> {
+        let archive = io::BufReader::with_capacity(64 << 10, self.archive(diff_id)?);
+        ingest::tree(archive, &Limits::NONE)
     }
 
     /// Removes a layer, and says how many bytes of disk that gives back.
@@ -142,7 +173,7 @@ impl LayerStore {
     /// [`LayerError::Busy`] when it is a part of a mounted root, and [`LayerError::NotFound`] when it is
     /// not here.
     pub fn remove(&self, diff_id: &Digest) -> Result<u64, LayerError> {
-        let passage = Passage::enter(&self.ingest_folder().join(name_of(diff_id)))?;
+        let passage = self.passage(diff_id)?;
         let result = self.take_out(diff_id, &passage.path);
         passage.leave()?;
         result
@@ -206,16 +237,15 @@ impl LayerStore {
         }
     }
 
-    /// What a layer is unpacked to.
-    pub(super) fn files(&self, diff_id: &Digest) -> PathBuf {
-        self.folder(diff_id).join(FILES)
-    }
-
     pub(super) fn folder(&self, diff_id: &Digest) -> PathBuf {
         self.data.join(name_of(diff_id))
     }
 
-    fn ingest_folder(&self) -> PathBuf {
+    fn passage(&self, diff_id: &Digest) -> Result<Passage, LayerError> {
+        Passage::enter(&self.ingest_folder().join(name_of(diff_id)))
+    }
+
+    pub(super) fn ingest_folder(&self) -> PathBuf {
         self.data.join("ingest")
     }
 
@@ -242,14 +272,14 @@ fn digest_of(name: &str) -> Option<Digest> {
 }
 
 /// A folder through which one layer comes or goes, held by a lock that ends with the process.
-struct Passage {
-    path: PathBuf,
+pub(super) struct Passage {
+    pub(super) path: PathBuf,
     _lock: File,
 }
 
 impl Passage {
     /// Waits until nobody else is in it.
-    fn enter(path: &Path) -> Result<Self, LayerError> {
+    pub(super) fn enter(path: &Path) -> Result<Self, LayerError> {
         loop {
             match fs::DirBuilder::new().mode(0o700).create(path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -292,7 +322,7 @@ impl Passage {
         sync(place.parent().unwrap_or(place))
     }
 
-    fn leave(self) -> Result<(), LayerError> {
+    pub(super) fn leave(self) -> Result<(), LayerError> {
         fs::remove_dir_all(&self.path).doing(|| format!("remove {}", self.path.display()))
     }
 }

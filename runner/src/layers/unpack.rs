@@ -3,18 +3,19 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod,
-    fchown, fsetxattr, ftruncate, futimens, linkat, lsetxattr, makedev, mkdirat, mknodat, openat,
-    symlinkat, unlinkat, utimensat,
+    fchown, fsetxattr, futimens, linkat, lsetxattr, makedev, mkdirat, mknodat, openat, symlinkat,
+    unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
+use super::copy::copy_piece;
 use super::error::{Doing as _, LayerError};
 use super::tar::{Content, Piece, Time};
 use super::tree::{Body, Device, Directory, Links, Node, NodeId, OPAQUE, Tree};
@@ -80,7 +81,7 @@ impl Unpacking<'_> {
         finish_open(folder, node).doing(|| "set what a folder is like")
     }
 
-    fn hide_below(&self, folder: BorrowedFd<'_>, directory: &Directory) -> std::io::Result<()> {
+    fn hide_below(&self, folder: BorrowedFd<'_>, directory: &Directory) -> io::Result<()> {
         if !directory.opaque {
             return Ok(());
         }
@@ -95,7 +96,7 @@ impl Unpacking<'_> {
         }
     }
 
-    fn directory(&self, folder: BorrowedFd<'_>, name: &OsStr) -> std::io::Result<OwnedFd> {
+    fn directory(&self, folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         if self.whiteouts == Whiteouts::Applied {
             match openat(folder, name, flags, Mode::empty()) {
@@ -108,7 +109,7 @@ impl Unpacking<'_> {
         Ok(openat(folder, name, flags, Mode::empty())?)
     }
 
-    fn white_out(&self, folder: BorrowedFd<'_>, name: &OsStr) -> std::io::Result<()> {
+    fn white_out(&self, folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
         match self.whiteouts {
             Whiteouts::Applied => make_room(folder, name),
             Whiteouts::Kept => {
@@ -119,7 +120,7 @@ impl Unpacking<'_> {
 
     /// Makes what is no folder. What has several names is made in the scratch folder, and linked from
     /// there: so no path has to be gone to again.
-    fn file(&mut self, folder: BorrowedFd<'_>, name: &OsStr, id: NodeId) -> std::io::Result<()> {
+    fn file(&mut self, folder: BorrowedFd<'_>, name: &OsStr, id: NodeId) -> io::Result<()> {
         if self.whiteouts == Whiteouts::Applied {
             make_room(folder, name)?;
         }
@@ -134,7 +135,7 @@ impl Unpacking<'_> {
         Ok(linkat(self.scratch, self.linked[&id].as_str(), folder, name, AtFlags::empty())?)
     }
 
-    fn make(&self, folder: BorrowedFd<'_>, name: &OsStr, id: NodeId) -> std::io::Result<()> {
+    fn make(&self, folder: BorrowedFd<'_>, name: &OsStr, id: NodeId) -> io::Result<()> {
         let node = self.tree.node(id);
         let node_of = |kind, device: Option<&Device>| {
             let number = device.map_or(0, |device| makedev(device.major, device.minor));
@@ -156,56 +157,18 @@ impl Unpacking<'_> {
         finish_named(folder, name, node)
     }
 
-    fn copy(&self, content: &Content, file: &File) -> std::io::Result<()> {
+    fn copy(&self, content: &Content, file: &File) -> io::Result<()> {
         match content {
             Content::Whole { offset, size } => {
-                self.copy_piece(Piece { at: 0, offset: *offset, length: *size }, file)
+                copy_piece(self.archive, Piece { at: 0, offset: *offset, length: *size }, file)
             }
             Content::Sparse(sparse) => {
                 for &piece in &sparse.pieces {
-                    self.copy_piece(piece, file)?;
+                    copy_piece(self.archive, piece, file)?;
                 }
-                Ok(ftruncate(file, sparse.size)?)
+                file.set_len(sparse.size)
             }
         }
-    }
-
-    /// Has the kernel copy, which may take no more than a note that the blocks are shared.
-    fn copy_piece(&self, piece: Piece, file: &File) -> std::io::Result<()> {
-        let (mut from, mut to, mut left) = (piece.offset, piece.at, piece.length);
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(usize::MAX);
-            let copied = rustix::fs::copy_file_range(
-                self.archive,
-                Some(&mut from),
-                file,
-                Some(&mut to),
-                most,
-            );
-            match copied {
-                Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-                Ok(length) => left -= length as u64,
-                Err(Errno::INTR) => {}
-                Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                    return self.copy_by_hand(Piece { at: to, offset: from, length: left }, file);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn copy_by_hand(&self, piece: Piece, file: &File) -> std::io::Result<()> {
-        let mut buffer = vec![0; 64 << 10];
-        let mut done = 0;
-        while done < piece.length {
-            let length =
-                buffer.len().min(usize::try_from(piece.length - done).unwrap_or(usize::MAX));
-            self.archive.read_exact_at(&mut buffer[..length], piece.offset + done)?;
-            file.write_all_at(&buffer[..length], piece.at + done)?;
-            done += length as u64;
-        }
-        Ok(())
     }
 }
 
@@ -214,7 +177,7 @@ fn unpacking(name: &OsStr) -> String {
 }
 
 /// Removes what is under `name`, if anything is.
-fn make_room(folder: BorrowedFd<'_>, name: &OsStr) -> std::io::Result<()> {
+fn make_room(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     match unlinkat(folder, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::ISDIR) => std::fs::remove_dir_all(inside(folder, name)),
@@ -228,7 +191,7 @@ fn inside(folder: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
 }
 
 /// Owner first, since a change of it takes capabilities and set-user-id away; the time last.
-fn finish_open(file: BorrowedFd<'_>, node: &Node) -> std::io::Result<()> {
+fn finish_open(file: BorrowedFd<'_>, node: &Node) -> io::Result<()> {
     let (uid, gid) = owner(node);
     fchown(file, uid, gid)?;
     for (name, value) in node.attributes.iter() {
@@ -239,7 +202,7 @@ fn finish_open(file: BorrowedFd<'_>, node: &Node) -> std::io::Result<()> {
 }
 
 /// The same of what cannot be opened without consequences.
-fn finish_named(folder: BorrowedFd<'_>, name: &OsStr, node: &Node) -> std::io::Result<()> {
+fn finish_named(folder: BorrowedFd<'_>, name: &OsStr, node: &Node) -> io::Result<()> {
     let (uid, gid) = owner(node);
     chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
     for (attribute, value) in node.attributes.iter() {

@@ -38,7 +38,7 @@ impl Addresses {
             let address = subnet.address(number);
             match symlink(container, self.path(address)) {
                 Ok(()) => {
-                    self.remember(address, container)?;
+                    self.remember(address)?;
                     return Ok(Some(address));
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -57,20 +57,15 @@ impl Addresses {
         }
     }
 
-    /// Every lease with the container that has it.
-    pub(super) fn leases(&self) -> io::Result<Vec<(Ipv4Addr, String)>> {
-        let mut leases = Vec::new();
+    /// Gives back whatever addresses a container has, by a look at all leases.
+    pub(super) fn release_all(&self, container: &str) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            let Some(address) = entry.file_name().to_str().and_then(|name| name.parse().ok())
-            else {
-                continue;
-            };
-            if let Ok(container) = fs::read_link(entry.path()) {
-                leases.push((address, container.to_string_lossy().into_owned()));
+            let name = entry?.file_name();
+            if let Some(address) = name.to_str().and_then(|name| name.parse().ok()) {
+                self.release(address, container)?;
             }
         }
-        Ok(leases)
+        Ok(())
     }
 
     fn path(&self, address: Ipv4Addr) -> PathBuf {
@@ -81,11 +76,16 @@ impl Addresses {
         fs::read_link(self.folder.join("last")).ok()?.to_str()?.parse().ok()
     }
 
-    fn remember(&self, address: Ipv4Addr, container: &str) -> io::Result<()> {
-        let new = self.folder.join(format!("last-{container}"));
+    /// That is a hint, so of two who do it at the same time either may win.
+    fn remember(&self, address: Ipv4Addr) -> io::Result<()> {
+        let new = self.folder.join("last.new");
         match symlink(address.to_string(), &new) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => fs::rename(&new, self.folder.join("last")),
+            _ => {}
+        }
+        match fs::rename(&new, self.folder.join("last")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 }
@@ -124,7 +124,9 @@ mod tests {
         addresses.release(first, "first").unwrap();
         addresses.release(first, "first").unwrap();
         assert_eq!(lease("late"), Some(first));
-        assert_eq!(addresses.leases().unwrap().len(), 13);
+        addresses.release_all("c0").unwrap();
+        assert!(lease("later").is_some());
+        assert_eq!(lease("latest"), None);
     }
 
     #[test]

@@ -223,9 +223,10 @@ impl EndpointSettings {
             );
         }
         let network = NetworkEndpoint { endpoint: endpoint.clone(), ..NetworkEndpoint::default() };
-        let networks = match self.network.as_str() {
-            "" => BTreeMap::new(),
-            name => BTreeMap::from([(name.to_owned(), network)]),
+        let networks = match self.network.parse() {
+            Err(_) | Ok(NetworkMode::Container(_)) => BTreeMap::new(),
+            Ok(_) if self.network.is_empty() => BTreeMap::new(),
+            Ok(mode) => BTreeMap::from([(mode.to_string(), network)]),
         };
         NetworkSettings { ports, endpoint, networks, ..NetworkSettings::default() }
     }
@@ -281,6 +282,18 @@ mod tests {
             assert_eq!(part["GlobalIPv6Address"], "");
             assert_eq!(part["MacAddress"], "02:42:ac:1d:00:02");
         }
+    }
+
+    #[test]
+    fn a_network_is_shown_by_its_own_name() {
+        let networks = |network: &str| {
+            let settings = EndpointSettings { network: network.into(), ..Default::default() };
+            settings.to_network_settings().networks.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(networks("default"), ["bridge"]);
+        assert_eq!(networks("host"), ["host"]);
+        assert_eq!(networks("container:web"), [""; 0]);
+        assert_eq!(networks(""), [""; 0]);
     }
 
     #[test]

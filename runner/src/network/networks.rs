@@ -109,16 +109,13 @@ impl Networks {
     ///
     /// When the files that say so cannot be read or removed.
     pub fn collect(&self, alive: &dyn Fn(&str) -> bool) -> Result<Vec<String>, NetworkError> {
-        let mut gone = self.records.containers().doing(|| "cannot read who is connected")?;
-        gone.retain(|container| !alive(container));
-        for container in &gone {
-            self.detach(container)?;
-        }
-        // Who was killed between its address and its record has the address alone.
-        for (address, container) in self.addresses.leases().doing(|| "cannot read the leases")? {
+        let mut gone = Vec::new();
+        for container in self.records.containers().doing(|| "cannot read who is connected")? {
             if !alive(&container) {
-                let released = self.addresses.release(address, &container);
-                released.doing(|| format!("cannot give {address} back"))?;
+                // Of a record that was never whole, nothing was given out but an address.
+                let settings = self.records.read(&container).ok().flatten().unwrap_or_default();
+                self.give_back(&container, &settings)?;
+                gone.push(container);
             }
         }
         Ok(gone)
@@ -130,10 +127,12 @@ impl Networks {
         if !settings.ports.is_empty() {
             Firewall::open()?.unpublish(&settings.ports);
         }
-        if let Some(address) = settings.ipv4 {
-            let released = self.addresses.release(address, container);
-            released.doing(|| format!("cannot give {address} back"))?;
-        }
+        let released = match settings.ipv4 {
+            Some(address) => self.addresses.release(address, container),
+            // Who was killed before it could record its address.
+            None => self.addresses.release_all(container),
+        };
+        released.doing(|| format!("cannot give back the address of container {container}"))?;
         let removed = self.records.remove(container);
         removed.doing(|| format!("cannot forget the network of container {container}"))
     }
@@ -143,7 +142,13 @@ impl Networks {
         let socket = Socket::open(Family::Route).doing(|| "cannot speak with the kernel")?;
         let firewall = Firewall::open()?;
         let found = self.find_bridge(&socket, &firewall)?;
-        let mut settings = self.lease(request, &found.bridge)?;
+        let mut settings = match self.lease(request, &found.bridge) {
+            Ok(settings) => settings,
+            Err(error) => {
+                self.give_back(request.container, &EndpointSettings::default())?;
+                return Err(error);
+            }
+        };
         match self.connect(request, &mut settings, found.link, &socket, &firewall) {
             Ok((namespace, reservations)) => Ok(Endpoint {
                 namespace,
@@ -184,7 +189,11 @@ impl Networks {
         request: &Attach<'_>,
         bridge: &Bridge,
     ) -> Result<EndpointSettings, NetworkError> {
-        let lease = self.addresses.lease(bridge.ipv4, request.container);
+        let container = request.container;
+        // Whoever finds this after a crash looks for the address.
+        let begun = self.records.write(container, &EndpointSettings::default());
+        begun.doing(|| format!("cannot record the network of container {container}"))?;
+        let lease = self.addresses.lease(bridge.ipv4, container);
         let exhausted = || NetworkError::AddressesExhausted {
             bridge: bridge.name.clone(),
             subnet: bridge.ipv4.to_string(),

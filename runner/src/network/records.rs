@@ -1,10 +1,14 @@
 //! What each connected container has, in a file of its own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use super::EndpointSettings;
+
+/// What a record is called until it is whole. No id has a point in it.
+const NEW: &str = "new";
 
 /// The folder of those files.
 #[derive(Debug)]
@@ -20,8 +24,7 @@ impl Records {
     /// They last no longer than the kernel's own state, so nothing is synced.
     pub(super) fn write(&self, container: &str, settings: &EndpointSettings) -> io::Result<()> {
         let path = self.path(container)?;
-        // No id has a point in it, so this is nobody's record.
-        let new = self.folder.join(format!("{container}.new"));
+        let new = path.with_extension(NEW);
         fs::write(&new, serde_json::to_vec(settings)?)?;
         fs::rename(new, path)
     }
@@ -36,19 +39,25 @@ impl Records {
     }
 
     pub(super) fn remove(&self, container: &str) -> io::Result<()> {
-        match fs::remove_file(self.path(container)?) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let path = self.path(container)?;
+        for path in [path.with_extension(NEW), path] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
+        Ok(())
     }
 
-    /// The containers that have something.
-    pub(super) fn containers(&self) -> io::Result<Vec<String>> {
-        let mut containers = Vec::new();
+    /// The containers that have something, or were about to when their writer was killed.
+    pub(super) fn containers(&self) -> io::Result<BTreeSet<String>> {
+        let mut containers = BTreeSet::new();
         for entry in fs::read_dir(&self.folder)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if is_id(&name) {
-                containers.push(name);
+            let name = PathBuf::from(entry?.file_name());
+            if let Some(id) = name.file_stem().and_then(|stem| stem.to_str())
+                && is_id(id)
+            {
+                containers.insert(id.to_owned());
             }
         }
         Ok(containers)
@@ -80,7 +89,9 @@ mod tests {
         assert_eq!(records.read("a1").unwrap(), None);
         records.write("a1", &settings).unwrap();
         assert_eq!(records.read("a1").unwrap(), Some(settings));
-        assert_eq!(records.containers().unwrap(), ["a1"]);
+        fs::write(folder.path().join("b2.new"), "").unwrap();
+        assert_eq!(records.containers().unwrap(), ["a1", "b2"].map(str::to_owned).into());
+        records.remove("b2").unwrap();
         records.remove("a1").unwrap();
         records.remove("a1").unwrap();
         assert!(records.containers().unwrap().is_empty());

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd as _;
+use std::path::Path;
 
 use berth_runner::Roots;
 use berth_runner::network::{
@@ -44,13 +45,17 @@ impl Host {
             place.ip("link set up0 up");
         }
         let folder = tempfile::tempdir().unwrap();
-        let networks = Networks::open(&roots(&folder)).unwrap();
+        let networks = open(folder.path());
         Self { place, world, networks, folder }
     }
 
     /// The same engine as another process has it.
     pub(crate) fn networks_again(&self) -> Networks {
-        Networks::open(&roots(&self.folder)).unwrap()
+        open(self.folder())
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn container(&self, id: &str, ports: &[&str]) -> Container {
@@ -83,8 +88,9 @@ impl Host {
     }
 }
 
-fn roots(folder: &TempDir) -> Roots {
-    Roots::new(folder.path().join("data"), folder.path().join("run"))
+/// The networks of the engine in a folder.
+pub(crate) fn open(folder: &Path) -> Networks {
+    Networks::open(&Roots::new(folder.join("data"), folder.join("run"))).unwrap()
 }
 
 impl Container {

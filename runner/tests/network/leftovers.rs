@@ -1,6 +1,12 @@
 //! What is left, by whom it is taken away, and what is never touched.
 
-use super::host::{HOST, Host, WORLD};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use berth_runner::network::{Attach, NetworkMode, PortMapping};
+
+use super::host::{HOST, Host, WORLD, open};
 
 #[test]
 #[ignore = "needs root: cargo xtask runner"]
@@ -57,6 +63,61 @@ fn a_port_whose_container_was_killed_goes_to_the_next_one() {
     for port in [8080, 8081] {
         assert_eq!(host.world.call((HOST, port)), Some(format!("next {WORLD}")));
     }
+}
+
+/// Where the one that is killed has its engine.
+const FOLDER: &str = "BERTH_TEST_ATTACH_IN";
+
+/// What [`what_is_left_of_those_that_are_killed_is_collected`] starts in a process of its own.
+#[test]
+#[ignore = "started by another test"]
+fn attach_and_detach_for_ever() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let networks = open(Path::new(&folder));
+    let ports = PortMapping::parse("8080-8083:80-83").unwrap();
+    for n in 0.. {
+        let id = format!("c{n}");
+        let mode = &NetworkMode::Bridge;
+        let request = Attach {
+            container: &id,
+            mode,
+            joined: None,
+            ports: &ports,
+            exposed: &[],
+            publish_all: false,
+        };
+        let endpoint = networks.attach(&request).unwrap();
+        networks.detach(&id).unwrap();
+        drop(endpoint);
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask runner"]
+fn what_is_left_of_those_that_are_killed_is_collected() {
+    let host = Host::new();
+    for milliseconds in (0..60).step_by(3) {
+        let mut child = host.place.run(|| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "leftovers::attach_and_detach_for_ever", "--ignored"]);
+            command.env(FOLDER, host.folder()).stdout(Stdio::null()).spawn().unwrap()
+        });
+        // It does not matter where this meets it, only that it is not always the same.
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let networks = host.networks_again();
+        host.place.run(|| networks.collect(&|_| false)).unwrap();
+        let left = |folder: &str| {
+            let entries = fs::read_dir(host.folder().join("run/network").join(folder)).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| !name.starts_with("last")).collect::<Vec<_>>()
+        };
+        assert_eq!([left("addresses"), left("endpoints")], [const { Vec::<String>::new() }; 2]);
+    }
+    let next = host.container("next", &["8080-8083:80-83"]);
+    next.place.serve(83, "next");
+    assert_eq!(host.world.call((HOST, 8083)), Some(format!("next {WORLD}")));
 }
 
 #[test]

@@ -30,6 +30,20 @@ pub(super) fn rename_creating_parents(from: &Path, to: &Path) -> io::Result<()> 
     fs::rename(from, to)
 }
 
+/// Gives a file a second name, unless somebody has it, making the directories above where they are missing.
+pub(super) fn link_creating_parents(from: &Path, to: &Path) -> io::Result<()> {
+    for _ in 0..TRIES {
+        match fs::hard_link(from, to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent)?;
+        }
+    }
+    fs::hard_link(from, to)
+}
+
 /// Syncs `count` directories: the one that holds `path`, and those above it.
 pub(super) fn sync_directories(path: &Path, count: usize) -> io::Result<()> {
     for directory in path.ancestors().skip(1).take(count) {

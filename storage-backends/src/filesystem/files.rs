@@ -43,6 +43,11 @@ impl FilesystemFiles {
         }
     }
 
+    /// How many directories a file stands in, the root among them.
+    fn depth(&self, path: &Path) -> usize {
+        path.strip_prefix(&self.root).map_or(1, |name| name.components().count())
+    }
+
     async fn file(&self, name: &str) -> Result<(File, u64), StoreError> {
         let path = self.path(name)?;
         blocking(move || {
@@ -91,7 +96,7 @@ impl StoreFiles for FilesystemFiles {
         name: &str,
         content: BoxStream<'static, Result<Bytes, StoreError>>,
     ) -> Result<(), StoreError> {
-        let (path, root) = (self.path(name)?, self.root.clone());
+        let path = self.path(name)?;
         let scratch = self.layout.upload(UploadId::random());
         let file = match write_all(scratch.clone(), content).await {
             Ok(file) => file,
@@ -101,11 +106,30 @@ impl StoreFiles for FilesystemFiles {
                 return Err(error);
             }
         };
+        let depth = self.depth(&path);
         blocking(move || {
             file.sync_all()?;
             durable::rename_creating_parents(&scratch, &path)?;
-            let depth = path.strip_prefix(root).map_or(1, |name| name.components().count());
             Ok(durable::sync_directories(&path, depth)?)
+        })
+        .await
+    }
+
+    async fn write_new(&self, name: &str, content: Bytes) -> Result<bool, StoreError> {
+        let path = self.path(name)?;
+        let scratch = self.layout.upload(UploadId::random());
+        let depth = self.depth(&path);
+        blocking(move || {
+            let written = write_synced(&scratch, &content)
+                .and_then(|()| durable::link_creating_parents(&scratch, &path));
+            // What stays is found as an abandoned upload.
+            let _ = fs::remove_file(&scratch);
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+                other => other?,
+            }
+            durable::sync_directories(&path, depth)?;
+            Ok(true)
         })
         .await
     }
@@ -118,6 +142,12 @@ impl StoreFiles for FilesystemFiles {
     fn location_in_tree(&self, _digest: &Digest, _size: u64) -> String {
         String::new()
     }
+}
+
+fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 /// Makes a file of the content. Not synced.

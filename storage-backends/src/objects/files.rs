@@ -106,6 +106,14 @@ impl StoreFiles for ObjectFiles {
         written
     }
 
+    async fn write_new(&self, name: &str, content: Bytes) -> Result<bool, StoreError> {
+        match self.objects.put_new(name, vec![content]).await {
+            Ok(()) => Ok(true),
+            Err(ObjectError::Exists(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn delete(&self, name: &str) -> Result<(), StoreError> {
         Ok(self.objects.delete(name).await?)
     }

@@ -53,6 +53,23 @@ pub async fn files_are_written_listed_and_deleted(store: Arc<dyn BlobStore>) {
     }
 }
 
+pub async fn of_two_new_files_of_one_name_one_is_written(store: Arc<dyn BlobStore>) {
+    let Some(files) = store.files() else { return };
+    let (one, other) = (bytes(1, 100), bytes(2, 200));
+    assert!(files.write_new("some/deep/a", one.clone()).await.unwrap());
+    assert!(!files.write_new("some/deep/a", other.clone()).await.unwrap());
+    assert_eq!(files.read("some/deep/a", 1000).await.unwrap(), one);
+    assert_eq!(list(files, "some").await.len(), 1);
+    let (first, second) = tokio::join!(
+        files.write_new("some/b", one.clone()),
+        files.write_new("some/b", other.clone()),
+    );
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert!(first != second, "one of them");
+    let written = if first { one } else { other };
+    assert_eq!(files.read("some/b", 1000).await.unwrap(), written);
+}
+
 pub async fn a_file_without_bytes_is_read(store: Arc<dyn BlobStore>) {
     let Some(files) = store.files() else { return };
     write(files, "some/empty", &Bytes::new()).await;

@@ -51,6 +51,7 @@ macro_rules! blob_store_suite {
                     a_blob_is_no_orphan_before_its_location_could_be_recorded;
                 files:
                     files_are_written_listed_and_deleted,
+                    of_two_new_files_of_one_name_one_is_written,
                     a_file_without_bytes_is_read,
                     a_file_that_is_too_large_is_refused,
                     content_that_breaks_off_leaves_the_file_as_it_was,

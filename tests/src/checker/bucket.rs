@@ -5,10 +5,10 @@ use anyhow::{Result, ensure};
 
 use super::Names;
 use crate::registry::sha256_of_file;
-use crate::tree::{files, same};
+use crate::tree::{objects as objects_in, same};
 
 /// Compares a bucket, which its server keeps in a folder, with what the API named: every blob is one object, and
-/// there is nothing more, no parts of uploads either. Names tell nothing here, so all is hashed. To be done when
+/// there is nothing more but the journal, no parts of uploads either. Names tell nothing here, so all is hashed. To be done when
 /// garbage was collected to its end.
 ///
 /// # Errors
@@ -16,7 +16,7 @@ use crate::tree::{files, same};
 /// The bucket holds something that nothing names, lacks something, or has something twice.
 pub fn compare_bucket(folder: &Path, names: &Names) -> Result<()> {
     let mut objects = BTreeSet::new();
-    for path in files(folder)? {
+    for path in objects_in(folder)? {
         let digest = sha256_of_file(&path)?;
         ensure!(objects.insert(digest), "{} has the bytes of another object", path.display());
     }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use berth_config::Config;
-use berth_metadata::{AccountStore, MetadataStore, SqliteLocation, SqliteOptions, SqliteStore};
+use berth_metadata::{
+    AccountStore, Follower, MetadataStore, SqliteLocation, SqliteOptions, SqliteStore,
+};
 use berth_registry::http::App;
 use berth_registry::server::{Listener, Server};
 use berth_registry::{AccessControl, AccessLog, BackgroundTasks, Registry};
@@ -301,7 +303,10 @@ async fn run(
             },
             readers: 2,
             cache_bytes: config.metadata.sqlite.cachesize.bytes(),
-            record_links: blobs.link_tree().is_some(),
+            follower: match blobs.link_tree() {
+                Some(_) => Follower::Tree,
+                None => Follower::None,
+            },
         })
         .await?,
     );

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use berth_test_stores::Postgres;
 use berth_tests::stores::Stored;
-use berth_tests::tree::files;
+use berth_tests::tree::objects;
 use berth_tests::{Launch, Server, wait};
 
 use crate::leftovers::blobs_of_tree;
@@ -46,7 +46,7 @@ fn nobody_notices_in_an_object_store() -> Result<()> {
     let root = tempfile::tempdir()?;
     let launch = restless(stored.launch.clone())
         .env("REGISTRY_METADATA_SQLITE_PATH", root.path().join("berth.db"));
-    soak(&[launch], 0, &|| files(&bucket))
+    soak(&[launch], 0, &|| objects(&bucket))
 }
 
 #[test]

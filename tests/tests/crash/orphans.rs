@@ -1,17 +1,18 @@
 //! What an object store still holds when abandoned uploads have been purged: blobs, and nothing else.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use berth_metadata::{MetadataStore as _, SqliteLocation, SqliteOptions, SqliteStore};
+use berth_tests::tree::objects;
 use berth_tests::{Launch, wait};
 
 const PURGING: &str = "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING";
 
 /// Has the registry purge whatever is abandoned, however young, then looks into the bucket and the database.
 pub(crate) fn purge_and_compare(launch: &Launch, bucket: &Path, root: &Path) -> Result<String> {
-    let before = files(bucket)?.len();
+    let before = objects(bucket)?.len();
     let server = launch
         .clone()
         .env("REGISTRY_LOG_LEVEL", "debug")
@@ -23,7 +24,7 @@ pub(crate) fn purge_and_compare(launch: &Launch, bucket: &Path, root: &Path) -> 
         Ok(server.log_end().contains("there are no abandoned uploads"))
     })?;
     server.stop()?;
-    let kept = files(bucket)?;
+    let kept = objects(bucket)?;
     let prefixes: Vec<String> =
         kept.iter().map(|file| location_prefix(bucket, file)).collect::<Result<_>>()?;
     let orphans = tokio::runtime::Runtime::new()?.block_on(async {
@@ -39,17 +40,4 @@ pub(crate) fn purge_and_compare(launch: &Launch, bucket: &Path, root: &Path) -> 
 fn location_prefix(bucket: &Path, file: &Path) -> Result<String> {
     let key = file.strip_prefix(bucket)?.display();
     Ok(format!("{}:{key}:", fs::metadata(file)?.len()))
-}
-
-/// All files, the parts of unfinished uploads too.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        match entry.file_type()?.is_dir() {
-            true => found.extend(files(&entry.path())?),
-            false => found.push(entry.path()),
-        }
-    }
-    Ok(found)
 }

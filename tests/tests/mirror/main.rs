@@ -3,6 +3,7 @@
 //! The tests need a build of it, and Debian's docker-registry. So they are ignored unless `cargo xtask faults` asks for
 //! them by name.
 
+mod bounds;
 mod commands;
 mod credentials;
 mod crowd;
@@ -14,3 +15,4 @@ mod routes;
 mod scene;
 mod stores;
 mod tls;
+mod trust;

@@ -186,6 +186,11 @@ impl Scene {
         berth_tests::wait::until("the blob is kept", || Ok(link.exists()))
     }
 
+    /// Whether the mirror's tree has a file of this name.
+    pub(crate) fn has_file(&self, name: &str) -> bool {
+        self.tree.path().join("tree/docker/registry/v2").join(name).exists()
+    }
+
     /// How often the upstream was asked for the content of a path that ends so.
     pub(crate) fn fetches(&self, end: &str) -> usize {
         let seen = self.proxy.requests();

@@ -32,7 +32,7 @@ pub(super) async fn read(
     if context.method == Method::HEAD || render::is_not_modified(&context.headers, &digest) {
         return head(context, &repository, &digest).await;
     }
-    let record = match context.registry.pull_blob(&repository, &digest).await? {
+    let record = match context.registry.pull_blob(&repository, &digest, &context.via()).await? {
         PulledBlob::Here(record) => record,
         PulledBlob::Arriving(arriving) => return follow(context, &repository, arriving),
     };
@@ -105,7 +105,7 @@ async fn head(
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Response<Body>, ApiError> {
-    let size = context.registry.look_for_blob(repository, digest).await?;
+    let size = context.registry.look_for_blob(repository, digest, &context.via()).await?;
     let not_modified = render::is_not_modified(&context.headers, digest);
     let status = if not_modified { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let mut response = render::empty(status);

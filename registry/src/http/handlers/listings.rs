@@ -39,8 +39,8 @@ pub(super) async fn tags(
 ) -> Result<Response<Body>, ApiError> {
     let limit = request.limit(MAX_TAGS);
     // A page of nothing still tells whether the repository exists.
-    let page =
-        context.registry.pull_tags(&repository, request.last.as_deref(), limit.max(1)).await?;
+    let (last, via) = (request.last.as_deref(), context.via());
+    let page = context.registry.pull_tags(&repository, last, limit.max(1), &via).await?;
     let page = if limit == 0 { nothing() } else { page };
     let body = json!({ "name": repository, "tags": page.entries });
     let mut response = render::json(StatusCode::OK, "application/json", &body)?;
@@ -59,8 +59,8 @@ pub(super) async fn referrers(
     after: Option<Digest>,
 ) -> Result<Response<Body>, ApiError> {
     let wanted = artifact_type.as_deref();
-    let page =
-        context.registry.pull_referrers(&repository, &subject, wanted, after.as_ref()).await?;
+    let (after, via) = (after.as_ref(), context.via());
+    let page = context.registry.pull_referrers(&repository, &subject, wanted, after, &via).await?;
     let last = page.entries.last().map(|referrer| referrer.digest.to_string());
     let manifests: Vec<_> = page.entries.into_iter().map(descriptor).collect();
     let body = json!({

@@ -13,7 +13,8 @@ pub(super) async fn read(
     repository: RepositoryName,
     reference: Reference,
 ) -> Result<Response<Body>, ApiError> {
-    let (manifest, note) = context.registry.pull_manifest(&repository, &reference).await?;
+    let (manifest, note) =
+        context.registry.pull_manifest(&repository, &reference, &context.via()).await?;
     if context.method != Method::HEAD {
         context.registry.pull_log.note(&repository, &manifest.digest);
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use berth_config::Config;
+use berth_mirror::Via;
 use http::{HeaderMap, Method, Response, StatusCode};
 
 use super::ConnectionInfo;
@@ -34,6 +35,13 @@ pub(super) struct Context {
     /// What every location begins with: the external address, where one is configured, and the
     /// path prefix, where there is one.
     pub(super) base_url: String,
+}
+
+impl Context {
+    /// The mirrors that have passed the request on.
+    fn via(&self) -> Via {
+        Via::of(&self.headers)
+    }
 }
 
 /// Answers an action. What the handler leaves of the body stays in the context.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_metadata::{BlobRecord, FetchKey, MountSource};
-use berth_mirror::{Arrival, Arriving, Fetch, Landing, MirrorError, Progress, Source, WrongDigest};
+use berth_mirror::{
+    Arrival, Arriving, Fetch, Landing, MirrorError, Progress, Source, Via, WrongDigest,
+};
 use berth_oci::{Digest, Reference, RepositoryName, UploadId};
 use futures_util::{FutureExt, stream};
 use tokio::sync::watch;
@@ -34,18 +36,19 @@ impl Registry {
         self: &Arc<Self>,
         repository: &RepositoryName,
         digest: &Digest,
+        via: &Via,
     ) -> Result<PulledBlob, RegistryError> {
-        match self.stat_blob(repository, digest).await {
-            Err(RegistryError::BlobUnknown(_)) => {}
-            found => {
-                if self.mirror.source(repository).is_some() {
+        let source = self.mirror.source(repository);
+        let source = match (self.stat_blob(repository, digest).await, source) {
+            (Err(RegistryError::BlobUnknown(_)), Some(source)) => source.behind(via)?,
+            (here, source) => {
+                let here = here?;
+                if source.is_some() {
                     self.metrics.mirror.hits.inc();
+                    self.metrics.mirror.saved_bytes.inc_by(here.size);
                 }
-                return Ok(PulledBlob::Here(found?));
+                return Ok(PulledBlob::Here(here));
             }
-        }
-        let Some(source) = self.mirror.source(repository) else {
-            return Err(RegistryError::BlobUnknown(*digest));
         };
         let registry = self.clone();
         let flight = (repository.clone(), *digest);
@@ -57,6 +60,9 @@ impl Registry {
         let (told, joined) = fetch.await;
         if joined {
             self.metrics.mirror.coalesced.inc();
+            if let Some(Ok(Arriving { size: Some(size), .. })) = &told {
+                self.metrics.mirror.saved_bytes.inc_by(*size);
+            }
         }
         match told {
             Some(Ok(arriving)) => Ok(PulledBlob::Arriving(arriving)),
@@ -73,6 +79,7 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        via: &Via,
     ) -> Result<u64, RegistryError> {
         let here = self.promise_blob(repository, digest).await;
         let (Err(RegistryError::BlobUnknown(_)), Some(source)) =
@@ -80,7 +87,7 @@ impl Registry {
         else {
             return Ok(here?.size);
         };
-        match source.blob_size(digest).await {
+        match source.behind(via)?.blob_size(digest).await {
             Ok(Some(size)) => Ok(size),
             Ok(None) => Err(MirrorError::Unkept {
                 reason: "the upstream does not say how large it is".to_owned(),
@@ -159,7 +166,7 @@ impl Registry {
         let fetch = source.blob(digest).await?;
         let size = fetch.size();
         if let Some(size) = size {
-            self.refuse_blob_over_quota(repository, digest, size).await.map_err(unkept)?;
+            self.refuse_blob_over_quota(repository, digest, size).await.map_err(over_quota)?;
         }
         self.refuse_when_read_only().map_err(unkept)?;
         let handle = self.blobs.begin_upload(UploadId::random()).await.map_err(unkept)?;
@@ -176,7 +183,9 @@ impl Registry {
         landing.tell(Ok(Arriving { digest: *digest, size, file, progress: followed }));
         let upstream = fetch.upstream().to_owned();
         let ingest = Ingest::new(writer, digest.algorithm());
-        let received = self.receive_blob(ingest, fetch, copy, &progress).await;
+        let is_wanted =
+            || source.finishes() || landing.is_awaited() || progress.receiver_count() > 1;
+        let received = self.receive_blob(ingest, fetch, copy, &progress, is_wanted).await;
         let ended = match received {
             Ok(ingest) => match ingest.hasher.clone().finish() {
                 actual if actual == *digest => Ok(ingest),
@@ -201,6 +210,9 @@ impl Registry {
             warn!(%repository, %digest, %error, "a blob that was fetched is not kept");
             let _ = self.blobs.abort_upload(&handle).await;
         }
+        if source.is_bounded() {
+            self.mirror.grown.notify_one();
+        }
         Ok(())
     }
 
@@ -211,6 +223,7 @@ impl Registry {
         fetch: Fetch,
         copy: Option<Arc<File>>,
         progress: &watch::Sender<Progress>,
+        is_wanted: impl Fn() -> bool,
     ) -> Result<Ingest, MirrorError> {
         let frames = stream::try_unfold(fetch, |mut fetch| async move {
             match fetch.next().await {
@@ -221,7 +234,7 @@ impl Registry {
         });
         let (pump, mut body) = body::body(frames, false, NO_LIMIT, self.upload_memory.clone());
         let taken = {
-            let take = self.take_fetched(&mut ingest, &mut body, copy, progress);
+            let take = self.take_fetched(&mut ingest, &mut body, copy, progress, is_wanted);
             tokio::pin!(take);
             // When the store fails, nobody takes what the pump still has.
             tokio::select! {
@@ -239,8 +252,12 @@ impl Registry {
         body: &mut BodyReader,
         copy: Option<Arc<File>>,
         progress: &watch::Sender<Progress>,
+        is_wanted: impl Fn() -> bool,
     ) -> Result<(), MirrorError> {
         loop {
+            if !is_wanted() {
+                return Err(MirrorError::Unwanted);
+            }
             let batch = match body.next().await {
                 Next::End => return Ok(()),
                 Next::Failed(error) => return Err(broken_off(error)),
@@ -255,6 +272,13 @@ impl Registry {
             ingest.process(batch).await.map_err(unkept)?;
             progress.send_modify(|progress| progress.written = ingest.offset);
         }
+    }
+}
+
+fn over_quota(error: RegistryError) -> MirrorError {
+    match error {
+        RegistryError::QuotaExceeded(quota) => MirrorError::OverQuota { reason: quota.to_string() },
+        error => unkept(error),
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use berth_metadata::{Page, Referrer};
+use berth_mirror::Via;
 use berth_oci::{Digest, RepositoryName, Tag};
 use tracing::debug;
 
@@ -14,9 +15,11 @@ impl Registry {
         repository: &RepositoryName,
         after: Option<&str>,
         limit: u32,
+        via: &Via,
     ) -> Result<Page<Tag>, RegistryError> {
         let here = self.tags(repository, after, limit).await;
         let Some(source) = self.mirror.source(repository) else { return here };
+        let Ok(source) = source.behind(via) else { return here };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let (there, more_there) = match source.tags(after, limit).await {
             Ok(page) => page,
@@ -45,12 +48,14 @@ impl Registry {
         subject: &Digest,
         artifact_type: Option<&str>,
         after: Option<&Digest>,
+        via: &Via,
     ) -> Result<Page<Referrer>, RegistryError> {
         let here = self.referrers(repository, subject, artifact_type, after).await?;
         let is_all = after.is_none() && !here.more;
         let Some(source) = self.mirror.source(repository).filter(|_| is_all) else {
             return Ok(here);
         };
+        let Ok(source) = source.behind(via) else { return Ok(here) };
         let there = match source.referrers(subject).await {
             Ok(there) => there,
             Err(error) => {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use berth_metadata::{FetchKey, ManifestRecord};
-use berth_mirror::{FetchedManifest, MirrorError, Source};
+use berth_mirror::{FetchedManifest, MirrorError, Source, Via};
 use berth_oci::{Reference, RepositoryName, Tag};
 use futures_util::FutureExt;
 use tracing::{debug, warn};
@@ -38,6 +38,7 @@ impl Registry {
         self: &Arc<Self>,
         repository: &RepositoryName,
         reference: &Reference,
+        via: &Via,
     ) -> Result<(Arc<ManifestRecord>, Option<Note>), RegistryError> {
         let Some(source) = self.mirror.source(repository) else {
             return Ok((self.manifest(repository, reference).await?, None));
@@ -53,7 +54,11 @@ impl Registry {
                 Freshness::Unknown => {}
             }
         }
-        match self.fetch_manifest(source, repository, reference, here.clone()).await {
+        let fetched = match source.behind(via) {
+            Ok(source) => self.fetch_manifest(source, repository, reference, here.clone()).await,
+            Err(error) => Err(error),
+        };
+        match fetched {
             Ok(manifest) => Ok((manifest, None)),
             Err(error) => match here {
                 Some(manifest) => {
@@ -183,7 +188,7 @@ impl Registry {
         let known = here.as_ref().map(|here| here.digest);
         let fetched = source.manifest(reference, known.as_ref(), limit).await?;
         match (fetched, here) {
-            (Some(fetched), _) => self.keep_manifest(repository, reference, fetched).await,
+            (Some(fetched), _) => self.keep_manifest(source, repository, reference, fetched).await,
             (None, Some(here)) => {
                 if let Reference::Tag(tag) = reference {
                     self.note_checked(source, repository, tag, &here).await;
@@ -217,6 +222,7 @@ impl Registry {
     /// Stores what was fetched. When there is no room for it, it is served all the same.
     async fn keep_manifest(
         &self,
+        source: &Source,
         repository: &RepositoryName,
         reference: &Reference,
         fetched: FetchedManifest,
@@ -234,7 +240,8 @@ impl Registry {
             payload: payload.clone(),
             origin: Origin::default(),
         };
-        match self.store_manifest(push, Provenance::Fetched { upstream }).await {
+        let prefix = source.prefix();
+        match self.store_manifest(push, Provenance::Fetched { upstream, prefix }).await {
             Ok(stored) => {
                 Ok(Arc::new(ManifestRecord { digest, media_type: stored.media_type, payload }))
             }

@@ -2,6 +2,7 @@
 //! is fetched, kept as if it had been pushed, and served while it comes.
 
 mod blobs;
+mod eviction;
 mod listings;
 mod manifests;
 mod prefetch;
@@ -15,10 +16,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use berth_metadata::{FetchKey, ManifestRecord};
-use berth_mirror::{Arriving, Flights, MirrorError, Mirrors, Source};
+use berth_mirror::{Arriving, Flights, MirrorBound, MirrorError, MirrorStatus, Mirrors, Source};
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
 use futures_util::future::BoxFuture;
 use quick_cache::sync::Cache;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -44,16 +46,39 @@ pub(crate) struct Mirroring {
     blobs: Flights<(RepositoryName, Digest), Result<Arriving, MirrorError>>,
     /// Tags that need not be looked at, with what they point to, until when.
     fresh: Cache<(RepositoryName, Tag), (Digest, Instant)>,
+    /// A blob has come to a mirror that may not keep everything.
+    grown: Notify,
 }
 
 impl Mirroring {
     pub(crate) fn new(mirrors: Mirrors) -> Self {
-        Self { mirrors, manifests: Flights::new(), blobs: Flights::new(), fresh: Cache::new(FRESH) }
+        Self {
+            mirrors,
+            manifests: Flights::new(),
+            blobs: Flights::new(),
+            fresh: Cache::new(FRESH),
+            grown: Notify::new(),
+        }
     }
 
     /// What a repository of another registry is called here, where a mirror stands for that.
     pub(crate) fn local_name(&self, host: &str, name: &RepositoryName) -> Option<RepositoryName> {
         self.mirrors.local_name(host, name)
+    }
+
+    /// How much the mirrors may keep that may not keep everything.
+    pub(crate) fn bounds(&self) -> Vec<MirrorBound> {
+        self.mirrors.bounds()
+    }
+
+    /// Whether what the repository has fetched may have to go some day.
+    pub(crate) fn is_bounded(&self, repository: &RepositoryName) -> bool {
+        self.source(repository).is_some_and(|source| source.is_bounded())
+    }
+
+    /// What is known of the mirrors.
+    pub(crate) fn status(&self) -> Vec<MirrorStatus> {
+        self.mirrors.status()
     }
 
     /// Where a repository's content comes from, if a mirror covers it.

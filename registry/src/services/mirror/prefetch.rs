@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use berth_metadata::ManifestRecord;
-use berth_mirror::{Arrival, Source};
+use berth_mirror::{Arrival, Source, Via};
 use berth_oci::{Child, Digest, Manifest, Reference, RepositoryName};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -49,7 +49,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: Digest,
     ) -> Result<(), RegistryError> {
-        self.pull_manifest(repository, &Reference::Digest(digest)).await.map(drop)
+        self.pull_manifest(repository, &Reference::Digest(digest), &Via::default()).await.map(drop)
     }
 
     /// Returns once the blob has come, so that not all of an image comes at once.
@@ -58,7 +58,9 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<(), RegistryError> {
-        let PulledBlob::Arriving(mut arriving) = self.pull_blob(repository, digest).await? else {
+        let PulledBlob::Arriving(mut arriving) =
+            self.pull_blob(repository, digest, &Via::default()).await?
+        else {
             return Ok(());
         };
         let is_over = |state: &Arrival| !matches!(state, Arrival::Coming);

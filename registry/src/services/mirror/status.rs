@@ -1,4 +1,4 @@
-use berth_mirror::UpstreamStatus;
+use berth_mirror::{MirrorStatus, UpstreamStatus};
 use tokio::sync::mpsc;
 
 use crate::Registry;
@@ -7,15 +7,19 @@ use crate::control::Told;
 impl Registry {
     /// Tells what this process knows of its mirrors, in lines that a person reads.
     pub(crate) async fn tell_mirrors(&self, tell: &mpsc::Sender<Told>) {
-        let mirrors = self.mirror.mirrors.status();
+        let mirrors = self.mirror.status();
         let mut lines = Vec::new();
         if mirrors.is_empty() {
             lines.push("there is no mirror (`proxy`, `mirrors`) in this process".to_owned());
         }
-        for (prefix, upstreams) in mirrors {
+        for MirrorStatus { prefix, age, upstreams } in mirrors {
             lines.extend(
                 upstreams.iter().map(|upstream| format!("{prefix}: {}", describe(upstream))),
             );
+            if let Some(age) = age {
+                let seconds = age.as_secs();
+                lines.push(format!("{prefix}: an upstream last gave something {seconds} s ago"));
+            }
         }
         let metrics = &self.metrics.mirror;
         lines.push(format!(

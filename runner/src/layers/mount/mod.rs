@@ -1,6 +1,10 @@
 //! Roots of containers: layers under a folder of the container's own.
 
+mod copies;
+mod layer;
 mod overlay;
+mod path;
+mod probe;
 mod users;
 
 use std::path::{Path, PathBuf};
@@ -10,8 +14,10 @@ use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
 use super::error::{Doing as _, LayerError};
-use super::rung::Rung;
+use super::prepare::FILES;
+use super::rung::{Choice, Rung};
 use super::store::LayerStore;
+pub(super) use probe::choose;
 use users::Users;
 
 /// How a root is mounted.
@@ -44,7 +50,6 @@ impl LayerStore {
         if let Some(missing) = layers.iter().find(|layer| !self.has(layer)) {
             return Err(LayerError::NotFound(*missing));
         }
-        Users::lock(&self.run)?.add(target, layers)?;
         let mounted = self.mount(layers, writable, target);
         if mounted.is_err() {
             self.unmount_root(target)?;
@@ -75,10 +80,61 @@ impl LayerStore {
         writable: &Path,
         target: &Path,
     ) -> Result<MountedRoot, LayerError> {
-        let lower: Vec<_> = layers.iter().map(|layer| self.files(layer)).collect();
-        let upper = overlay::prepare(&lower, writable)?;
-        overlay::mount(&lower, writable, target).doing(|| format!("mount {}", target.display()))?;
-        Ok(MountedRoot { rung: Rung::Directories, upper, notice: None })
+        let Choice { rung, reason } = self.choice()?.clone();
+        if rung == Rung::Copy || copies::of(writable).is_some() {
+            return self.mount_copy(layers, writable, target, reason);
+        }
+        for layer in layers {
+            self.complete(layer, rung)?;
+        }
+        let users = Users::lock(&self.run)?;
+        users.add(target, layers)?;
+        let lower = match rung {
+            Rung::Erofs => self.mount_layers(&users, layers)?,
+            _ => layers.iter().map(|layer| self.folder(layer).join(FILES)).collect(),
+        };
+        drop(users);
+        let fresh = !overlay::is_prepared(writable);
+        let mounting = || format!("mount {}", target.display());
+        let upper = overlay::prepare(&lower, writable).doing(mounting)?;
+        match overlay::mount(&lower, writable, target) {
+            Ok(()) => Ok(MountedRoot { rung, upper, notice: reason }),
+            // Nothing is lost yet that would be in it.
+            Err(error) if fresh => {
+                let notice = format!(
+                    "{} cannot carry an overlay, so all files are copied: {error}",
+                    writable.display()
+                );
+                overlay::remove(writable).doing(mounting)?;
+                self.mount_copy(layers, writable, target, Some(notice))
+            }
+            Err(error) => Err(error).doing(mounting),
+        }
+    }
+
+    /// Mounts the layers that are not mounted yet: where they are.
+    fn mount_layers(&self, users: &Users, layers: &[Digest]) -> Result<Vec<PathBuf>, LayerError> {
+        let mount = |layer: &Digest| {
+            let place = users.mount_point(layer)?;
+            if !layer::is_mounted(&place) {
+                let mounted = layer::mount(&self.folder(layer), &place);
+                mounted.doing(|| format!("mount layer {layer}"))?;
+            }
+            Ok(place)
+        };
+        layers.iter().map(mount).collect()
+    }
+
+    fn mount_copy(
+        &self,
+        layers: &[Digest],
+        writable: &Path,
+        target: &Path,
+        notice: Option<String>,
+    ) -> Result<MountedRoot, LayerError> {
+        let upper = copies::prepare(self, layers, writable)?;
+        copies::mount(&upper, target).doing(|| format!("mount {}", target.display()))?;
+        Ok(MountedRoot { rung: Rung::Copy, upper, notice })
     }
 }
 

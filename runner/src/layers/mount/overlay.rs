@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::layers::error::{Doing as _, LayerError};
+use super::path::PathText;
 use crate::layers::tree::OPAQUE;
 use crate::oci::kernel::mount::{Setting, attach, file_system};
 
@@ -18,38 +18,53 @@ const UPPER: &str = "upper";
 /// What overlay needs besides.
 const WORK: &str = "work";
 
+/// Whether a container has written, or could have.
+pub(super) fn is_prepared(writable: &Path) -> bool {
+    writable.join(UPPER).exists()
+}
+
 /// Makes the folders for what is written, where they are missing. The root of an overlay is what its
 /// uppermost folder is, so that is made like the root of the uppermost layer.
-pub(super) fn prepare(lower: &[PathBuf], writable: &Path) -> Result<PathBuf, LayerError> {
+pub(super) fn prepare(lower: &[PathBuf], writable: &Path) -> io::Result<PathBuf> {
     let upper = writable.join(UPPER);
-    if !fs::exists(&upper).doing(|| format!("look at {}", upper.display()))? {
-        let work = writable.join(WORK);
+    if !upper.exists() {
+        let made = writable.join("making");
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
-        builder.create(&work).doing(|| format!("make {}", work.display()))?;
-        make_like(lower.last(), &upper).doing(|| format!("make {}", upper.display()))?;
+        builder.create(writable.join(WORK))?;
+        builder.create(&made)?;
+        make_like(lower.last(), &made)?;
+        fs::rename(&made, &upper)?;
     }
     Ok(upper)
 }
 
+/// Removes the folders again.
+pub(super) fn remove(writable: &Path) -> io::Result<()> {
+    fs::remove_dir_all(writable.join(UPPER))?;
+    fs::remove_dir_all(writable.join(WORK))
+}
+
 fn make_like(model: Option<&PathBuf>, folder: &Path) -> io::Result<()> {
-    let Some(model) = model else {
-        return fs::DirBuilder::new().mode(0o755).create(folder);
+    let (owner, mode) = match model {
+        None => ((0, 0), 0o755),
+        Some(model) => {
+            let model = fs::metadata(model)?;
+            ((model.uid(), model.gid()), model.mode() & 0o7777)
+        }
     };
-    let model = fs::metadata(model)?;
-    fs::DirBuilder::new().mode(0o700).create(folder)?;
-    chown(folder, Some(model.uid()), Some(model.gid()))?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(model.mode() & 0o7777))
+    chown(folder, Some(owner.0), Some(owner.1))?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode))
 }
 
 /// Mounts `lower`, the lowest one first, and the folders in `writable` at `target`.
 pub(super) fn mount(lower: &[PathBuf], writable: &Path, target: &Path) -> io::Result<()> {
     let mut settings = Vec::with_capacity(lower.len() + 5);
+    let mut paths = Vec::with_capacity(lower.len() + 2);
     let mut value = |key: &str, path: &Path| -> io::Result<()> {
-        let path = path.to_str().ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "the path of a layer is not UTF-8")
-        })?;
-        settings.push(Setting::Value(key.to_owned(), path.to_owned()));
+        let path = PathText::new(path)?;
+        settings.push(Setting::Value(key.to_owned(), path.to_string()));
+        paths.push(path);
         Ok(())
     };
     for folder in lower.iter().rev() {

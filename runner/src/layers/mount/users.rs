@@ -102,14 +102,20 @@ impl Users {
             other => gone(other).doing(|| format!("release layer {layer}"))?,
         }
         let folder = self.run.join(name_of(layer));
-        unmount_at(&self.mount_point(layer))?;
-        gone(fs::remove_dir(self.mount_point(layer)))
+        unmount_at(&self.place(layer))?;
+        gone(fs::remove_dir(self.place(layer)))
             .and_then(|()| gone(fs::remove_dir(&folder)))
             .doing(|| format!("remove {}", folder.display()))
     }
 
-    /// Where a layer is mounted, once for all.
-    pub(super) fn mount_point(&self, layer: &Digest) -> PathBuf {
+    /// Where a layer is mounted, once for all: a folder that is there.
+    pub(super) fn mount_point(&self, layer: &Digest) -> Result<PathBuf, LayerError> {
+        let place = self.place(layer);
+        make(&place)?;
+        Ok(place)
+    }
+
+    fn place(&self, layer: &Digest) -> PathBuf {
         self.run.join(name_of(layer)).join("mount")
     }
 

@@ -81,9 +81,11 @@ pub(super) enum Verdict {
     Jump(&'static str),
 }
 
+type Expression = Box<dyn FnOnce(&mut Message)>;
+
 /// The expressions of a rule, in their order.
 #[derive(Default)]
-pub(super) struct Rule(Vec<Box<dyn FnOnce(&mut Message)>>);
+pub(super) struct Rule(Vec<Expression>);
 
 impl Rule {
     /// For packets of this version.
@@ -92,17 +94,17 @@ impl Rule {
     }
 
     /// For packets that came in by a link of these.
-    pub(super) fn from_bridges(self) -> Self {
-        self.meta(libc::NFT_META_IIFNAME, FIRST).is_in(Set::Bridges)
+    pub(super) fn by_bridges(self) -> Self {
+        self.meta(libc::NFT_META_IIFNAME, FIRST).within(Set::Bridges)
     }
 
     /// For packets that go out by a link of these.
-    pub(super) fn to_bridges(self) -> Self {
-        self.meta(libc::NFT_META_OIFNAME, FIRST).is_in(Set::Bridges)
+    pub(super) fn into_bridges(self) -> Self {
+        self.meta(libc::NFT_META_OIFNAME, FIRST).within(Set::Bridges)
     }
 
     /// For packets that go out by another.
-    pub(super) fn not_to_bridges(self) -> Self {
+    pub(super) fn leaving_bridges(self) -> Self {
         self.meta(libc::NFT_META_OIFNAME, FIRST).lookup(Set::Bridges, LOOKUP_INVERTED)
     }
 
@@ -110,30 +112,30 @@ impl Rule {
     pub(super) fn between_open(self) -> Self {
         self.meta(libc::NFT_META_IIFNAME, FIRST)
             .meta(libc::NFT_META_OIFNAME, FIRST.after(NAME_LENGTH))
-            .is_in(Set::Open)
+            .within(Set::Open)
     }
 
     /// For packets whose source is in a subnet of containers.
-    pub(super) fn from_containers(self, version: Version) -> Self {
-        self.source(version).is_in(Set::Subnets(version))
+    pub(super) fn of_containers(self, version: Version) -> Self {
+        self.source(version).within(Set::Subnets(version))
     }
 
     /// For packets whose source is the host's loopback.
-    pub(super) fn from_loopback(self, version: Version) -> Self {
-        self.source(version).is_loopback(version)
+    pub(super) fn of_own_loopback(self, version: Version) -> Self {
+        self.source(version).loopback(version)
     }
 
     /// For packets whose destination is a loopback.
-    pub(super) fn to_loopback(self, version: Version) -> Self {
+    pub(super) fn at_loopback(self, version: Version) -> Self {
         self.payload(NETWORK_HEADER, version.destination_offset(), version.address_length(), FIRST)
-            .is_loopback(version)
+            .loopback(version)
     }
 
     fn source(self, version: Version) -> Self {
         self.payload(NETWORK_HEADER, version.source_offset(), version.address_length(), FIRST)
     }
 
-    fn is_loopback(self, version: Version) -> Self {
+    fn loopback(self, version: Version) -> Self {
         match version {
             Version::V4 => self.mask(vec![255, 0, 0, 0]).is(vec![127, 0, 0, 0]),
             Version::V6 => self.is(std::net::Ipv6Addr::LOCALHOST.octets().to_vec()),
@@ -141,7 +143,7 @@ impl Rule {
     }
 
     /// For packets whose destination is an address of the host.
-    pub(super) fn to_host(self) -> Self {
+    pub(super) fn at_host(self) -> Self {
         self.expression("fib", |data| {
             put_number(data, 1, FIRST.0);
             put_number(data, 2, FIB_KIND_OF_ADDRESS);
@@ -156,7 +158,7 @@ impl Rule {
     }
 
     /// For packets of connections whose destination was changed.
-    pub(super) fn is_sent_on(self) -> Self {
+    pub(super) fn sent_on_before(self) -> Self {
         self.connection(libc::NFT_CT_STATUS, STATUS_DESTINATION_CHANGED)
     }
 
@@ -265,7 +267,7 @@ impl Rule {
         })
     }
 
-    fn is_in(self, set: Set) -> Self {
+    fn within(self, set: Set) -> Self {
         self.lookup(set, 0)
     }
 

@@ -89,8 +89,8 @@ fn filter(number: i32, priority: i32) -> Option<Hook> {
 /// A loopback address has no business on a link: what is published there is for the host alone.
 fn prerouting() -> Vec<Rule> {
     vec![
-        Rule::of(Version::V4).to_loopback(Version::V4).verdict(Verdict::Return),
-        Rule::default().to_host().verdict(Verdict::Jump(PORTS)),
+        Rule::of(Version::V4).at_loopback(Version::V4).verdict(Verdict::Return),
+        Rule::default().at_host().verdict(Verdict::Jump(PORTS)),
     ]
 }
 
@@ -98,8 +98,8 @@ fn prerouting() -> Vec<Rule> {
 /// who tries it is refused at once, and goes on to that of IPv4.
 fn output() -> Vec<Rule> {
     vec![
-        Rule::of(Version::V6).to_loopback(Version::V6).verdict(Verdict::Return),
-        Rule::default().to_host().verdict(Verdict::Jump(PORTS)),
+        Rule::of(Version::V6).at_loopback(Version::V6).verdict(Verdict::Return),
+        Rule::default().at_host().verdict(Verdict::Jump(PORTS)),
     ]
 }
 
@@ -115,29 +115,29 @@ fn ports() -> Vec<Rule> {
 /// address of the bridge: else the answer would not come back the same way.
 fn postrouting() -> Vec<Rule> {
     let rules = |version| {
-        let containers = || Rule::of(version).from_containers(version);
+        let containers = || Rule::of(version).of_containers(version);
         [
-            containers().not_to_bridges().masquerade(),
-            containers().to_bridges().is_sent_on().masquerade(),
+            containers().leaving_bridges().masquerade(),
+            containers().into_bridges().sent_on_before().masquerade(),
         ]
     };
     let mut all: Vec<_> = Version::BOTH.into_iter().flat_map(rules).collect();
-    all.push(Rule::of(Version::V4).from_loopback(Version::V4).to_bridges().masquerade());
+    all.push(Rule::of(Version::V4).of_own_loopback(Version::V4).into_bridges().masquerade());
     all
 }
 
 /// The bridge lets packets through to the host's loopback, for the answers to what the host sends
 /// from there; containers must not send any.
 fn guard() -> Vec<Rule> {
-    let rule = Rule::of(Version::V4).to_loopback(Version::V4);
-    vec![rule.from_bridges().verdict(Verdict::Drop)]
+    let rule = Rule::of(Version::V4).at_loopback(Version::V4);
+    vec![rule.by_bridges().verdict(Verdict::Drop)]
 }
 
 fn forward() -> Vec<Rule> {
     vec![
         Rule::default().verdict(Verdict::Jump(USER)),
         Rule::default().between_open().verdict(Verdict::Accept),
-        Rule::default().to_bridges().verdict(Verdict::Jump(INWARD)),
+        Rule::default().into_bridges().verdict(Verdict::Jump(INWARD)),
     ]
 }
 
@@ -145,7 +145,7 @@ fn forward() -> Vec<Rule> {
 fn inward() -> Vec<Rule> {
     vec![
         Rule::default().state(ESTABLISHED | RELATED).verdict(Verdict::Accept),
-        Rule::default().is_sent_on().verdict(Verdict::Accept),
+        Rule::default().sent_on_before().verdict(Verdict::Accept),
         Rule::default().verdict(Verdict::Drop),
     ]
 }

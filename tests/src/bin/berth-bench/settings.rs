@@ -47,6 +47,18 @@ pub(crate) struct Settings {
     pub(crate) collected_blobs: u32,
     /// Objects that are deleted from an S3 server.
     pub(crate) objects: usize,
+    /// The clients of a mirror that want one image at the same time, its layers, and the size of each.
+    pub(crate) mirror_clients: usize,
+    pub(crate) mirror_layers: usize,
+    pub(crate) mirror_layer: u64,
+    /// Bytes a second of the line to its upstream.
+    pub(crate) mirror_line: u64,
+    /// The manifests of a tree that is moved in, and how often that is done.
+    pub(crate) imported_manifests: u32,
+    pub(crate) import_rounds: usize,
+    /// Blobs that are read again, and the size of each.
+    pub(crate) scrubbed_blobs: usize,
+    pub(crate) scrubbed_blob: u64,
     /// Starts of each kind.
     pub(crate) starts: usize,
     /// The most that stands on the disk at any time, prepared databases included.
@@ -77,6 +89,14 @@ impl Settings {
             listings: 500,
             collected_blobs: 1_000_000,
             objects: 10_000,
+            mirror_clients: 200,
+            mirror_layers: 3,
+            mirror_layer: 300 * MIB,
+            mirror_line: 10 * MIB,
+            imported_manifests: 100_000,
+            import_rounds: 3,
+            scrubbed_blobs: 64,
+            scrubbed_blob: 64 * MIB,
             starts: 10,
             disk: 24 * GIB,
         }
@@ -100,6 +120,14 @@ impl Settings {
             listings: 50,
             collected_blobs: 20_000,
             objects: 1_000,
+            mirror_clients: 20,
+            mirror_layers: 2,
+            mirror_layer: 8 * MIB,
+            mirror_line: 4 * MIB,
+            imported_manifests: 2_000,
+            import_rounds: 1,
+            scrubbed_blobs: 8,
+            scrubbed_blob: 8 * MIB,
             starts: 3,
             disk: 4 * GIB,
             ..Self::full()

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use berth_test_stores::Postgres;
 use berth_tests::checker::{Names, compare_bucket, compare_tree};
 use berth_tests::stores::Stored;
-use berth_tests::tree::files;
+use berth_tests::tree::objects;
 use berth_tests::{Launch, Server};
 use tempfile::TempDir;
 
@@ -196,7 +196,7 @@ impl Scene {
             Some(bucket) => bucket.clone(),
             None => self.root.join("docker/registry/v2/blobs"),
         };
-        Ok(files(&folder)?.len())
+        Ok(objects(&folder)?.len())
     }
 
     pub(crate) fn kind(&self) -> Kind {

@@ -56,6 +56,25 @@ pub(crate) fn pull(
     take_all(&mut pulls, limit, start, Some(&request))
 }
 
+/// Pulls `path`, which has `size` bytes, once on each connection, all at the same time.
+pub(crate) fn pull_once(
+    address: SocketAddr,
+    path: &str,
+    connections: usize,
+    size: u64,
+) -> Result<Pulled> {
+    let request = request(address, "GET", path, &[]).into_bytes();
+    let mut pulls = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        pulls.push(Pull::open(address)?);
+    }
+    let start = Instant::now();
+    for pull in &mut pulls {
+        pull.ask(&request)?;
+    }
+    take_all(&mut pulls, Limit::Bytes(connections as u64 * size), start, None)
+}
+
 /// Takes what comes on all connections, and asks again on those that have come to the end, until the limit.
 pub(super) fn take_all(
     pulls: &mut [Pull],

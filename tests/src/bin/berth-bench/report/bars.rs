@@ -36,7 +36,10 @@ pub(super) fn plots(row: Row, run: &RowRun) -> Vec<Plot> {
         Row::DatabaseWrites => &[Metric::RequestsPerSecond],
         Row::DatabaseMillion | Row::Collection => &[Metric::P99Milliseconds],
         Row::Identity => &[Metric::RequestsPerSecond, Metric::P99Milliseconds],
-        Row::Retention => &[Metric::Seconds, Metric::PeakMebibytes],
+        Row::Retention | Row::Import => &[Metric::Seconds, Metric::PeakMebibytes],
+        Row::Mirror => &[Metric::Seconds, Metric::Milliseconds, Metric::MebibytesPerSecond],
+        Row::Scrub => &[Metric::P99Milliseconds, Metric::MebibytesPerSecond],
+        Row::Backup => &[Metric::Seconds, Metric::P99Milliseconds],
     };
     metrics.iter().map(|metric| plot(row, run, *metric)).collect()
 }

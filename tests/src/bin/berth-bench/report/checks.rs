@@ -1,6 +1,6 @@
 //! The bars of the table, and whether they are met.
 
-use super::{collection, databases, stores};
+use super::{collection, databases, safety, stores};
 use crate::peers::{BERTH, DISTRIBUTION_3, NGINX, NGINX_CACHED};
 use crate::results::{Metric, RowRun, Spread};
 use crate::rows::Row;
@@ -89,6 +89,10 @@ pub(crate) fn of(row: Row, run: &RowRun) -> Vec<Check> {
         Row::Collection => collection::of(run),
         Row::Retention => retention(run),
         Row::Identity => identity(run),
+        Row::Mirror => safety::mirror(run),
+        Row::Import => safety::import(run),
+        Row::Scrub => safety::scrub(run),
+        Row::Backup => safety::backup(run),
     }
 }
 

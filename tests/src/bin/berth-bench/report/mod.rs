@@ -6,6 +6,7 @@ mod collection;
 mod databases;
 mod lines;
 mod page;
+mod safety;
 mod stores;
 mod svg;
 

@@ -8,8 +8,10 @@ pub(crate) mod growth;
 pub(crate) mod identity;
 pub(crate) mod manifests;
 pub(crate) mod memory;
+pub(crate) mod mirror;
 pub(crate) mod push;
 pub(crate) mod retention;
+pub(crate) mod safety;
 pub(crate) mod small_blobs;
 pub(crate) mod start;
 pub(crate) mod stores;
@@ -44,10 +46,14 @@ pub(crate) enum Row {
     Collection,
     Retention,
     Identity,
+    Mirror,
+    Import,
+    Scrub,
+    Backup,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Manifests,
         Self::Blobs,
         Self::Tls,
@@ -66,6 +72,10 @@ impl Row {
         Self::Collection,
         Self::Retention,
         Self::Identity,
+        Self::Mirror,
+        Self::Import,
+        Self::Scrub,
+        Self::Backup,
     ];
 
     /// As `--only` and the numbers have it.
@@ -89,6 +99,10 @@ impl Row {
             Self::Collection => "collection",
             Self::Retention => "retention",
             Self::Identity => "identity",
+            Self::Mirror => "mirror",
+            Self::Import => "import",
+            Self::Scrub => "scrub",
+            Self::Backup => "backup",
         }
     }
 
@@ -113,6 +127,10 @@ impl Row {
             Self::Collection => "Collection of garbage",
             Self::Retention => "Retention policies",
             Self::Identity => "Tokens and logins",
+            Self::Mirror => "Mirrors",
+            Self::Import => "Moving in",
+            Self::Scrub => "Verification of stored bytes",
+            Self::Backup => "Backups",
         }
     }
 
@@ -136,6 +154,10 @@ impl Row {
             Self::Collection => collection::run(bench, run),
             Self::Retention => retention::run(bench, run),
             Self::Identity => identity::run(bench, run),
+            Self::Mirror => mirror::run(bench, run),
+            Self::Import => safety::import::run(bench, run),
+            Self::Scrub => safety::scrub::run(bench, run),
+            Self::Backup => safety::backup::run(bench, run),
         }
     }
 
