@@ -18,7 +18,7 @@ pub(crate) fn parts() -> Vec<Part> {
 pub(crate) fn part() -> Part {
     Part {
         name: "runner",
-        what: "berth oci in real namespaces and cgroups, and networks by their traffic",
+        what: "berth oci in real namespaces and cgroups, networks by their traffic, layers as dockerd has them",
         run: runner,
     }
 }
@@ -34,7 +34,7 @@ fn runner(context: &Context) -> Result<Outcome> {
         return Outcome::not_run("busybox-static is not installed: run `cargo xtask setup`");
     }
     tests(
-        cargo(context, "test --workspace --locked --test runner --test network -- --ignored")
+        cargo(context, "test --workspace --locked --test runner --test network --test layers -- --ignored")
             .env("BERTH_BIN", context.berth())
             .env("RUST_BACKTRACE", "0"),
     )
