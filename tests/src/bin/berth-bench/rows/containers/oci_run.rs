@@ -69,6 +69,8 @@ fn bundle(berth: &Path, folder: &Path) -> Result<PathBuf> {
     let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
     config["process"]["args"] = serde_json::json!(["true"]);
     config["process"]["terminal"] = false.into();
+    // An older crun refuses what it does not know, although nothing of it is used.
+    config["ociVersion"] = "1.0.2".into();
     fs::write(path, config.to_string())?;
     Ok(bundle)
 }
