@@ -24,6 +24,7 @@ mod working_directory;
 
 pub use container_config::{ContainerConfig, Empty, Healthcheck};
 pub use error::SpecError;
+pub(crate) use error::words;
 pub use host_config::{
     DeviceMapping, HostConfig, LogConfig, PortBinding, RestartMode, RestartPolicy, ThrottleDevice,
     Ulimit, WeightDevice,
@@ -38,5 +39,5 @@ pub use points::mount_points;
 pub use runtime::{
     ContainerFiles, HostFacts, NamespacePaths, SpecInput, command_line, environment, runtime_spec,
 };
-pub use user::{User, resolve_user};
+pub use user::{User, find_user, resolve_user};
 pub use working_directory::make_working_directory;
