@@ -251,6 +251,29 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// Runs file operations that nobody waits for, behind all that somebody does wait for.
+async fn behind_others<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    // A thread of its own: its priority cannot be raised again by everybody.
+    std::thread::Builder::new().name("links".to_owned()).spawn(move || {
+        // Linux does so for the calling thread alone; elsewhere it would be the whole process.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::setpriority_process(None, NICENESS);
+        // Whoever asked may have gone.
+        let _ = done.send(work());
+    })?;
+    match result.await {
+        Ok(result) => result,
+        Err(error) => Err(StoreError::Io(io::Error::other(error))),
+    }
+}
+
+/// By how much a thread that nobody waits for steps back.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 fn none_if_missing<T>(result: io::Result<T>) -> Result<Option<T>, StoreError> {
     match result {
         Ok(value) => Ok(Some(value)),
