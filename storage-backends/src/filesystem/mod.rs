@@ -158,7 +158,7 @@ impl BlobStore for FilesystemStore {
         deleted.into_iter().collect()
     }
 
-    /// Each directory is synced once for all of them.
+    /// What they lay in is synced once for all of them.
     async fn delete_many(&self, blobs: &[(Digest, String)]) -> Vec<Result<(), StoreError>> {
         let path = |(digest, location): &(Digest, String)| match is_quarantined(location) {
             true => quarantine_of(location).map(|id| self.layout.quarantined(digest, id)),
@@ -167,7 +167,8 @@ impl BlobStore for FilesystemStore {
         // A location in quarantine without an identifier is none of ours: nothing is there.
         let nothing = || self.layout.uploads().join("none");
         let paths: Vec<_> = blobs.iter().map(|blob| path(blob).unwrap_or_else(nothing)).collect();
-        let deleted = blocking(move || Ok(removal::remove_all(&paths))).await;
+        let layout = self.layout.clone();
+        let deleted = blocking(move || Ok(removal::remove_all(layout.uploads(), &paths))).await;
         deleted.unwrap_or_else(|error| {
             let reason = error.to_string();
             let failed = |_| Err(StoreError::Io(io::Error::other(reason.clone())));
