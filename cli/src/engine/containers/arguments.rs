@@ -207,7 +207,14 @@ pub(crate) struct StopArguments {
     #[arg(long, short)]
     pub(crate) signal: Option<String>,
     /// Seconds to wait before killing the container
-    #[arg(long, short, visible_short_alias = 'T', visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        short,
+        visible_short_alias = 'T',
+        visible_alias = "timeout",
+        value_name = "SECONDS",
+        allow_negative_numbers = true
+    )]
     pub(crate) time: Option<i64>,
     #[arg(required = true, value_name = "CONTAINER")]
     pub(crate) containers: Vec<String>,
@@ -283,7 +290,13 @@ pub(crate) struct LogsArguments {
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
     /// Number of lines to show from the end of the logs
-    #[arg(long, short = 'n', value_name = "LINES", default_value = "all", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        short = 'n',
+        value_name = "LINES",
+        default_value = "all",
+        allow_negative_numbers = true
+    )]
     pub(crate) tail: String,
     /// Show timestamps
     #[arg(long, short)]

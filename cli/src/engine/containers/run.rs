@@ -143,7 +143,12 @@ fn start_attached(arguments: &StartArguments) -> Result<ExitCode> {
     interact(&engine, id, attachment, how)
 }
 
-fn interact(engine: &Engine, id: &str, attachment: Attachment, how: Interaction) -> Result<ExitCode> {
+fn interact(
+    engine: &Engine,
+    id: &str,
+    attachment: Attachment,
+    how: Interaction,
+) -> Result<ExitCode> {
     Ok(match attachment.interact(how)? {
         Ending::Exited(code) => ExitCode::from(code),
         Ending::Detached => ExitCode::SUCCESS,
@@ -167,14 +172,20 @@ fn keys(text: Option<&str>) -> Result<DetachKeys> {
 
 /// Makes a container, of an image that is pulled where it has to be.
 fn make(engine: &Engine, request: Request) -> Result<Created> {
-    let image = image(engine, &request)?;
+    let images = ImageStore::open(engine.roots())?;
+    let image = image(engine, &images, &request)?;
     let Request { name, cidfile, config, host_config, .. } = request;
     if let Some(file) = &cidfile
         && file.exists()
     {
-        bail!("container ID file found, make sure the other container isn't running or delete {}", file.display());
+        bail!(
+            "container ID file found, make sure the other container isn't running or delete {}",
+            file.display()
+        );
     }
+    let hold = images.hold(&image.id)?;
     let created = engine.create(CreateRequest { name, config, host_config }, &image)?;
+    drop(hold);
     if let Some(file) = &cidfile {
         write_id(file, created.id().as_str())?;
     }
@@ -182,16 +193,14 @@ fn make(engine: &Engine, request: Request) -> Result<Created> {
 }
 
 fn write_id(file: &Path, id: &str) -> Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(file)
-        .with_context(|| format!("failed to create the container ID file {}", file.display()))?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(file).with_context(|| {
+            format!("failed to create the container ID file {}", file.display())
+        })?;
     Ok(file.write_all(id.as_bytes())?)
 }
 
-fn image(engine: &Engine, request: &Request) -> Result<Image> {
-    let images = ImageStore::open(engine.roots())?;
+fn image(engine: &Engine, images: &ImageStore, request: &Request) -> Result<Image> {
     let wanted = request.platform.as_deref().map(str::parse::<Target>).transpose()?;
     let found = match request.pull {
         Pull::Always => None,
@@ -201,9 +210,8 @@ fn image(engine: &Engine, request: &Request) -> Result<Image> {
             Err(error) => return Err(error.into()),
         },
     };
-    let found = found.filter(|image| {
-        wanted.as_ref().is_none_or(|wanted| wanted.runs(&image.config.platform()))
-    });
+    let found = found
+        .filter(|image| wanted.as_ref().is_none_or(|wanted| wanted.runs(&image.config.platform())));
     if let Some(image) = found {
         return Ok(image);
     }
@@ -211,8 +219,11 @@ fn image(engine: &Engine, request: &Request) -> Result<Image> {
         return Err(ImageError::NotFound(request.image.clone()).into());
     }
     if request.pull == Pull::Missing && !request.quiet {
-        eprintln!("Unable to find image '{}' locally", images.name(&request.image)?.or_latest().familiar());
+        eprintln!(
+            "Unable to find image '{}' locally",
+            images.name(&request.image)?.or_latest().familiar()
+        );
     }
     let layers = LayerStore::open(engine.roots())?;
-    pull_missing(&images, &layers, &request.image, request.platform.as_deref(), request.quiet)
+    pull_missing(images, &layers, &request.image, request.platform.as_deref(), request.quiet)
 }
