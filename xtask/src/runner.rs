@@ -18,7 +18,7 @@ pub(crate) fn parts() -> Vec<Part> {
 pub(crate) fn part() -> Part {
     Part {
         name: "runner",
-        what: "berth oci in real namespaces and cgroups, networks by their traffic, layers as dockerd has them",
+        what: "berth oci in real namespaces and cgroups, networks by their traffic, layers as dockerd has them, containers as the books have them",
         run: runner,
     }
 }
@@ -34,7 +34,7 @@ fn runner(context: &Context) -> Result<Outcome> {
         return Outcome::not_run("busybox-static is not installed: run `cargo xtask setup`");
     }
     tests(
-        cargo(context, "test --workspace --locked --test runner --test network --test layers --test images -- --ignored")
+        cargo(context, "test --workspace --locked --test runner --test network --test layers --test images --test containers -- --ignored")
             .env("BERTH_BIN", context.berth())
             .env("BERTH_CACHE", &context.cache)
             .env("RUST_BACKTRACE", "0"),

@@ -41,13 +41,13 @@ impl Engine {
         Ok(())
     }
 
-    /// The same for one container that somebody looks at.
-    pub(super) fn look_after(&self, container: &Container) -> Result<(), ContainerError> {
+    /// The same for one container that somebody looks at. `true` when something was done.
+    pub(super) fn look_after(&self, container: &Container) -> Result<bool, ContainerError> {
         match &container.running {
             Some(running) if Process::of(&running.monitor)?.is_none() => {
-                self.collect_running(&container.record.id)
+                self.collect_running(&container.record.id).map(|()| true)
             }
-            _ => Ok(()),
+            _ => Ok(false),
         }
     }
 

@@ -54,8 +54,8 @@ impl Engine {
     pub fn find(&self, text: &str) -> Result<Container, ContainerError> {
         let id = self.store.resolve(text)?;
         let container = self.store.look(&id)?;
-        self.look_after(&container)?;
-        Ok(container)
+        // One whose monitor was killed is another one afterwards.
+        if self.look_after(&container)? { self.store.look(&id) } else { Ok(container) }
     }
 
     /// All containers, the newest first.

@@ -31,9 +31,16 @@ impl Host {
     /// One that has the image.
     pub(crate) fn new() -> Result<Self> {
         let host = Self { folder: tempfile::tempdir()? };
+        fs::write(host.settings(), "{}\n")?;
         let archive = host.folder.path().join("image.tar");
         let layout = fixtures::tools()?;
-        let packed = Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&layout.path).arg(".").status()?;
+        let packed = Command::new("tar")
+            .arg("-cf")
+            .arg(&archive)
+            .arg("-C")
+            .arg(&layout.path)
+            .arg(".")
+            .status()?;
         ensure!(packed.success(), "tar ended with {packed}");
         let loaded = host.ok(&["load", "-q", "-i", archive.to_str().context("a path")?])?;
         let id = loaded.trim().rsplit(' ').next().context("no image")?.to_owned();
@@ -54,12 +61,17 @@ impl Host {
         self.folder.path().to_owned()
     }
 
+    /// Settings that say nothing, in place of those of the machine.
+    fn settings(&self) -> PathBuf {
+        self.folder.path().join("engine.yml")
+    }
+
     /// `berth` with these roots.
     pub(crate) fn command(&self, args: &[&str]) -> Result<Command> {
         let mut command = Command::new(berth_binary()?);
         command.args(args).stdin(Stdio::null());
         command.env("BERTH_DATA_ROOT", self.data()).env("BERTH_EXEC_ROOT", self.run_folder());
-        command.env("BERTH_ENGINE_CONFIG", self.folder.path().join("none.yml"));
+        command.env("BERTH_ENGINE_CONFIG", self.settings());
         Ok(command)
     }
 
@@ -70,7 +82,13 @@ impl Host {
     /// What a command says that must work.
     pub(crate) fn ok(&self, args: &[&str]) -> Result<String> {
         let ran = self.berth(args)?;
-        ensure!(ran.code == 0, "berth {} exited with {}: {}", args.join(" "), ran.code, ran.complained);
+        ensure!(
+            ran.code == 0,
+            "berth {} exited with {}: {}",
+            args.join(" "),
+            ran.code,
+            ran.complained
+        );
         Ok(ran.said)
     }
 
@@ -97,7 +115,8 @@ impl Host {
     }
 
     pub(crate) fn inspect(&self, name: &str) -> Result<Value> {
-        let shown: Value = serde_json::from_str(&self.ok(&["inspect", "--type", "container", name])?)?;
+        let shown: Value =
+            serde_json::from_str(&self.ok(&["inspect", "--type", "container", name])?)?;
         Ok(shown[0].clone())
     }
 
@@ -112,7 +131,11 @@ impl Host {
     /// What containers have left on the machine: folders, mounts, cgroups.
     pub(crate) fn leftovers(&self) -> Result<Vec<String>> {
         let mut left = Vec::new();
-        for folder in [self.data().join("containers"), self.run_folder().join("containers"), self.run_folder().join("oci")] {
+        for folder in [
+            self.data().join("containers"),
+            self.run_folder().join("containers"),
+            self.run_folder().join("oci"),
+        ] {
             for entry in fs::read_dir(&folder).into_iter().flatten() {
                 let name = entry?.file_name().to_string_lossy().into_owned();
                 if name != "names" {

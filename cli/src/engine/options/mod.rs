@@ -101,7 +101,7 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<String>,
     /// Proxy received signals to the process
-    #[arg(long, default_value = "true", num_args = 0..=1, require_equals = true,
+    #[arg(long, action = clap::ArgAction::Set, default_value = "true", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = words::switch)]
     pub(crate) sig_proxy: bool,
 }
