@@ -22,9 +22,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (diff_id, file) in &layers {
             let store = &store;
             scope.spawn(move || {
-                let result = std::fs::File::open(file).map_err(Into::into).and_then(|mut file| {
-                    store.ingest(diff_id, &Limits::default(), &mut file)
-                });
+                let result = std::fs::File::open(file)
+                    .map_err(Into::into)
+                    .and_then(|mut file| store.ingest(diff_id, &Limits::default(), &mut file));
                 if let Err(error) = result {
                     eprintln!("{file}: {error}");
                 }
