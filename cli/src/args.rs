@@ -228,6 +228,9 @@ pub(crate) enum Command {
     },
     #[cfg(target_os = "linux")]
     #[command(flatten)]
+    Containers(crate::engine::containers::ContainersCommand),
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
     Images(crate::engine::images::ImagesCommand),
     /// Manage volumes
     #[cfg(target_os = "linux")]

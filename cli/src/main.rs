@@ -32,9 +32,17 @@ static malloc_conf: Option<&'static std::ffi::c_char> = {
     Some(unsafe { &*text.as_ptr() })
 };
 
+/// Gives memory that is not in use back to the system: for processes that wait for long.
+#[cfg(target_os = "linux")]
+fn give_memory_back() {}
+
 fn main() -> ExitCode {
     // Before all else: engines start it for each container, and it may have one thread only.
     if let Some(code) = commands::oci::run() {
+        return code;
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(code) = engine::containers::run_early() {
         return code;
     }
     let result = match Args::parse().command {
@@ -79,6 +87,8 @@ fn main() -> ExitCode {
         Command::Grant { command, common } => commands::grant::run(command, &common),
         Command::Policy { command, common } => commands::policy::run(command, &common),
         Command::Audit { options, common } => commands::audit::run(options, &common),
+        #[cfg(target_os = "linux")]
+        Command::Containers(command) => return engine::containers::run(command),
         #[cfg(target_os = "linux")]
         Command::Images(command) => engine::images::run(command),
         #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! `cargo xtask runner`: containers made by the optimised build.
+//! `cargo xtask runner`: images and containers handled by the optimised build.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -18,7 +18,7 @@ pub(crate) fn parts() -> Vec<Part> {
 pub(crate) fn part() -> Part {
     Part {
         name: "runner",
-        what: "berth oci in real namespaces and cgroups, and networks by their traffic",
+        what: "berth oci in real namespaces and cgroups, networks by their traffic, layers as dockerd has them",
         run: runner,
     }
 }
@@ -34,8 +34,9 @@ fn runner(context: &Context) -> Result<Outcome> {
         return Outcome::not_run("busybox-static is not installed: run `cargo xtask setup`");
     }
     tests(
-        cargo(context, "test --workspace --locked --test runner --test network -- --ignored")
+        cargo(context, "test --workspace --locked --test runner --test network --test layers --test images -- --ignored")
             .env("BERTH_BIN", context.berth())
+            .env("BERTH_CACHE", &context.cache)
             .env("RUST_BACKTRACE", "0"),
     )
 }

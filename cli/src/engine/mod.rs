@@ -1,6 +1,8 @@
 //! The commands of the engine: images, containers, volumes.
 
 #[cfg(target_os = "linux")]
+pub(crate) mod containers;
+#[cfg(target_os = "linux")]
 pub(crate) mod images;
 #[cfg(target_os = "linux")]
 pub(crate) mod options;

@@ -253,7 +253,7 @@ fn is_port(key: &str, wanted: &str) -> bool {
 /// # Errors
 ///
 /// When it is none of them.
-pub(crate) fn parse_time(text: &str) -> Result<Timestamp, ContainerError> {
+pub fn parse_time(text: &str) -> Result<Timestamp, ContainerError> {
     let invalid = || ContainerError::Invalid(format!("failed to parse {text:?} as a time"));
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);

@@ -26,6 +26,7 @@ mod remove;
 mod runtime;
 mod store;
 mod top;
+mod users;
 mod volumes;
 mod wire;
 
@@ -36,7 +37,7 @@ pub use error::ContainerError;
 pub use exec::ExecRequest;
 pub use id::ContainerId;
 pub use keys::DetachKeys;
-pub use list::{Filter, Filters};
+pub use list::{Filter, Filters, parse_time};
 pub use logs::{Entry, LogOptions, LogQuery, Stream};
 pub use record::{Container, Ended, Record, Status};
 pub use top::Processes;

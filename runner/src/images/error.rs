@@ -138,6 +138,15 @@ impl ImageError {
         Self::Archive(reason.into())
     }
 
+    /// Whether what came is at fault, and not the way that it came nor the machine that it came to.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Digest { .. } => true,
+            Self::Layer(error) => !matches!(error, LayerError::System { .. }),
+            _ => false,
+        }
+    }
+
     /// Whether it may go better the next time, so that what came already is worth keeping.
     pub(super) fn is_outage(&self) -> bool {
         match self {

@@ -5,9 +5,10 @@
 pub struct Limits {
     /// Bytes of the archive, and apart from that of what its sparse files seem to have.
     pub bytes: u64,
-    /// How many times as large as its compressed form an archive may be. Not asked of the first GiB,
-    /// since a file of zeros is 1000 times as large.
+    /// How many times as large as its compressed form an archive may be,
     pub ratio: u64,
+    /// once it has this many bytes: a file of zeros is 1000 times as large.
+    pub ratio_from: u64,
     /// Entries, and apart from that files and folders that they come to.
     pub entries: u64,
     /// Bytes of a path.
@@ -26,6 +27,7 @@ impl Limits {
     pub(super) const NONE: Self = Self {
         bytes: u64::MAX,
         ratio: u64::MAX,
+        ratio_from: u64::MAX,
         entries: u64::MAX,
         path: usize::MAX,
         depth: usize::MAX,
@@ -35,12 +37,13 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 128 GiB, 200 times, 1,000,000 entries, paths of 4,095 bytes and 512 folders, 1 MiB of extended
+    /// 128 GiB, 200 times from 1 GiB on, 1,000,000 entries, paths of 4,095 bytes and 512 folders, 1 MiB of extended
     /// header, 256 MiB of metadata.
     fn default() -> Self {
         Self {
             bytes: 128 << 30,
             ratio: 200,
+            ratio_from: 1 << 30,
             entries: 1_000_000,
             path: 4095,
             depth: 512,

@@ -40,11 +40,13 @@ pub use mount::MountedRoot;
 pub use rung::Rung;
 pub use store::LayerStore;
 
-/// Reads an archive as that of a layer.
+/// Reads an archive as that of a layer, up to the index that would be mounted: how many bytes that has.
 ///
 /// # Errors
 ///
 /// Why it would be refused.
-pub fn check_tar(archive: &[u8]) -> Result<(), LayerError> {
-    ingest::tree(archive, &Limits::default()).map(drop)
+pub fn check_tar(archive: &[u8]) -> Result<usize, LayerError> {
+    let tree = ingest::tree(archive, &Limits::default())?;
+    let spread = erofs::Spread::new(&tree);
+    erofs::index(&tree, archive.len() as u64, &spread).map(|index| index.len())
 }

@@ -24,7 +24,7 @@ pub struct ContainerConfig {
     pub open_stdin: bool,
     pub stdin_once: bool,
     /// `NAME=value`; a name alone takes the variable away.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(with = "nullable")]
     pub env: Vec<String>,
     pub cmd: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -38,5 +38,5 @@ pub use points::mount_points;
 pub use runtime::{
     ContainerFiles, HostFacts, NamespacePaths, SpecInput, command_line, environment, runtime_spec,
 };
-pub use user::{User, resolve_user};
+pub use user::{User, find_user, resolve_user};
 pub use working_directory::make_working_directory;

@@ -272,6 +272,12 @@ pub struct MountDetails {
 }
 
 impl MountDetails {
+    /// What a volume is that is not in its folder: `-o device=` of the volume.
+    #[must_use]
+    pub fn device(&self) -> Option<&str> {
+        self.driver_options.get("device").map(String::as_str).filter(|device| !device.is_empty())
+    }
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

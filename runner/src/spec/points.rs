@@ -1,7 +1,7 @@
 //! What is mounted where: `-v`, `--mount`, `--tmpfs` and the image's volumes, as one list.
 
 use super::mount::{Mount, MountDetails, MountKind, MountPoint, Propagation, TmpfsOptions};
-use super::parse::{VolumeOption, check_mount, clean, tmpfs_options, volume};
+use super::parse::{VolumeOption, check_destination, check_mount, clean, tmpfs_options, volume};
 use super::{ContainerConfig, HostConfig, SpecError};
 
 /// All mounts that two configurations ask for. Volumes have no source yet, and those without a name
@@ -47,6 +47,7 @@ pub fn mount_points(
 }
 
 fn memory(place: &str, options: &str) -> Result<MountPoint, SpecError> {
+    check_destination(place)?;
     let tmpfs = tmpfs_options(options)?;
     let rw = tmpfs.iter().all(|option| option != "ro");
     let details = MountDetails { tmpfs, hidden: true, ..MountDetails::default() };
@@ -131,14 +132,27 @@ fn from_mount(
 }
 
 fn words(options: &TmpfsOptions, read_only: bool) -> String {
-    let mut words = vec![if read_only { "ro".to_owned() } else { "rw".to_owned() }];
+    let mut words = Vec::new();
+    if read_only {
+        words.push("ro".to_owned());
+    }
     if options.mode != 0 {
         words.push(format!("mode={:o}", options.mode));
     }
     if options.size_bytes != 0 {
-        words.push(format!("size={}", options.size_bytes));
+        words.push(format!("size={}", with_unit(options.size_bytes)));
     }
     words.join(",")
+}
+
+/// As docker writes it: in the greatest unit that it is a whole number of.
+fn with_unit(bytes: i64) -> String {
+    for (unit, size) in [("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)] {
+        if bytes % size == 0 {
+            return format!("{}{unit}", bytes / size);
+        }
+    }
+    bytes.to_string()
 }
 
 fn anonymous(place: String, name: String) -> MountPoint {

@@ -29,6 +29,7 @@ impl HostConfig {
         self.fill_in(host);
         self.check_memory(&mut warnings)?;
         self.check_processors()?;
+        self.check_block_io(&mut warnings)?;
         self.check_rest()?;
         capabilities(self, host.capabilities)?;
         if self.network_mode == "host" && !self.port_bindings.is_empty() {
@@ -57,6 +58,10 @@ impl HostConfig {
         if self.memory_swappiness == Some(-1) {
             self.memory_swappiness = None;
         }
+        if self.pids_limit.is_some_and(|limit| limit <= 0) {
+            self.pids_limit = None;
+        }
+        self.oom_kill_disable.get_or_insert(false);
         // Version 2 has neither.
         if host.unified_cgroups {
             self.memory_swappiness = None;
@@ -137,11 +142,25 @@ impl HostConfig {
         if self.cpu_quota > 0 && self.cpu_quota < 1_000 {
             return refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
         }
-        if self.blkio_weight > 0 && !(10..=1000).contains(&self.blkio_weight) {
-            return refuse("Range of blkio weight is from 10 to 1000");
-        }
         check_set(&self.cpuset_cpus, "cpus", "CPUs", HostFacts::online_processors)?;
         check_set(&self.cpuset_mems, "mems", "memory nodes", HostFacts::online_nodes)
+    }
+
+    fn check_block_io(&mut self, warnings: &mut Vec<String>) -> Result<(), SpecError> {
+        if self.blkio_weight == 0 {
+            return Ok(());
+        }
+        if !(10..=1000).contains(&self.blkio_weight) {
+            return Err(SpecError::invalid("Range of blkio weight is from 10 to 1000"));
+        }
+        if !HostFacts::weighs_block_io() {
+            self.blkio_weight = 0;
+            warnings.push(
+                "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded."
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     fn check_rest(&self) -> Result<(), SpecError> {

@@ -45,7 +45,7 @@ pub fn resolve_user(root: &Path, user: &str, group_add: &[String]) -> Result<Use
     let root = RootDirectory::new(root);
     let passwd = read(&root, "/etc/passwd");
     let group = read(&root, "/etc/group");
-    resolve(user, group_add, &passwd, &group)
+    find_user(user, group_add, &passwd, &group)
 }
 
 /// The file's text; empty for what is no file or is not there: it names nobody.
@@ -70,7 +70,7 @@ fn read(root: &RootDirectory, path: &str) -> String {
 /// # Errors
 ///
 /// As [`resolve_user`].
-pub(super) fn resolve(
+pub fn find_user(
     user: &str,
     group_add: &[String],
     passwd: &str,
@@ -221,7 +221,7 @@ mod tests {
 
     fn find(user: &str, add: &[&str]) -> Result<User, String> {
         let add: Vec<String> = add.iter().map(|&name| name.to_owned()).collect();
-        resolve(user, &add, PASSWD, GROUP).map_err(|error| error.to_string())
+        find_user(user, &add, PASSWD, GROUP).map_err(|error| error.to_string())
     }
 
     fn numbers(user: &str, add: &[&str]) -> (u32, u32, Vec<u32>, String) {
@@ -297,7 +297,7 @@ mod tests {
         fn no_files_make_it_panic_or_give_a_number_that_is_too_high(
             user in ".{0,12}", passwd in "(?s).{0,200}", group in "(?s).{0,200}"
         ) {
-            if let Ok(user) = resolve(&user, &[user.clone()], &passwd, &group) {
+            if let Ok(user) = find_user(&user, &[user.clone()], &passwd, &group) {
                 prop_assert!(user.uid <= HIGHEST && user.gid <= HIGHEST);
             }
         }

@@ -2,10 +2,12 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, ResolveFlags, flock, openat2};
+use rustix::io::Errno;
 
 use super::copy::copy_tree;
 use super::error::{Doing as _, VolumeError};
@@ -35,6 +37,8 @@ impl VolumeStore {
                         options: point.details.driver_options.clone(),
                     })?;
                     point.source = volume.mountpoint.to_string_lossy().into_owned();
+                    // Those that the volume was made with, whoever did it.
+                    point.details.driver_options = volume.options.unwrap_or_default();
                 }
                 MountKind::Bind => prepare_bind(point)?,
                 MountKind::Tmpfs => {}
@@ -52,9 +56,37 @@ impl VolumeStore {
     /// When something cannot be copied; then the volume is as empty as it was.
     pub fn fill(&self, points: &[MountPoint], root: &Path) -> Result<(), VolumeError> {
         for point in points.iter().filter(|point| point.kind == MountKind::Volume) {
-            self.fill_one(point, root)?;
+            // What is elsewhere is somebody else's to fill.
+            if point.details.device().is_none() {
+                self.fill_one(point, root)?;
+            }
         }
         Ok(())
+    }
+
+    /// The mounts, with each folder inside of a volume (`volume-subpath`) looked up: once, and never out
+    /// of the volume, whatever links containers have made in it. What is given back beside them has to
+    /// stay open until the runtime has mounted them.
+    ///
+    /// # Errors
+    ///
+    /// A folder that is not there.
+    pub fn pin(
+        &self,
+        points: &[MountPoint],
+    ) -> Result<(Vec<MountPoint>, Vec<OwnedFd>), VolumeError> {
+        let mut points = points.to_vec();
+        let mut pinned = Vec::new();
+        for point in points.iter_mut().filter(|point| !point.details.subpath.is_empty()) {
+            let found = open_beneath(Path::new(&point.source), Path::new(&point.details.subpath))
+                .map_err(|source| VolumeError::System {
+                doing: format!("access path {}/{}", point.source, point.details.subpath),
+                source,
+            })?;
+            point.source = format!("/proc/{}/fd/{}", std::process::id(), found.as_raw_fd());
+            pinned.push(found);
+        }
+        Ok((points, pinned))
     }
 
     fn fill_one(&self, point: &MountPoint, root: &Path) -> Result<(), VolumeError> {
@@ -92,6 +124,19 @@ impl VolumeStore {
         DirBuilder::new().mode(0o700).create(&copy).doing(doing)?;
         copy_tree(&source, &File::open(&copy).doing(doing)?).doing(doing)?;
         fs::rename(&copy, self.data(&point.name)).doing(doing)
+    }
+}
+
+fn open_beneath(folder: &Path, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, flags | OFlags::DIRECTORY, Mode::empty())?;
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    loop {
+        match openat2(&folder, path, flags, Mode::empty(), inside) {
+            // A rename raced with a `..` in it.
+            Err(Errno::AGAIN) => {}
+            other => return Ok(other?),
+        }
     }
 }
 
@@ -145,7 +190,7 @@ mod tests {
 
     use super::*;
     use crate::Roots;
-    use crate::spec::{ContainerConfig, HostConfig, mount_points};
+    use crate::spec::{ContainerConfig, HostConfig, MountDetails, mount_points};
 
     struct Scene {
         folder: TempDir,
@@ -244,6 +289,34 @@ mod tests {
         for bind in ["first:/out", "second:/far"] {
             assert_eq!(entries(&scene.run(bind).unwrap()), [""; 0], "{bind}");
         }
+    }
+
+    #[test]
+    fn a_folder_of_a_volume_is_looked_up_inside_of_it() {
+        let scene = Scene::new();
+        scene.run("box:/data").unwrap();
+        let pin = |subpath: &str| {
+            let details = MountDetails { subpath: subpath.to_owned(), ..MountDetails::default() };
+            let source = scene.store.data("box").to_string_lossy().into_owned();
+            let point = MountPoint { source, details, ..volume() };
+            scene.store.pin(&[point])
+        };
+        let (points, _pinned) = pin("sub").unwrap();
+        assert_eq!(entries(Path::new(&points[0].source)), ["file"]);
+        let data = scene.store.data("box");
+        symlink("/etc", data.join("far")).unwrap();
+        symlink("../..", data.join("up")).unwrap();
+        for subpath in ["missing", "far", "up", "..", "../box/_data", "/etc"] {
+            let error = pin(subpath).unwrap_err().to_string();
+            assert!(error.starts_with("cannot access path "), "{error}");
+        }
+    }
+
+    fn volume() -> MountPoint {
+        let host_config = HostConfig { binds: vec!["box:/x".to_owned()], ..HostConfig::default() };
+        let points =
+            mount_points(&ContainerConfig::default(), &host_config, &mut VolumeStore::random_name);
+        points.unwrap().remove(0)
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
-use berth_oci::{Algorithm, Digest, Hasher};
 use berth_runner::Roots;
 use berth_runner::layers::{LayerStore, Limits, Rung};
 use rustix::fs::{
@@ -18,7 +17,7 @@ use crate::listing::{self, assert_same, names};
 use crate::store::{Store, on_each_rung};
 
 /// Everything that a file system can have and an archive can say.
-fn make_all_kinds(folder: &Path) {
+pub(crate) fn make_all_kinds(folder: &Path) {
     let at = |name: &str| folder.join(name);
     fs::write(at("empty"), "").unwrap();
     fs::write(at("small"), "small").unwrap();
@@ -171,45 +170,6 @@ fn a_sparse_file_may_seem_to_have_5_gib() {
                     || fs::metadata(upper.join("sparse")).unwrap().blocks() < 100
             );
         });
-    }
-}
-
-#[test]
-#[ignore = "mounts take root: run `cargo xtask runner`"]
-fn a_file_may_have_5_gib() {
-    let store = Store::new(Rung::Erofs);
-    let size = (5_u64 << 30) + 10;
-    let end = 512 + size.next_multiple_of(512);
-    let archive = tempfile::tempfile_in(store.path()).unwrap();
-    // Its size does not fit into eight octal digits, nor into 32 bits.
-    let mut block = header(b'0', "large", "", 0);
-    block[124..136].copy_from_slice(&[&[0x80, 0, 0, 0][..], &size.to_be_bytes()].concat());
-    archive.write_all_at(&checked(block), 0).unwrap();
-    archive.write_all_at(b"in the middle", 512 + (3 << 30)).unwrap();
-    archive.write_all_at(b"at the end", 512 + size - 10).unwrap();
-    archive.write_all_at(&Archive::default().file("after", "x").finish(), end).unwrap();
-    let layer = digest_of(&archive);
-    store.layers.ingest(&layer, &Limits::default(), &mut &archive).unwrap();
-    assert_eq!(store.layers.size(&layer).unwrap(), archive.metadata().unwrap().len());
-    let root = store.root("a", &[layer]);
-    assert_large(&root.at("large"), size);
-    assert_eq!(fs::read_to_string(root.at("after")).unwrap(), "x");
-    drop(root);
-    assert!(store.layers.remove(&layer).unwrap() < 16 << 20, "zeros take nothing of the disk");
-}
-
-fn digest_of(file: &File) -> Digest {
-    let mut hasher = Hasher::new(Algorithm::Sha256);
-    let mut buffer = vec![0; 1 << 20];
-    let mut at = 0;
-    loop {
-        match file.read_at(&mut buffer, at).unwrap() {
-            0 => return hasher.finish(),
-            length => {
-                hasher.update(&buffer[..length]);
-                at += length as u64;
-            }
-        }
     }
 }
 

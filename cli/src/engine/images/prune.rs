@@ -2,10 +2,11 @@ use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use berth_runner::images::{NoUsers, PruneOptions, Removed, prune};
+use berth_runner::images::{PruneOptions, Removed, prune};
 
 use super::arguments::PruneArguments;
 use super::{filter, stores, units};
+use crate::engine::containers::engine;
 
 const DANGLING: &str = "WARNING! This will remove all dangling images.";
 const ALL: &str =
@@ -19,7 +20,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let (images, layers) = stores()?;
-    let pruned = prune(&images, &layers, &NoUsers, &options)?;
+    let pruned = prune(&images, &layers, &engine()?, &options)?;
     if !pruned.removed.is_empty() {
         println!("Deleted Images:");
         for removed in &pruned.removed {

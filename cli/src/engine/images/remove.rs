@@ -1,17 +1,18 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use berth_runner::images::{NoUsers, Removed, remove};
+use berth_runner::images::{Removed, remove};
 
 use super::arguments::RemoveArguments;
 use super::stores;
+use crate::engine::containers::engine;
 
 /// `berth rmi IMAGE…`: goes on with the next where one cannot be removed.
 pub(super) fn run(arguments: &RemoveArguments) -> Result<ExitCode> {
     let (images, layers) = stores()?;
     let mut code = ExitCode::SUCCESS;
     for name in &arguments.images {
-        match remove(&images, &layers, &NoUsers, name, arguments.force) {
+        match remove(&images, &layers, &engine()?, name, arguments.force) {
             Ok(removed) => removed.iter().for_each(print),
             Err(error) => {
                 eprintln!("berth: {error}");

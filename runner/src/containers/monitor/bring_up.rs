@@ -1,6 +1,7 @@
 //! From a record to a program that runs.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -46,7 +47,7 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     make_working_directory(&root, &record.config)?;
     let endpoint = connect(engine, record)?;
     running.network = endpoint.as_ref().map(|endpoint| endpoint.settings.clone());
-    configure(engine, record, &run, &root, endpoint.as_ref())?;
+    let _pinned = configure(engine, record, &run, &root, endpoint.as_ref())?;
     let (process, streams) = execute(engine, record, &run)?;
 
     let started_at = Timestamp::now();
@@ -112,14 +113,16 @@ fn running(engine: &Engine, name: &str, what: &str) -> Result<Container, Contain
     )))
 }
 
-/// Writes what the runtime is told, and the files that the container gets of the engine.
+/// Writes what the runtime is told, and the files that the container gets of the engine. What is given back has to
+/// stay open until the runtime has mounted it.
 fn configure(
     engine: &Engine,
     record: &Record,
     run: &Path,
     root: &Path,
     endpoint: Option<&Endpoint>,
-) -> Result<(), ContainerError> {
+) -> Result<Vec<OwnedFd>, ContainerError> {
+    let (mounts, pinned) = engine.volumes().pin(&record.mounts)?;
     let namespaces = namespaces(engine, record, endpoint)?;
     let files = files(engine, record, run, endpoint)?;
     let user = resolve_user(root, &record.config.user, &record.host_config.group_add)?;
@@ -129,13 +132,14 @@ fn configure(
         host_config: &record.host_config,
         root,
         user: &user,
-        mounts: &record.mounts,
+        mounts: &mounts,
         namespaces: &namespaces,
         files: &files,
         host: &HostFacts::detect()?,
     })?;
     let path = run.join(CONFIG);
-    fs::write(&path, spec.to_string()).doing(|| format!("write {}", path.display()))
+    fs::write(&path, spec.to_string()).doing(|| format!("write {}", path.display()))?;
+    Ok(pinned)
 }
 
 fn namespaces(

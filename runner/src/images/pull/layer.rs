@@ -78,7 +78,7 @@ impl LayerPull<'_> {
             partial.restart().doing(doing)?;
         }
         let received = match self.receive_once(&mut partial, layer, diff_id) {
-            Err(ImageError::Digest { .. }) if had > 0 => {
+            Err(error) if had > 0 && error.is_damage() => {
                 partial.restart().doing(doing)?;
                 self.receive_once(&mut partial, layer, diff_id)
             }

@@ -13,9 +13,6 @@ use crate::layers::limits::Limits;
 /// the program itself allows.
 const ZSTD_WINDOW: u32 = 27;
 
-/// An archive may be this much whatever it was compressed to.
-const RATIO_FROM: u64 = 1 << 30;
-
 type Received<'input> = Counted<Chain<Cursor<Vec<u8>>, &'input mut dyn Read>>;
 type Input<'input> = BufReader<Received<'input>>;
 
@@ -92,11 +89,11 @@ impl<'input> Source<'input> {
     }
 
     fn check(&self) -> Result<(), LayerError> {
-        let Limits { bytes, ratio, .. } = self.limits;
+        let Limits { bytes, ratio, ratio_from, .. } = self.limits;
         if self.written > bytes {
             return Err(LayerError::limit("bytes", bytes));
         }
-        let most = RATIO_FROM.max(self.input().read.saturating_mul(ratio));
+        let most = ratio_from.max(self.input().read.saturating_mul(ratio));
         match self.written > most {
             true => Err(LayerError::limit("times the bytes of its compressed form", ratio)),
             false => Ok(()),

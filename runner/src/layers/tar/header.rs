@@ -12,7 +12,8 @@ impl<'block> Header<'block> {
     /// The header in `block`, whose checksum is right.
     pub(super) fn new(block: &'block [u8; BLOCK]) -> Result<Self, Fault> {
         let header = Self(block);
-        let stated = octal(&block[148..156])?;
+        let wrong = Fault::new("the checksum of a header is wrong");
+        let stated = octal(&block[148..156]).map_err(|_| wrong)?;
         let counted = |byte: &dyn Fn(u8) -> i64| -> i64 {
             let (before, after) = (block[..148].iter(), block[156..].iter());
             before.chain(after).map(|&b| byte(b)).sum::<i64>() + 8 * i64::from(b' ')
@@ -20,7 +21,7 @@ impl<'block> Header<'block> {
         // Some old programs count signed bytes.
         let signed = |byte: u8| i64::from(i8::from_ne_bytes([byte]));
         if stated != counted(&|byte| byte.into()) && stated != counted(&signed) {
-            return Err(Fault::new("the checksum of a header is wrong"));
+            return Err(wrong);
         }
         Ok(header)
     }

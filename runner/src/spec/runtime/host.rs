@@ -64,6 +64,17 @@ impl HostFacts {
         read_set("/sys/devices/system/node/online")
     }
 
+    /// Whether one container can have more of a disk than another.
+    pub(in crate::spec) fn weighs_block_io() -> bool {
+        const FILES: [&str; 4] = [
+            "/sys/fs/cgroup/blkio/blkio.weight",
+            "/sys/fs/cgroup/blkio/blkio.bfq.weight",
+            "/sys/fs/cgroup/io.bfq.weight",
+            "/sys/fs/cgroup/system.slice/io.bfq.weight",
+        ];
+        FILES.iter().any(|file| Path::new(file).exists())
+    }
+
     /// Files that tell how busy the host is, of each processor that has them.
     pub(super) fn thermal_throttles() -> &'static [String] {
         static FOUND: OnceLock<Vec<String>> = OnceLock::new();

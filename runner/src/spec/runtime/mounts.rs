@@ -95,7 +95,7 @@ fn own<'spec>(input: &SpecInput<'spec>) -> Vec<(&'spec str, Value)> {
     .filter_map(|(place, source, read_only)| {
         let mut options = vec!["rbind"];
         if read_only {
-            options.push("ro");
+            options.push("rro");
         }
         options.push("rprivate");
         Some((
@@ -126,6 +126,9 @@ fn mount(point: &MountPoint) -> Result<Value, SpecError> {
             "destination": point.destination, "type": "tmpfs", "source": "tmpfs", "options": options,
         }));
     }
+    if let Some(device) = point.details.device() {
+        return Ok(from_device(point, device));
+    }
     if point.source.is_empty() {
         return Err(SpecError::invalid(format!(
             "invalid mount config for {}: it has no source",
@@ -136,13 +139,29 @@ fn mount(point: &MountPoint) -> Result<Value, SpecError> {
     if !point.rw {
         options.push(if point.details.read_only_non_recursive { "ro" } else { "rro" });
     }
-    options.push(match point.propagation {
-        Propagation::Default => "rprivate",
-        propagation => propagation.as_str(),
-    });
+    if point.propagation != Propagation::Default {
+        options.push(point.propagation.as_str());
+    }
     Ok(json!({
         "destination": point.destination, "type": "bind", "source": point.source, "options": options,
     }))
+}
+
+/// A volume that is a file system of its own: mounted in the container alone, so nothing of it is left
+/// on the host when the container has ended.
+fn from_device(point: &MountPoint, device: &str) -> Value {
+    let option = |name| point.details.driver_options.get(name).map_or("", String::as_str);
+    let mut options: Vec<&str> = option("o").split(',').filter(|it| !it.is_empty()).collect();
+    if !point.rw {
+        options.push("ro");
+    }
+    let kind = match option("type") {
+        "" => "none",
+        kind => kind,
+    };
+    json!({
+        "destination": point.destination, "type": kind, "source": device, "options": options,
+    })
 }
 
 fn root_propagation(points: &[MountPoint]) -> Option<&'static str> {

@@ -32,12 +32,11 @@ pub(super) fn resources(
 
 fn memory(host_config: &HostConfig) -> Map<String, Value> {
     let positive = |number: i64| (number > 0).then(|| number.into());
-    let is_set = |number: i64| (number != 0).then(|| number.into());
     members([
         ("limit", positive(host_config.memory)),
         ("reservation", positive(host_config.memory_reservation)),
-        // -1 is no limit, which only means something beside one of memory.
-        ("swap", is_set(host_config.memory_swap).filter(|_| host_config.memory > 0)),
+        // -1 is no limit, as there is none unless it is set.
+        ("swap", positive(host_config.memory_swap)),
         ("swappiness", host_config.memory_swappiness.map(Value::from)),
         ("disableOOMKiller", host_config.oom_kill_disable.filter(|&it| it).map(Value::from)),
     ])

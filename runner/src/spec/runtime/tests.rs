@@ -139,14 +139,27 @@ fn what_is_mounted_below_something_comes_after_it() {
 }
 
 #[test]
+fn a_volume_with_a_device_is_mounted_in_the_container_alone() {
+    let mut scene = Scene::new();
+    let driver_options = [("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=1m,mode=700")];
+    let driver_options =
+        driver_options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let details = MountDetails { driver_options, ..MountDetails::default() };
+    scene.mounts = vec![MountPoint { details, ..volume("/data") }];
+    let mount = scene.mount("/data").unwrap();
+    assert_eq!((&mount["type"], &mount["source"]), (&json!("tmpfs"), &json!("tmpfs")));
+    assert_eq!(options(&mount), ["size=1m", "mode=700"]);
+}
+
+#[test]
 fn a_read_only_root_leaves_volumes_writable() {
     let mut scene = Scene::new();
     scene.host_config.readonly_rootfs = true;
     scene.files.hosts = Some("/c/hosts".into());
     scene.mounts = vec![volume("/data"), MountPoint { rw: false, ..volume("/fixed") }];
     assert_eq!(scene.spec()["root"]["readonly"], true);
-    assert_eq!(options(&scene.mount("/data").unwrap()), ["rbind", "rprivate"]);
-    assert_eq!(options(&scene.mount("/fixed").unwrap()), ["rbind", "rro", "rprivate"]);
-    assert!(options(&scene.mount("/etc/hosts").unwrap()).contains(&"ro"));
+    assert_eq!(options(&scene.mount("/data").unwrap()), ["rbind"]);
+    assert_eq!(options(&scene.mount("/fixed").unwrap()), ["rbind", "rro"]);
+    assert!(options(&scene.mount("/etc/hosts").unwrap()).contains(&"rro"));
     assert!(!options(&scene.mount("/dev/shm").unwrap()).contains(&"ro"));
 }

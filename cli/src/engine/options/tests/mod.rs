@@ -1,3 +1,5 @@
+mod golden;
+
 use clap::Parser;
 
 use super::*;
@@ -10,8 +12,12 @@ struct Run {
 }
 
 fn run(arguments: &str) -> Result<Request, String> {
+    run_words(arguments.split_whitespace().map(str::to_owned).collect())
+}
+
+fn run_words(arguments: Vec<String>) -> Result<Request, String> {
     use clap::CommandFactory as _;
-    let arguments = ["run"].into_iter().chain(arguments.split_whitespace());
+    let arguments = ["run".to_owned()].into_iter().chain(arguments);
     let run = Run::try_parse_from(arguments).map_err(|error| {
         usage_error(&error, &Run::command()).unwrap_or_else(|| error.to_string())
     })?;
@@ -79,6 +85,7 @@ fn what_is_wrong_is_said_as_docker_says_it() {
         ("--nonsense i", "unknown flag: --nonsense"),
         ("-Z i", "unknown shorthand flag: 'Z' in -Z"),
         ("-m abc i", "invalid argument \"abc\" for \"-m, --memory\" flag: invalid size: 'abc'"),
+        ("-d", "'run' requires at least 1 argument"),
         ("-m", "flag needs an argument: --memory"),
         (
             "--rm=maybe i",
@@ -123,5 +130,20 @@ fn what_is_wrong_is_said_as_docker_says_it() {
         ("--uts host -h x i", "conflicting options: hostname and the UTS mode"),
     ] {
         assert_eq!(run(arguments).unwrap_err(), words, "{arguments}");
+    }
+}
+
+#[test]
+fn every_option_is_in_the_reference() {
+    use clap::CommandFactory as _;
+    let reference = include_str!("../../../../../docs/reference/run-options.md");
+    let command = Run::command();
+    let names: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+    for name in names.iter().filter(|name| **name != "help") {
+        assert!(reference.contains(&format!("`--{name}`")), "--{name} is missing");
+    }
+    let told = reference.lines().filter_map(|line| line.strip_prefix("| `--")?.split('`').next());
+    for name in told {
+        assert!(names.contains(&name), "--{name} is no option");
     }
 }

@@ -1,0 +1,58 @@
+//! The commands that are started so often that it counts how long their words take to be read: `clap` makes of
+//! all commands of this program ten times what it makes of one.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, Command};
+
+use super::act;
+use super::arguments::Action;
+use crate::engine::options::{AsDocker, CreateOptions, RunOptions, usage_error};
+
+/// Runs the command, if it is one of those.
+pub(crate) fn run() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    let name = arguments.next()?;
+    let name = name.to_str()?;
+    let read = match name {
+        "run" => read::<AsDocker<RunOptions>>(name, arguments, 125).map(|run| Action::Run(run.0)),
+        "create" => read::<AsDocker<CreateOptions>>(name, arguments, 125)
+            .map(|create| Action::Create(create.0)),
+        "exec" => read(name, arguments, 125).map(Action::Exec),
+        "start" => read(name, arguments, 1).map(Action::Start),
+        "stop" => read(name, arguments, 1).map(Action::Stop),
+        "kill" => read(name, arguments, 1).map(Action::Kill),
+        "rm" => read(name, arguments, 1).map(Action::Rm),
+        "ps" => read(name, arguments, 1).map(Action::Ps),
+        "logs" => read(name, arguments, 1).map(Action::Logs),
+        _ => return None,
+    };
+    Some(match read {
+        Ok(action) => act(action),
+        Err(code) => code,
+    })
+}
+
+/// Reads the words of one command. What is wrong with them is told.
+fn read<T: Args>(
+    name: &str,
+    arguments: impl Iterator<Item = OsString>,
+    code: u8,
+) -> Result<T, ExitCode> {
+    let mut command = T::augment_args(Command::new("berth").bin_name(format!("berth {name}")));
+    let words = std::iter::once(OsString::from("berth")).chain(arguments);
+    let read =
+        command.try_get_matches_from_mut(words).and_then(|matches| T::from_arg_matches(&matches));
+    read.map_err(|error| match usage_error(&error, &command) {
+        Some(message) => {
+            eprintln!("berth: {message}\n\nRun 'berth {name} --help' for more information");
+            ExitCode::from(code)
+        }
+        None => {
+            // Who does not read it has asked for it.
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { code } else { 0 })
+        }
+    })
+}

@@ -1,0 +1,69 @@
+//! Commands that change what containers are, and print their names.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::arguments::{KillArguments, Names, RemoveArguments, RenameArguments, StopArguments};
+use super::{each, engine};
+
+pub(super) fn stop(arguments: &StopArguments) -> Result<ExitCode> {
+    let engine = engine()?;
+    named(&arguments.containers, |name| {
+        Ok(engine.stop(name, arguments.signal.as_deref(), arguments.time)?)
+    })
+}
+
+pub(super) fn restart(arguments: &StopArguments) -> Result<ExitCode> {
+    let engine = engine()?;
+    named(&arguments.containers, |name| {
+        Ok(engine.restart(name, arguments.signal.as_deref(), arguments.time)?)
+    })
+}
+
+pub(super) fn kill(arguments: &KillArguments) -> Result<ExitCode> {
+    let engine = engine()?;
+    named(&arguments.containers, |name| Ok(engine.kill(name, &arguments.signal)?))
+}
+
+pub(super) fn pause(names: &Names) -> Result<ExitCode> {
+    let engine = engine()?;
+    named(&names.containers, |name| Ok(engine.pause(name)?))
+}
+
+pub(super) fn unpause(names: &Names) -> Result<ExitCode> {
+    let engine = engine()?;
+    named(&names.containers, |name| Ok(engine.unpause(name)?))
+}
+
+pub(super) fn remove(arguments: &RemoveArguments) -> Result<ExitCode> {
+    if arguments.link {
+        anyhow::bail!("links are not there yet");
+    }
+    let engine = engine()?;
+    named(&arguments.containers, |name| {
+        Ok(engine.remove(name, arguments.force, arguments.volumes)?)
+    })
+}
+
+pub(super) fn wait(names: &Names) -> Result<ExitCode> {
+    let engine = engine()?;
+    Ok(each(&names.containers, |name| {
+        println!("{}", engine.wait(name)?);
+        Ok(())
+    }))
+}
+
+pub(super) fn rename(arguments: &RenameArguments) -> Result<ExitCode> {
+    engine()?.rename(&arguments.container, &arguments.name)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the name of each that it worked with.
+fn named(names: &[String], mut act: impl FnMut(&str) -> Result<()>) -> Result<ExitCode> {
+    Ok(each(names, |name| {
+        act(name)?;
+        println!("{name}");
+        Ok(())
+    }))
+}

@@ -1,0 +1,227 @@
+//! `run`, `create`, `start`, `attach`: whatever has a container speak here.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use berth_runner::containers::{
+    Attachment, ContainerError, CreateRequest, Created, DetachKeys, Ending, Engine, Interaction,
+};
+use berth_runner::images::{Image, ImageError, ImageStore, Target};
+use berth_runner::layers::LayerStore;
+use berth_runner::spec::ContainerConfig;
+
+use super::arguments::{AttachArguments, StartArguments};
+use super::{complain, engine};
+use crate::engine::images::pull_missing;
+use crate::engine::options::{CreateOptions, Pull, Request, RunOptions};
+
+/// What a command exits with that has failed before there was a program.
+const FAILED: u8 = 125;
+
+pub(super) fn run(options: RunOptions) -> ExitCode {
+    finish(try_run(options))
+}
+
+pub(super) fn create(options: CreateOptions) -> ExitCode {
+    let created = || -> Result<ExitCode> {
+        let request = options.container.request()?;
+        let engine = engine()?;
+        let created = make(&engine, request)?;
+        println!("{}", created.id());
+        Ok(ExitCode::SUCCESS)
+    };
+    created().unwrap_or_else(|error| complain(&error, 1))
+}
+
+pub(super) fn start(arguments: &StartArguments) -> ExitCode {
+    if !arguments.attach && !arguments.interactive {
+        let started = || -> Result<ExitCode> {
+            let engine = engine()?;
+            Ok(super::each(&arguments.containers, |name| {
+                if let Some(attachment) = engine.start(name)? {
+                    attachment.started()?;
+                }
+                println!("{name}");
+                Ok(())
+            }))
+        };
+        return started().unwrap_or_else(|error| complain(&error, 1));
+    }
+    finish(start_attached(arguments))
+}
+
+pub(super) fn attach(arguments: &AttachArguments) -> ExitCode {
+    let attached = || -> Result<ExitCode> {
+        let engine = engine()?;
+        let keys = keys(arguments.detach_keys.as_deref())?;
+        let (container, attachment) = engine.attach(&arguments.container)?;
+        let config = &container.record.config;
+        let how = Interaction {
+            input: config.open_stdin && !arguments.no_stdin,
+            output: true,
+            errors: true,
+            terminal: config.tty,
+            detach_keys: keys,
+            forward_signals: arguments.sig_proxy && !config.tty,
+        };
+        interact(&engine, container.record.id.as_str(), attachment, how)
+    };
+    attached().unwrap_or_else(|error| complain(&error, 1))
+}
+
+fn try_run(options: RunOptions) -> Result<ExitCode> {
+    let RunOptions { container, detach, detach_keys, sig_proxy } = options;
+    let keys = keys(detach_keys.as_deref())?;
+    let mut request = container.request()?;
+    let streams = attached_streams(&mut request.config, detach)?;
+    let engine = engine()?;
+    let created = make(&engine, request)?;
+    created.warnings.iter().for_each(|warning| eprintln!("WARNING: {warning}"));
+    let id = created.id().to_string();
+    let attachment = created.start(&engine)?;
+    if detach {
+        attachment.started()?;
+        println!("{id}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let how = Interaction { detach_keys: keys, forward_signals: sig_proxy, ..streams };
+    interact(&engine, &id, attachment, how)
+}
+
+/// Which streams are those of this process. All that the program writes, and its input with `-i`, unless `-a` says
+/// otherwise.
+fn attached_streams(config: &mut ContainerConfig, detach: bool) -> Result<Interaction> {
+    let is_chosen = config.attach_stdin || config.attach_stdout || config.attach_stderr;
+    if detach && is_chosen {
+        bail!("conflicting options: cannot specify both --attach and --detach");
+    }
+    if detach {
+        config.stdin_once = false;
+    } else if !is_chosen {
+        config.attach_stdin = config.open_stdin;
+        config.attach_stdout = true;
+        config.attach_stderr = true;
+    }
+    let is_terminal = rustix::termios::isatty(rustix::stdio::stdin());
+    if config.tty && config.attach_stdin && !is_terminal && !detach {
+        bail!("cannot attach stdin to a TTY-enabled container because stdin is not a terminal");
+    }
+    Ok(Interaction {
+        input: config.attach_stdin,
+        output: config.attach_stdout,
+        errors: config.attach_stderr,
+        terminal: config.tty,
+        detach_keys: DetachKeys::default(),
+        forward_signals: true,
+    })
+}
+
+fn start_attached(arguments: &StartArguments) -> Result<ExitCode> {
+    let [name] = arguments.containers.as_slice() else {
+        bail!("you cannot start and attach multiple containers at once");
+    };
+    let engine = engine()?;
+    let keys = keys(arguments.detach_keys.as_deref())?;
+    let container = engine.find(name)?;
+    let config = &container.record.config;
+    let how = Interaction {
+        input: arguments.interactive && config.open_stdin,
+        output: true,
+        errors: true,
+        terminal: config.tty,
+        detach_keys: keys,
+        forward_signals: !config.tty,
+    };
+    let id = container.record.id.as_str();
+    let attachment = match engine.start(id)? {
+        Some(attachment) => attachment,
+        None => engine.attach(id)?.1,
+    };
+    interact(&engine, id, attachment, how)
+}
+
+fn interact(
+    engine: &Engine,
+    id: &str,
+    attachment: Attachment,
+    how: Interaction,
+) -> Result<ExitCode> {
+    Ok(match attachment.interact(how)? {
+        Ending::Exited(code) => ExitCode::from(code),
+        Ending::Detached => ExitCode::SUCCESS,
+        Ending::Lost => {
+            eprintln!("berth: the monitor of the container was killed; what it says is in its log");
+            ExitCode::from(engine.wait(id)?)
+        }
+    })
+}
+
+fn finish(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        let code = error.downcast_ref::<ContainerError>().map_or(FAILED, ContainerError::exit_code);
+        complain(&error, code)
+    })
+}
+
+fn keys(text: Option<&str>) -> Result<DetachKeys> {
+    Ok(text.map(str::parse).transpose()?.unwrap_or_default())
+}
+
+/// Makes a container, of an image that is pulled where it has to be.
+fn make(engine: &Engine, request: Request) -> Result<Created> {
+    let image = image(engine, &request)?;
+    let Request { name, cidfile, config, host_config, .. } = request;
+    if let Some(file) = &cidfile
+        && file.exists()
+    {
+        bail!(
+            "container ID file found, make sure the other container isn't running or delete {}",
+            file.display()
+        );
+    }
+    let created = engine.create(CreateRequest { name, config, host_config }, &image)?;
+    if let Some(file) = &cidfile {
+        write_id(file, created.id().as_str())?;
+    }
+    Ok(created)
+}
+
+fn write_id(file: &Path, id: &str) -> Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(file).with_context(|| {
+            format!("failed to create the container ID file {}", file.display())
+        })?;
+    Ok(file.write_all(id.as_bytes())?)
+}
+
+fn image(engine: &Engine, request: &Request) -> Result<Image> {
+    let images = ImageStore::open(engine.roots())?;
+    let wanted = request.platform.as_deref().map(str::parse::<Target>).transpose()?;
+    let found = match request.pull {
+        Pull::Always => None,
+        Pull::Missing | Pull::Never => match images.find(&request.image) {
+            Ok(image) => Some(image),
+            Err(ImageError::NotFound(_)) => None,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let found = found
+        .filter(|image| wanted.as_ref().is_none_or(|wanted| wanted.runs(&image.config.platform())));
+    if let Some(image) = found {
+        return Ok(image);
+    }
+    if request.pull == Pull::Never {
+        return Err(ImageError::NotFound(request.image.clone()).into());
+    }
+    if request.pull == Pull::Missing && !request.quiet {
+        eprintln!(
+            "Unable to find image '{}' locally",
+            images.name(&request.image)?.or_latest().familiar()
+        );
+    }
+    let layers = LayerStore::open(engine.roots())?;
+    pull_missing(&images, &layers, &request.image, request.platform.as_deref(), request.quiet)
+}

@@ -1,0 +1,68 @@
+//! Other programs in a container that runs (N19), and looking at it (N20, N21).
+
+use anyhow::Result;
+use berth_tests::wait::until;
+
+use crate::host::Host;
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn another_program_joins() -> Result<()> {
+    let host = Host::new()?;
+    host.idle(&["--name", "box", "--hostname", "here", "-e", "A=1"])?;
+    let shell = |options: &[&str], command: &str| {
+        let mut args = vec!["exec"];
+        args.extend(options);
+        args.extend(["box", "sh", "-c", command]);
+        host.berth(&args)
+    };
+    let ran = shell(&["-e", "B=2"], "echo $A $B; hostname; ls /proc | grep -c '^1$'; echo err >&2; exit 5")?;
+    assert_eq!((ran.code, ran.said.as_str(), ran.complained.as_str()), (5, "1 2\nhere\n1\n", "err\n"));
+    assert_eq!(shell(&["-u", "ann", "-w", "/tmp"], "id -u; id -G; pwd; echo $HOME")?.said, "1000\n1000 50\n/tmp\n/home/ann\n");
+    assert_eq!(shell(&["-u", "ann"], "grep CapEff /proc/self/status")?.said, "CapEff:\t0000000000000000\n");
+    for (program, code) in [("nothing", 127), ("/etc/passwd", 126)] {
+        let ran = host.berth(&["exec", "box", program])?;
+        assert_eq!(ran.code, code, "{ran:?}");
+    }
+    assert_eq!(host.berth(&["exec", "-d", "box", "nothing"])?.code, 127);
+    host.ok(&["exec", "-d", "box", "touch", "/made"])?;
+    until("it is made", || Ok(shell(&[], "test -e /made")?.code == 0))
+}
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn a_container_is_looked_at() -> Result<()> {
+    let host = Host::new()?;
+    let id = host.idle(&["--name", "box", "--label", "a=b", "-m", "64m"])?;
+    for (template, shown) in [
+        ("{{.Name}}", "/box"),
+        ("{{.Id}}", id.as_str()),
+        ("{{.HostConfig.Privileged}}", "false"),
+        ("{{.HostConfig.Memory}}", "67108864"),
+        ("{{.State.Running}} {{.State.ExitCode}}", "true 0"),
+        ("{{index .Config.Labels \"a\"}}", "b"),
+        ("{{json .Config.Labels}}", "{\"a\":\"b\"}"),
+    ] {
+        assert_eq!(host.ok(&["inspect", "-f", template, "box"])?.trim(), shown);
+    }
+    let processes = host.ok(&["top", "box"])?;
+    assert!(processes.starts_with("UID ") && processes.contains("sh -c trap"), "{processes}");
+    assert!(host.ok(&["top", "box", "-o", "pid,comm"])?.starts_with("PID "));
+    host.idle(&["--name", "other"])?;
+    let listed = host.ok(&["ps"])?;
+    assert!(listed.starts_with("CONTAINER ID   IMAGE   "), "{listed}");
+    assert_eq!(listed.lines().count(), 3);
+    for (filter, names) in [
+        ("label=a", "box\n"),
+        ("name=oth", "other\n"),
+        ("ancestor=tools", "other\nbox\n"),
+        ("since=box", "other\n"),
+        ("before=other", "box\n"),
+        ("status=exited", ""),
+        ("network=none", "other\nbox\n"),
+    ] {
+        let args = ["ps", "--filter", filter, "--format", "{{.Names}}"];
+        assert_eq!(host.ok(&args)?, names, "{filter}");
+    }
+    Ok(())
+}

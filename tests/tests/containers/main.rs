@@ -1,0 +1,12 @@
+//! `berth run` and all that comes after it, on images that the suite makes. Started by `cargo xtask runner`: it
+//! takes root and a `berth` that is built.
+
+mod crash;
+mod exec;
+mod host;
+mod lifecycle;
+mod logs;
+mod options;
+mod refusals;
+mod terminal;
+mod volumes;
