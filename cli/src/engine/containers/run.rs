@@ -91,22 +91,16 @@ fn try_run(options: RunOptions) -> Result<ExitCode> {
     interact(&engine, &id, attachment, how)
 }
 
-/// Which streams are those of this process. All that the program writes, and its input with `-i`, unless `-a` says
-/// otherwise.
+/// Which streams are those of this process: none of a container in the background.
 fn attached_streams(config: &mut ContainerConfig, detach: bool) -> Result<Interaction> {
-    let is_chosen = config.attach_stdin || config.attach_stdout || config.attach_stderr;
-    if detach && is_chosen {
-        bail!("conflicting options: cannot specify both --attach and --detach");
-    }
     if detach {
+        config.attach_stdin = false;
+        config.attach_stdout = false;
+        config.attach_stderr = false;
         config.stdin_once = false;
-    } else if !is_chosen {
-        config.attach_stdin = config.open_stdin;
-        config.attach_stdout = true;
-        config.attach_stderr = true;
     }
     let is_terminal = rustix::termios::isatty(rustix::stdio::stdin());
-    if config.tty && config.attach_stdin && !is_terminal && !detach {
+    if config.tty && config.attach_stdin && !is_terminal {
         bail!("cannot attach stdin to a TTY-enabled container because stdin is not a terminal");
     }
     Ok(Interaction {
@@ -172,7 +166,8 @@ fn keys(text: Option<&str>) -> Result<DetachKeys> {
 
 /// Makes a container, of an image that is pulled where it has to be.
 fn make(engine: &Engine, request: Request) -> Result<Created> {
-    let image = image(engine, &request)?;
+    let images = ImageStore::open(engine.roots())?;
+    let image = image(engine, &images, &request)?;
     let Request { name, cidfile, config, host_config, .. } = request;
     if let Some(file) = &cidfile
         && file.exists()
@@ -182,7 +177,9 @@ fn make(engine: &Engine, request: Request) -> Result<Created> {
             file.display()
         );
     }
+    let hold = images.hold(&image.id)?;
     let created = engine.create(CreateRequest { name, config, host_config }, &image)?;
+    drop(hold);
     if let Some(file) = &cidfile {
         write_id(file, created.id().as_str())?;
     }
@@ -197,8 +194,7 @@ fn write_id(file: &Path, id: &str) -> Result<()> {
     Ok(file.write_all(id.as_bytes())?)
 }
 
-fn image(engine: &Engine, request: &Request) -> Result<Image> {
-    let images = ImageStore::open(engine.roots())?;
+fn image(engine: &Engine, images: &ImageStore, request: &Request) -> Result<Image> {
     let wanted = request.platform.as_deref().map(str::parse::<Target>).transpose()?;
     let found = match request.pull {
         Pull::Always => None,
@@ -223,5 +219,5 @@ fn image(engine: &Engine, request: &Request) -> Result<Image> {
         );
     }
     let layers = LayerStore::open(engine.roots())?;
-    pull_missing(&images, &layers, &request.image, request.platform.as_deref(), request.quiet)
+    pull_missing(images, &layers, &request.image, request.platform.as_deref(), request.quiet)
 }
