@@ -12,19 +12,25 @@ use crate::process::{cargo, output, run};
 use crate::tools::{self, debian, go};
 
 /// Programs that are measured or measure, and their Debian packages.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("wrk", "wrk"),
     ("hey", "hey"),
     ("nginx", "nginx-light"),
     ("docker-registry", "docker-registry"),
     ("openssl", "openssl"),
+    ("crun", "crun"),
+    ("runc", "runc"),
+    ("podman", "podman"),
+    ("dockerd", "docker.io"),
+    ("containerd", "containerd"),
+    ("skopeo", "skopeo"),
 ];
 
 const DISTRIBUTION: &str = "github.com/distribution/distribution/v3/cmd/registry";
 const DISTRIBUTION_VERSION: &str = "v3.1.2";
 
 /// What berth-bench calls its rows.
-const ROWS: [&str; 18] = [
+const ROWS: [&str; 27] = [
     "manifests",
     "blobs",
     "tls",
@@ -43,6 +49,15 @@ const ROWS: [&str; 18] = [
     "retention",
     "collection",
     "identity",
+    "mirror",
+    "import",
+    "scrub",
+    "backup",
+    "oci-run",
+    "run",
+    "exec",
+    "pull-ready",
+    "monitor",
 ];
 
 #[derive(Args, Debug)]

@@ -1,4 +1,4 @@
-//! `cargo xtask runner`: containers made by the optimised build.
+//! `cargo xtask runner`: images and containers handled by the optimised build.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -34,8 +34,9 @@ fn runner(context: &Context) -> Result<Outcome> {
         return Outcome::not_run("busybox-static is not installed: run `cargo xtask setup`");
     }
     tests(
-        cargo(context, "test --workspace --locked --test runner --test network --test layers -- --ignored")
+        cargo(context, "test --workspace --locked --test runner --test network --test layers --test images -- --ignored")
             .env("BERTH_BIN", context.berth())
+            .env("BERTH_CACHE", &context.cache)
             .env("RUST_BACKTRACE", "0"),
     )
 }

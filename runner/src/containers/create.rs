@@ -64,8 +64,9 @@ impl Engine {
         check(&config, &host_config, &mut warnings)?;
         let id = ContainerId::random()?;
         self.name_host(&id, &mut config, &host_config)?;
-        // Held to the end, when the container is recorded.
-        let (mounts, _volumes) = self.resolve_mounts(&config, &host_config)?;
+        // Kept until the container is recorded.
+        let (mounts, kept) = self.resolve_mounts(&config, &host_config)?;
+        let volumes = mounts.clone();
         let held = self.store.create(&id)?;
         let record = Record {
             id: id.clone(),
@@ -83,6 +84,8 @@ impl Engine {
                 // The reason is worth more than what goes wrong while tidying up.
                 let _ = self.store.remove(&held, "");
                 let _ = self.store.discard(&id);
+                drop(kept);
+                let _ = self.remove_anonymous(&volumes);
                 Err(error)
             }
         }

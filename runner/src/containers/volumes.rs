@@ -29,7 +29,12 @@ impl Engine {
         }
         let volumes = self.volumes();
         let kept = volumes.keep()?;
-        volumes.prepare(&mut points)?;
+        if let Err(error) = volumes.prepare(&mut points) {
+            drop(kept);
+            // The reason is worth more than what goes wrong while tidying up.
+            let _ = self.remove_anonymous(&points);
+            return Err(error.into());
+        }
         Ok((points, Some(kept)))
     }
 
@@ -40,7 +45,11 @@ impl Engine {
 
     /// Removes the volumes that nobody has named.
     pub(super) fn remove_volumes(&self, record: &Record) -> Result<(), ContainerError> {
-        for point in record.mounts.iter().filter(|point| point.is_anonymous()) {
+        self.remove_anonymous(&record.mounts)
+    }
+
+    pub(super) fn remove_anonymous(&self, points: &[MountPoint]) -> Result<(), ContainerError> {
+        for point in points.iter().filter(|point| point.is_anonymous()) {
             match self.volumes().remove(&point.name, self) {
                 // Somebody else has it as well, or has removed it.
                 Err(VolumeError::InUse { .. } | VolumeError::NotFound(_)) => {}

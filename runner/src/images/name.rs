@@ -139,12 +139,19 @@ impl ImageReference {
     /// The repository, as people write it.
     #[must_use]
     pub fn familiar_repository(&self) -> String {
+        let whole = format!("{}/{}", self.domain, self.path);
         if self.domain != HUB {
-            return format!("{}/{}", self.domain, self.path);
+            return whole;
         }
         let path = self.path.as_str();
         let short = path.strip_prefix(OFFICIAL).filter(|name| !name.contains('/'));
-        short.unwrap_or(path).to_owned()
+        let short = short.unwrap_or(path);
+        // `docker.io/a.b/c` without its registry would be one of `a.b`.
+        let means_it = |name: Self| name.domain == self.domain && name.path == self.path;
+        match short.parse::<Self>().is_ok_and(means_it) {
+            true => short.to_owned(),
+            false => whole,
+        }
     }
 
     fn with_ending(&self, mut name: String) -> String {
@@ -231,6 +238,7 @@ mod tests {
             ("index.docker.io/library/alpine", "docker.io/library/alpine", "alpine"),
             ("localhost/app", "localhost/app", "localhost/app"),
             ("localhost:5000/a/b:c", "localhost:5000/a/b:c", "localhost:5000/a/b:c"),
+            ("docker.io/a.b/c", "docker.io/a.b/c", "docker.io/a.b/c"),
             ("[::1]:5000/a", "[::1]:5000/a", "[::1]:5000/a"),
             ("Upper/a", "Upper/a", "Upper/a"),
             (

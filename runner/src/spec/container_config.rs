@@ -74,6 +74,9 @@ impl ContainerConfig {
                 self.entrypoint.clone_from(&image.entrypoint);
             }
         }
+        if self.entrypoint.as_deref() == Some(&[String::new()]) {
+            self.entrypoint = None;
+        }
         match (&mut self.healthcheck, &image.healthcheck) {
             (Some(own), Some(image)) => own.take_from_image(image),
             (own @ None, Some(image)) => *own = Some(image.clone()),
@@ -143,4 +146,75 @@ impl Healthcheck {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(number: &i64) -> bool {
     *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    /// What is executed in an image with an entry point and a command.
+    fn executed(entrypoint: Option<&[&str]>, cmd: Option<&[&str]>) -> Result<Vec<String>, String> {
+        let image = ContainerConfig {
+            entrypoint: Some(words(&["entry"])),
+            cmd: Some(words(&["image", "command"])),
+            ..ContainerConfig::default()
+        };
+        let mut config = ContainerConfig {
+            entrypoint: entrypoint.map(words),
+            cmd: cmd.map(words),
+            ..ContainerConfig::default()
+        };
+        config.take_from_image(&image);
+        super::super::command_line(&config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn who_says_what_is_executed_says_with_which_arguments() {
+        for (entrypoint, cmd, expected) in [
+            (None, None, &["entry", "image", "command"][..]),
+            (None, Some(&["own"][..]), &["entry", "own"]),
+            (Some(&["other"][..]), None, &["other"]),
+            (Some(&["other"]), Some(&["own"]), &["other", "own"]),
+            // The command line's empty one, and the API's.
+            (Some(&[""]), Some(&["own"]), &["own"]),
+            (Some(&[]), None, &["image", "command"]),
+        ] {
+            assert_eq!(executed(entrypoint, cmd).unwrap(), expected, "{entrypoint:?} {cmd:?}");
+        }
+        assert_eq!(executed(Some(&[""]), None).unwrap_err(), "no command specified");
+    }
+
+    #[test]
+    fn what_was_asked_for_goes_before_what_the_image_says() {
+        let image: ContainerConfig = serde_json::from_str(
+            r#"{"Env": ["A=image", "B=image"], "User": "web", "Volumes": {"/data": {}},
+                "Labels": null, "WorkingDir": "/srv", "Healthcheck": {"Retries": 3}}"#,
+        )
+        .unwrap();
+        let mut config = ContainerConfig {
+            env: words(&["A=own", "C"]),
+            user: "root".to_owned(),
+            ..ContainerConfig::default()
+        };
+        config.take_from_image(&image);
+        assert_eq!(config.env, ["A=own", "C", "B=image"]);
+        assert_eq!((config.user.as_str(), config.working_dir.as_str()), ("root", "/srv"));
+        assert!(config.volumes.contains_key("/data"));
+        assert_eq!(config.healthcheck.unwrap().retries, 3);
+    }
+
+    #[test]
+    fn nothing_is_null_where_clients_expect_that() {
+        let shown = serde_json::to_value(ContainerConfig::default()).unwrap();
+        for member in ["Env", "Cmd", "Entrypoint", "Volumes", "OnBuild"] {
+            assert!(shown[member].is_null(), "{member}");
+        }
+        assert_eq!(shown["Labels"], serde_json::json!({}));
+        let read: ContainerConfig = serde_json::from_value(shown).unwrap();
+        assert_eq!(read, ContainerConfig::default());
+    }
 }

@@ -42,7 +42,7 @@ impl SpecError {
 }
 
 /// As Go says it: in small letters and without a number.
-pub(super) fn words(error: &io::Error) -> String {
+pub(crate) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();

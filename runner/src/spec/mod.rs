@@ -24,6 +24,7 @@ mod working_directory;
 
 pub use container_config::{ContainerConfig, Empty, Healthcheck};
 pub use error::SpecError;
+pub(crate) use error::words;
 pub use host_config::{
     DeviceMapping, HostConfig, LogConfig, PortBinding, RestartMode, RestartPolicy, ThrottleDevice,
     Ulimit, WeightDevice,

@@ -132,7 +132,10 @@ fn from_mount(
 }
 
 fn words(options: &TmpfsOptions, read_only: bool) -> String {
-    let mut words = vec![if read_only { "ro".to_owned() } else { "rw".to_owned() }];
+    let mut words = Vec::new();
+    if read_only {
+        words.push("ro".to_owned());
+    }
     if options.mode != 0 {
         words.push(format!("mode={:o}", options.mode));
     }

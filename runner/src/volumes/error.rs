@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::spec::SpecError;
+use crate::spec::{SpecError, words};
 
 /// In docker's words where docker has them.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum VolumeError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The host would not do something.
-    #[error("cannot {doing}: {source}")]
+    #[error("cannot {doing}: {}", words(source))]
     System {
         /// What.
         doing: String,

@@ -135,6 +135,7 @@ fn open_beneath(folder: &Path, path: &Path) -> io::Result<OwnedFd> {
         match openat2(&folder, path, flags, Mode::empty(), inside) {
             // A rename raced with a `..` in it.
             Err(Errno::AGAIN) => {}
+            Err(Errno::XDEV) => return Err(io::Error::other("it leads out of the volume")),
             other => return Ok(other?),
         }
     }

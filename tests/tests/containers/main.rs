@@ -9,3 +9,4 @@ mod logs;
 mod options;
 mod refusals;
 mod terminal;
+mod volumes;

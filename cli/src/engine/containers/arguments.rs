@@ -28,7 +28,6 @@ pub(crate) enum ContainersCommand {
     /// Remove one or more containers
     Rm(RemoveArguments),
     /// List containers
-    #[command(disable_help_flag = true)]
     Ps(ListArguments),
     /// Fetch the logs of a container
     Logs(LogsArguments),
@@ -78,7 +77,7 @@ pub(crate) enum ContainerCommand {
     #[command(visible_alias = "remove")]
     Rm(RemoveArguments),
     /// List containers
-    #[command(visible_aliases = ["list", "ps"], disable_help_flag = true)]
+    #[command(visible_aliases = ["list", "ps"])]
     Ls(ListArguments),
     /// Fetch the logs of a container
     Logs(LogsArguments),
@@ -207,7 +206,14 @@ pub(crate) struct StopArguments {
     #[arg(long, short)]
     pub(crate) signal: Option<String>,
     /// Seconds to wait before killing the container
-    #[arg(long, short, visible_short_alias = 'T', visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        short,
+        visible_short_alias = 'T',
+        visible_alias = "timeout",
+        value_name = "SECONDS",
+        allow_negative_numbers = true
+    )]
     pub(crate) time: Option<i64>,
     #[arg(required = true, value_name = "CONTAINER")]
     pub(crate) containers: Vec<String>,
@@ -263,9 +269,6 @@ pub(crate) struct ListArguments {
     /// Display total file sizes
     #[arg(long, short)]
     pub(crate) size: bool,
-    /// Print usage
-    #[arg(long, action = clap::ArgAction::Help)]
-    help: Option<bool>,
 }
 
 #[derive(Args, Debug)]
@@ -283,7 +286,13 @@ pub(crate) struct LogsArguments {
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
     /// Number of lines to show from the end of the logs
-    #[arg(long, short = 'n', value_name = "LINES", default_value = "all", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        short = 'n',
+        value_name = "LINES",
+        default_value = "all",
+        allow_negative_numbers = true
+    )]
     pub(crate) tail: String,
     /// Show timestamps
     #[arg(long, short)]

@@ -17,7 +17,8 @@ pub(crate) fn run() -> Option<ExitCode> {
     let name = name.to_str()?;
     let read = match name {
         "run" => read::<AsDocker<RunOptions>>(name, arguments, 125).map(|run| Action::Run(run.0)),
-        "create" => read::<AsDocker<CreateOptions>>(name, arguments, 125).map(|create| Action::Create(create.0)),
+        "create" => read::<AsDocker<CreateOptions>>(name, arguments, 125)
+            .map(|create| Action::Create(create.0)),
         "exec" => read(name, arguments, 125).map(Action::Exec),
         "start" => read(name, arguments, 1).map(Action::Start),
         "stop" => read(name, arguments, 1).map(Action::Stop),
@@ -41,9 +42,8 @@ fn read<T: Args>(
 ) -> Result<T, ExitCode> {
     let mut command = T::augment_args(Command::new("berth").bin_name(format!("berth {name}")));
     let words = std::iter::once(OsString::from("berth")).chain(arguments);
-    let read = command
-        .try_get_matches_from_mut(words)
-        .and_then(|matches| T::from_arg_matches(&matches));
+    let read =
+        command.try_get_matches_from_mut(words).and_then(|matches| T::from_arg_matches(&matches));
     read.map_err(|error| match usage_error(&error, &command) {
         Some(message) => {
             eprintln!("berth: {message}\n\nRun 'berth {name} --help' for more information");

@@ -41,7 +41,9 @@ pub(super) fn remove(arguments: &RemoveArguments) -> Result<ExitCode> {
         anyhow::bail!("links are not there yet");
     }
     let engine = engine()?;
-    named(&arguments.containers, |name| Ok(engine.remove(name, arguments.force, arguments.volumes)?))
+    named(&arguments.containers, |name| {
+        Ok(engine.remove(name, arguments.force, arguments.volumes)?)
+    })
 }
 
 pub(super) fn wait(names: &Names) -> Result<ExitCode> {

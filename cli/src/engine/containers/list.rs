@@ -16,11 +16,13 @@ use crate::engine::images::units;
 /// How much of a command is shown.
 const SHORT: usize = 20;
 
-const COLUMNS: &str = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+const COLUMNS: &str =
+    "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 
 pub(super) fn list(arguments: &ListArguments) -> Result<ExitCode> {
     let engine = engine()?;
-    let filters = arguments.filter.iter().map(|text| text.parse::<Filter>()).collect::<Result<_, _>>()?;
+    let filters =
+        arguments.filter.iter().map(|text| text.parse::<Filter>()).collect::<Result<_, _>>()?;
     let filters = Filters::new(filters);
     let last = if arguments.latest { 1 } else { arguments.last };
     let all = arguments.all || last > 0 || filters.want_stopped();
@@ -41,7 +43,8 @@ pub(super) fn list(arguments: &ListArguments) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let default = if arguments.size { format!("{COLUMNS}\t{{{{.Size}}}}") } else { COLUMNS.to_owned() };
+    let default =
+        if arguments.size { format!("{COLUMNS}\t{{{{.Size}}}}") } else { COLUMNS.to_owned() };
     let format = Format::parse(arguments.format.as_deref().unwrap_or_default(), &default)?;
     let rows = containers.iter().map(|one| row(&engine, one, arguments));
     print!("{}", format.render(&head(), rows)?);
@@ -70,11 +73,14 @@ fn row(engine: &Engine, container: &Container, arguments: &ListArguments) -> Val
         _ => format!("\"{command}\""),
     };
     let ports = container.network().map(|network| ports(&network.ports)).unwrap_or_default();
-    let labels: Vec<String> = record.labels().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let labels: Vec<String> =
+        record.labels().iter().map(|(name, value)| format!("{name}={value}")).collect();
     let mounts: Vec<&str> = record
         .mounts
         .iter()
-        .map(|mount| if mount.name.is_empty() { mount.source.as_str() } else { mount.name.as_str() })
+        .map(
+            |mount| if mount.name.is_empty() { mount.source.as_str() } else { mount.name.as_str() },
+        )
         .collect();
     json!({
         "ID": if arguments.no_trunc { record.id.as_str() } else { record.id.short() },
@@ -114,8 +120,12 @@ fn ports(published: &[PublishedPort]) -> String {
     let shown: Vec<String> = published
         .iter()
         .map(|port| match port.host_ip {
-            std::net::IpAddr::V4(address) => format!("{address}:{}->{}", port.host_port, port.container),
-            std::net::IpAddr::V6(address) => format!("[{address}]:{}->{}", port.host_port, port.container),
+            std::net::IpAddr::V4(address) => {
+                format!("{address}:{}->{}", port.host_port, port.container)
+            }
+            std::net::IpAddr::V6(address) => {
+                format!("[{address}]:{}->{}", port.host_port, port.container)
+            }
         })
         .collect();
     shown.join(", ")
@@ -123,8 +133,10 @@ fn ports(published: &[PublishedPort]) -> String {
 
 pub(super) fn top(arguments: &TopArguments) -> Result<ExitCode> {
     let processes = engine()?.top(&arguments.container, &arguments.options)?;
-    let lines: Vec<String> =
-        std::iter::once(&processes.titles).chain(&processes.rows).map(|row| row.join("\t")).collect();
+    let lines: Vec<String> = std::iter::once(&processes.titles)
+        .chain(&processes.rows)
+        .map(|row| row.join("\t"))
+        .collect();
     print!("{}", align(&lines.join("\n")));
     Ok(ExitCode::SUCCESS)
 }

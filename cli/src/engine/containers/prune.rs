@@ -11,7 +11,8 @@ use super::engine;
 use crate::engine::images::units;
 
 pub(super) fn prune(arguments: &PruneArguments) -> Result<ExitCode> {
-    let filters = arguments.filter.iter().map(|text| text.parse::<Filter>()).collect::<Result<_, _>>()?;
+    let filters =
+        arguments.filter.iter().map(|text| text.parse::<Filter>()).collect::<Result<_, _>>()?;
     if !arguments.force && !is_wanted()? {
         return Ok(ExitCode::SUCCESS);
     }
@@ -36,7 +37,9 @@ pub(super) fn prune(arguments: &PruneArguments) -> Result<ExitCode> {
 }
 
 fn is_wanted() -> Result<bool> {
-    print!("WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ");
+    print!(
+        "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] "
+    );
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

@@ -91,22 +91,16 @@ fn try_run(options: RunOptions) -> Result<ExitCode> {
     interact(&engine, &id, attachment, how)
 }
 
-/// Which streams are those of this process. All that the program writes, and its input with `-i`, unless `-a` says
-/// otherwise.
+/// Which streams are those of this process: none of a container in the background.
 fn attached_streams(config: &mut ContainerConfig, detach: bool) -> Result<Interaction> {
-    let is_chosen = config.attach_stdin || config.attach_stdout || config.attach_stderr;
-    if detach && is_chosen {
-        bail!("conflicting options: cannot specify both --attach and --detach");
-    }
     if detach {
+        config.attach_stdin = false;
+        config.attach_stdout = false;
+        config.attach_stderr = false;
         config.stdin_once = false;
-    } else if !is_chosen {
-        config.attach_stdin = config.open_stdin;
-        config.attach_stdout = true;
-        config.attach_stderr = true;
     }
     let is_terminal = rustix::termios::isatty(rustix::stdio::stdin());
-    if config.tty && config.attach_stdin && !is_terminal && !detach {
+    if config.tty && config.attach_stdin && !is_terminal {
         bail!("cannot attach stdin to a TTY-enabled container because stdin is not a terminal");
     }
     Ok(Interaction {
@@ -143,7 +137,12 @@ fn start_attached(arguments: &StartArguments) -> Result<ExitCode> {
     interact(&engine, id, attachment, how)
 }
 
-fn interact(engine: &Engine, id: &str, attachment: Attachment, how: Interaction) -> Result<ExitCode> {
+fn interact(
+    engine: &Engine,
+    id: &str,
+    attachment: Attachment,
+    how: Interaction,
+) -> Result<ExitCode> {
     Ok(match attachment.interact(how)? {
         Ending::Exited(code) => ExitCode::from(code),
         Ending::Detached => ExitCode::SUCCESS,
@@ -167,14 +166,20 @@ fn keys(text: Option<&str>) -> Result<DetachKeys> {
 
 /// Makes a container, of an image that is pulled where it has to be.
 fn make(engine: &Engine, request: Request) -> Result<Created> {
-    let image = image(engine, &request)?;
+    let images = ImageStore::open(engine.roots())?;
+    let image = image(engine, &images, &request)?;
     let Request { name, cidfile, config, host_config, .. } = request;
     if let Some(file) = &cidfile
         && file.exists()
     {
-        bail!("container ID file found, make sure the other container isn't running or delete {}", file.display());
+        bail!(
+            "container ID file found, make sure the other container isn't running or delete {}",
+            file.display()
+        );
     }
+    let hold = images.hold(&image.id)?;
     let created = engine.create(CreateRequest { name, config, host_config }, &image)?;
+    drop(hold);
     if let Some(file) = &cidfile {
         write_id(file, created.id().as_str())?;
     }
@@ -182,16 +187,14 @@ fn make(engine: &Engine, request: Request) -> Result<Created> {
 }
 
 fn write_id(file: &Path, id: &str) -> Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(file)
-        .with_context(|| format!("failed to create the container ID file {}", file.display()))?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(file).with_context(|| {
+            format!("failed to create the container ID file {}", file.display())
+        })?;
     Ok(file.write_all(id.as_bytes())?)
 }
 
-fn image(engine: &Engine, request: &Request) -> Result<Image> {
-    let images = ImageStore::open(engine.roots())?;
+fn image(engine: &Engine, images: &ImageStore, request: &Request) -> Result<Image> {
     let wanted = request.platform.as_deref().map(str::parse::<Target>).transpose()?;
     let found = match request.pull {
         Pull::Always => None,
@@ -201,9 +204,8 @@ fn image(engine: &Engine, request: &Request) -> Result<Image> {
             Err(error) => return Err(error.into()),
         },
     };
-    let found = found.filter(|image| {
-        wanted.as_ref().is_none_or(|wanted| wanted.runs(&image.config.platform()))
-    });
+    let found = found
+        .filter(|image| wanted.as_ref().is_none_or(|wanted| wanted.runs(&image.config.platform())));
     if let Some(image) = found {
         return Ok(image);
     }
@@ -211,8 +213,11 @@ fn image(engine: &Engine, request: &Request) -> Result<Image> {
         return Err(ImageError::NotFound(request.image.clone()).into());
     }
     if request.pull == Pull::Missing && !request.quiet {
-        eprintln!("Unable to find image '{}' locally", images.name(&request.image)?.or_latest().familiar());
+        eprintln!(
+            "Unable to find image '{}' locally",
+            images.name(&request.image)?.or_latest().familiar()
+        );
     }
     let layers = LayerStore::open(engine.roots())?;
-    pull_missing(&images, &layers, &request.image, request.platform.as_deref(), request.quiet)
+    pull_missing(images, &layers, &request.image, request.platform.as_deref(), request.quiet)
 }

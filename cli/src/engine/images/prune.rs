@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use berth_runner::images::{PruneOptions, Removed, prune};
 
-use crate::engine::containers::engine;
 use super::arguments::PruneArguments;
 use super::{filter, stores, units};
+use crate::engine::containers::engine;
 
 const DANGLING: &str = "WARNING! This will remove all dangling images.";
 const ALL: &str =

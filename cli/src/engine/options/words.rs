@@ -90,6 +90,10 @@ pub(crate) fn usage_error(error: &clap::Error, command: &Command) -> Option<Stri
                 None => format!("invalid argument {value:?} for {:?} flag", flag(name, command)),
             }
         }
+        ErrorKind::MissingRequiredArgument => {
+            let name = command.get_bin_name().unwrap_or(command.get_name());
+            format!("'{name}' requires at least 1 argument")
+        }
         _ => return None,
     })
 }

@@ -78,7 +78,7 @@ impl LayerPull<'_> {
             partial.restart().doing(doing)?;
         }
         let received = match self.receive_once(&mut partial, layer, diff_id) {
-            Err(ImageError::Digest { .. }) if had > 0 => {
+            Err(error) if had > 0 && error.is_damage() => {
                 partial.restart().doing(doing)?;
                 self.receive_once(&mut partial, layer, diff_id)
             }
@@ -220,7 +220,7 @@ impl<'a> Incoming<'a> {
         let (actual, expected) = (hasher.finish(), self.layer.digest);
         if actual != expected {
             let what = format!("layer {}", short(&expected));
-            return Err(ImageError::Digest { what, expected, actual });
+            return Err(ImageError::digest(what, expected, actual));
         }
         self.pull.progress.layer(&short(&self.layer.digest), Step::DownloadComplete);
         Ok(())

@@ -61,6 +61,14 @@ pub(crate) struct Settings {
     pub(crate) scrubbed_blob: u64,
     /// Starts of each kind.
     pub(crate) starts: usize,
+    /// Rounds of a command that runs a container.
+    pub(crate) container_rounds: usize,
+    /// Rounds of the pull of an image.
+    pub(crate) pull_rounds: usize,
+    /// The files of that image.
+    pub(crate) files: usize,
+    /// Containers that are idle at the same time.
+    pub(crate) idle_containers: usize,
     /// The most that stands on the disk at any time, prepared databases included.
     pub(crate) disk: u64,
 }
@@ -98,6 +106,10 @@ impl Settings {
             scrubbed_blobs: 64,
             scrubbed_blob: 64 * MIB,
             starts: 10,
+            container_rounds: 40,
+            pull_rounds: 5,
+            files: 28_000,
+            idle_containers: 200,
             disk: 24 * GIB,
         }
     }
@@ -129,6 +141,10 @@ impl Settings {
             scrubbed_blobs: 8,
             scrubbed_blob: 8 * MIB,
             starts: 3,
+            container_rounds: 3,
+            pull_rounds: 1,
+            files: 1_200,
+            idle_containers: 20,
             disk: 4 * GIB,
             ..Self::full()
         }

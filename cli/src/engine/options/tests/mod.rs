@@ -85,6 +85,7 @@ fn what_is_wrong_is_said_as_docker_says_it() {
         ("--nonsense i", "unknown flag: --nonsense"),
         ("-Z i", "unknown shorthand flag: 'Z' in -Z"),
         ("-m abc i", "invalid argument \"abc\" for \"-m, --memory\" flag: invalid size: 'abc'"),
+        ("-d", "'run' requires at least 1 argument"),
         ("-m", "flag needs an argument: --memory"),
         (
             "--rm=maybe i",

@@ -196,6 +196,16 @@ fn running(argument: &str) -> Result<Peer> {
 }
 
 impl Peer {
+    /// The program, which has other commands than that of a server.
+    pub(crate) fn program(&self) -> Result<&Path> {
+        match &self.kind {
+            Kind::Berth(program) | Kind::Distribution(program) => Ok(program),
+            Kind::Nginx { .. } | Kind::Running(_) => {
+                anyhow::bail!("the program of {} is not known", self.name)
+            }
+        }
+    }
+
     /// Whether clients can push to it.
     pub(crate) fn is_registry(&self) -> bool {
         !matches!(self.kind, Kind::Nginx { .. })

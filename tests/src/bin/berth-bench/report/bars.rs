@@ -40,6 +40,9 @@ pub(super) fn plots(row: Row, run: &RowRun) -> Vec<Plot> {
         Row::Mirror => &[Metric::Seconds, Metric::Milliseconds, Metric::MebibytesPerSecond],
         Row::Scrub => &[Metric::P99Milliseconds, Metric::MebibytesPerSecond],
         Row::Backup => &[Metric::Seconds, Metric::P99Milliseconds],
+        Row::OciRun | Row::Run | Row::Exec => &[Metric::Milliseconds],
+        Row::PullReady => &[Metric::Seconds],
+        Row::Monitor => &[Metric::ProportionalMebibytes, Metric::Milliseconds],
     };
     metrics.iter().map(|metric| plot(row, run, *metric)).collect()
 }

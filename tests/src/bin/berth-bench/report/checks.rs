@@ -1,6 +1,6 @@
 //! The bars of the table, and whether they are met.
 
-use super::{collection, databases, safety, stores};
+use super::{collection, containers, databases, safety, stores};
 use crate::peers::{BERTH, DISTRIBUTION_3, NGINX, NGINX_CACHED};
 use crate::results::{Metric, RowRun, Spread};
 use crate::rows::Row;
@@ -93,6 +93,11 @@ pub(crate) fn of(row: Row, run: &RowRun) -> Vec<Check> {
         Row::Import => safety::import(run),
         Row::Scrub => safety::scrub(run),
         Row::Backup => safety::backup(run),
+        Row::OciRun => containers::oci_run(run),
+        Row::Run => containers::run(run),
+        Row::Exec => containers::exec(run),
+        Row::PullReady => containers::pull_ready(run),
+        Row::Monitor => containers::monitor(run),
     }
 }
 

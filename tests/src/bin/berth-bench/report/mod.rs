@@ -3,6 +3,7 @@
 mod bars;
 mod checks;
 mod collection;
+mod containers;
 mod databases;
 mod lines;
 mod page;

@@ -3,6 +3,7 @@
 mod blobs;
 pub(crate) mod collection;
 mod command;
+pub(crate) mod containers;
 pub(crate) mod database;
 pub(crate) mod growth;
 pub(crate) mod identity;
@@ -50,10 +51,15 @@ pub(crate) enum Row {
     Import,
     Scrub,
     Backup,
+    OciRun,
+    Run,
+    Exec,
+    PullReady,
+    Monitor,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Manifests,
         Self::Blobs,
         Self::Tls,
@@ -76,6 +82,11 @@ impl Row {
         Self::Import,
         Self::Scrub,
         Self::Backup,
+        Self::OciRun,
+        Self::Run,
+        Self::Exec,
+        Self::PullReady,
+        Self::Monitor,
     ];
 
     /// As `--only` and the numbers have it.
@@ -103,6 +114,11 @@ impl Row {
             Self::Import => "import",
             Self::Scrub => "scrub",
             Self::Backup => "backup",
+            Self::OciRun => "oci-run",
+            Self::Run => "run",
+            Self::Exec => "exec",
+            Self::PullReady => "pull-ready",
+            Self::Monitor => "monitor",
         }
     }
 
@@ -131,6 +147,11 @@ impl Row {
             Self::Import => "Moving in",
             Self::Scrub => "Verification of stored bytes",
             Self::Backup => "Backups",
+            Self::OciRun => "Containers: a runtime alone",
+            Self::Run => "Containers: run",
+            Self::Exec => "Containers: exec",
+            Self::PullReady => "Containers: pull of an image",
+            Self::Monitor => "Containers: many that are idle",
         }
     }
 
@@ -158,6 +179,11 @@ impl Row {
             Self::Import => safety::import::run(bench, run),
             Self::Scrub => safety::scrub::run(bench, run),
             Self::Backup => safety::backup::run(bench, run),
+            Self::OciRun => containers::oci_run::run(bench, run),
+            Self::Run => containers::run::run(bench, run),
+            Self::Exec => containers::exec::run(bench, run),
+            Self::PullReady => containers::pull_ready::run(bench, run),
+            Self::Monitor => containers::monitor::run(bench, run),
         }
     }
 

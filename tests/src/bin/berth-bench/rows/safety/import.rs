@@ -26,9 +26,10 @@ pub(crate) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     for (name, tree) in [(TENTH, tenth), (BERTH, all)] {
         let root = tree.prepare(&bench.cache)?;
         for round in 0..bench.settings.import_rounds {
-            for (case, arguments) in
-                [(IMPORT, &["import", "--quiet", "--config"][..]), (REINDEX, &["reindex", "--quiet"])]
-            {
+            for (case, arguments) in [
+                (IMPORT, &["import", "--quiet", "--config"][..]),
+                (REINDEX, &["reindex", "--quiet"]),
+            ] {
                 measure(bench, run, (case, name, round), &root, arguments)?;
             }
         }

@@ -39,9 +39,8 @@ pub(crate) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     server.stop()?;
     settle();
     for round in 0..settings.rounds {
-        let took = command::measure(
-            bench.berth()?.tool(&launch, &["scrub", "--once", "--quiet"])?,
-        )?;
+        let took =
+            command::measure(bench.berth()?.tool(&launch, &["scrub", "--once", "--quiet"])?)?;
         let seconds = took.iter().find(|(metric, _)| *metric == Metric::Seconds);
         let seconds = seconds.map_or(f64::NAN, |(_, seconds)| *seconds);
         let rate = (count as u64 * size / MIB) as f64 / seconds;
