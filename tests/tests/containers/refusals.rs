@@ -10,9 +10,9 @@ fn programs_that_cannot_be_started_have_exit_codes_of_their_own() -> Result<()> 
     let host = Host::new()?;
     for (program, code, words) in [
         ("nothing", 127, "exec: \"nothing\": executable file not found in $PATH"),
-        ("/nothing", 127, "exec: \"/nothing\": stat /nothing: No such file or directory"),
+        ("/nothing", 127, "exec: \"/nothing\": stat /nothing: no such file or directory"),
         ("/etc", 126, "permission denied"),
-        ("/etc/passwd", 126, "Permission denied"),
+        ("/etc/passwd", 126, "permission denied"),
     ] {
         let ran = host.berth(&["run", "--rm", "--network", "none", IMAGE, program])?;
         assert_eq!((ran.code, ran.said.as_str()), (code, ""), "{program}: {ran:?}");
