@@ -76,16 +76,22 @@ pub enum OptionsError {
 }
 
 impl ClientOptions {
-    /// The two ways out: one for the registry, and one for where a registry on the Internet sends us.
-    pub(crate) fn connect(&self, url: &RegistryUrl) -> Result<(Client, Client), OptionsError> {
+    /// The way to the registry itself. One that speaks no TLS needs no authorities, which take long to
+    /// read where they are the system's; nobody is trusted on that way.
+    pub(crate) fn own(&self, url: &RegistryUrl) -> Result<Client, OptionsError> {
         let in_plain_text = !url.is_encrypted() && !url.is_loopback() && !self.plain_credentials;
         if self.credentials.are_there() && in_plain_text {
             return Err(OptionsError::PlainCredentials { registry: url.authority() });
         }
-        let tls = |error: reqwest::Error| OptionsError::Tls {
-            registry: url.authority(),
-            reason: in_words(&error),
-        };
+        match url.is_encrypted() {
+            true => self.encrypted(url),
+            false => built(url, self.builder().tls_certs_only([])),
+        }
+    }
+
+    /// The way to what belongs to the registry, by TLS.
+    pub(crate) fn encrypted(&self, url: &RegistryUrl) -> Result<Client, OptionsError> {
+        let tls = |error| unusable(url, error);
         let mut own = self.builder();
         if let Some(pem) = &self.authorities {
             own = own.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(tls)?);
@@ -93,8 +99,12 @@ impl ClientOptions {
         if let Some(Identity(pem)) = &self.identity {
             own = own.identity(reqwest::Identity::from_pem(pem).map_err(tls)?);
         }
-        let elsewhere = self.builder().dns_resolver(PublicOnly);
-        Ok((own.build().map_err(tls)?, elsewhere.build().map_err(tls)?))
+        built(url, own)
+    }
+
+    /// The way to where a registry on the Internet sends us.
+    pub(crate) fn elsewhere(&self, url: &RegistryUrl) -> Result<Client, OptionsError> {
+        built(url, self.builder().dns_resolver(PublicOnly))
     }
 
     fn builder(&self) -> ClientBuilder {
@@ -103,6 +113,14 @@ impl ClientOptions {
             .connect_timeout(self.connect_timeout)
             .user_agent(concat!("berth/", env!("CARGO_PKG_VERSION")))
     }
+}
+
+fn built(url: &RegistryUrl, builder: ClientBuilder) -> Result<Client, OptionsError> {
+    builder.build().map_err(|error| unusable(url, error))
+}
+
+fn unusable(url: &RegistryUrl, error: reqwest::Error) -> OptionsError {
+    OptionsError::Tls { registry: url.authority(), reason: in_words(&error) }
 }
 
 /// An error with all that led to it.

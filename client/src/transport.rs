@@ -1,6 +1,6 @@
 //! Requests to a registry: what is shown with them, where their answers lead, and what goes wrong.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -32,8 +32,10 @@ pub(crate) struct Transport {
     authority: String,
     options: ClientOptions,
     own: Client,
+    /// For what belongs to a registry that itself speaks no TLS.
+    encrypted: OnceLock<Client>,
     /// For where a registry on the Internet sends us: it keeps out of private networks.
-    elsewhere: Client,
+    elsewhere: OnceLock<Client>,
     /// What it asked for last, so that the next request brings it at once.
     asks_for: Mutex<Option<Challenge>>,
     tokens: Tokens,
@@ -79,13 +81,14 @@ impl Shown {
 
 impl Transport {
     pub(crate) fn new(url: RegistryUrl, options: ClientOptions) -> Result<Self, OptionsError> {
-        let (own, elsewhere) = options.connect(&url)?;
+        let own = options.own(&url)?;
         Ok(Self {
             authority: url.authority(),
             url,
             options,
             own,
-            elsewhere,
+            encrypted: OnceLock::new(),
+            elsewhere: OnceLock::new(),
             asks_for: Mutex::default(),
             tokens: Tokens::new(),
             rate_limit: Mutex::default(),
@@ -178,7 +181,8 @@ impl Transport {
                     let password = self.password().await?;
                     let limit = self.options.answer_timeout;
                     let (registry, password) = (&self.authority, password.as_ref());
-                    token::fetch(&self.own, registry, &wanted, password, limit).await
+                    let client = self.client_of_its_own(&wanted.realm)?;
+                    token::fetch(client, registry, &wanted, password, limit).await
                 };
                 let token = self.tokens.get(&wanted, fetch).await?;
                 Ok(Shown::Token(wanted, token))
@@ -238,12 +242,36 @@ impl Transport {
         }
         // Who is in a private network may name others there.
         if network::is_in_private_network(self.url.as_url()).await {
-            return Ok(&self.own);
+            return self.client_of_its_own(url);
         }
         match network::is_in_private_network(url).await {
             true => Err(self.untrusted(url, "it is in a private network")),
-            false => Ok(&self.elsewhere),
+            false => self.made(&self.elsewhere, || self.options.elsewhere(&self.url)),
         }
+    }
+
+    /// The way to what belongs to the registry.
+    fn client_of_its_own(&self, url: &Url) -> Result<&Client, ClientError> {
+        match url.scheme() == "https" && !self.url.is_encrypted() {
+            true => self.made(&self.encrypted, || self.options.encrypted(&self.url)),
+            false => Ok(&self.own),
+        }
+    }
+
+    /// A way that is made when it is first gone.
+    fn made<'a>(
+        &self,
+        way: &'a OnceLock<Client>,
+        make: impl FnOnce() -> Result<Client, OptionsError>,
+    ) -> Result<&'a Client, ClientError> {
+        if let Some(client) = way.get() {
+            return Ok(client);
+        }
+        let made = make().map_err(|error| ClientError::Unavailable {
+            registry: self.authority.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(way.get_or_init(|| made))
     }
 
     fn note_rate_limit(&self, headers: &HeaderMap) {

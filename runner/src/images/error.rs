@@ -75,9 +75,9 @@ pub enum ImageError {
         /// What it is.
         what: String,
         /// What was asked for.
-        expected: Digest,
+        expected: Box<Digest>,
         /// What came.
-        actual: Digest,
+        actual: Box<Digest>,
     },
     /// It is larger, or there are more of it, than any honest image has.
     #[error("{what} is too large: {size}, and at most {most} are taken")]
@@ -114,7 +114,7 @@ pub enum ImageError {
     Options(#[from] OptionsError),
     /// The layers cannot be kept.
     #[error(transparent)]
-    Layer(#[from] LayerError),
+    Layer(Box<LayerError>),
     /// The system refused.
     #[error("{doing}: {source}")]
     System {
@@ -125,7 +125,17 @@ pub enum ImageError {
     },
 }
 
+impl From<LayerError> for ImageError {
+    fn from(error: LayerError) -> Self {
+        Self::Layer(Box::new(error))
+    }
+}
+
 impl ImageError {
+    pub(super) fn digest(what: impl Into<String>, expected: Digest, actual: Digest) -> Self {
+        Self::Digest { what: what.into(), expected: Box::new(expected), actual: Box::new(actual) }
+    }
+
     pub(super) fn reference(reason: &str) -> Self {
         Self::Reference(reason.to_owned())
     }
@@ -142,7 +152,7 @@ impl ImageError {
     pub(super) fn is_damage(&self) -> bool {
         match self {
             Self::Digest { .. } => true,
-            Self::Layer(error) => !matches!(error, LayerError::System { .. }),
+            Self::Layer(error) => !matches!(**error, LayerError::System { .. }),
             _ => false,
         }
     }

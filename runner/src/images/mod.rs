@@ -30,4 +30,4 @@ pub use pull::{PullOptions, Pulled, pull, remote_tags};
 pub use push::{Pushed, push};
 pub use remove::{ImageUser, ImageUsers, NoUsers, PruneOptions, Pruned, Removed, prune, remove};
 pub use settings::{RegistrySettings, Settings};
-pub use store::{ContentLease, Image, ImageStore};
+pub use store::{ContentLease, Image, ImageHold, ImageStore};

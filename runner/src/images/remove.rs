@@ -104,11 +104,15 @@ pub fn prune(
 ) -> Result<Pruned, ImageError> {
     let mut pruned = Pruned::default();
     for image in images.list()? {
-        if !options.takes(&image) || !users_of(users, &image.id)?.is_empty() {
+        if !options.takes(&image) {
             continue;
         }
         pruned.removed.extend(images.change(|catalogue| {
             let mut told = Vec::new();
+            // Whoever makes a container holds the lock that this is under.
+            if !users_of(users, &image.id)?.is_empty() {
+                return Ok(told);
+            }
             for name in catalogue.names_of(&image.id) {
                 catalogue.names.remove(&name.to_string());
                 told.push(Removed::Untagged(name.familiar()));

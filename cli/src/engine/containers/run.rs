@@ -172,7 +172,8 @@ fn keys(text: Option<&str>) -> Result<DetachKeys> {
 
 /// Makes a container, of an image that is pulled where it has to be.
 fn make(engine: &Engine, request: Request) -> Result<Created> {
-    let image = image(engine, &request)?;
+    let images = ImageStore::open(engine.roots())?;
+    let image = image(engine, &images, &request)?;
     let Request { name, cidfile, config, host_config, .. } = request;
     if let Some(file) = &cidfile
         && file.exists()
@@ -182,7 +183,9 @@ fn make(engine: &Engine, request: Request) -> Result<Created> {
             file.display()
         );
     }
+    let hold = images.hold(&image.id)?;
     let created = engine.create(CreateRequest { name, config, host_config }, &image)?;
+    drop(hold);
     if let Some(file) = &cidfile {
         write_id(file, created.id().as_str())?;
     }
@@ -197,8 +200,7 @@ fn write_id(file: &Path, id: &str) -> Result<()> {
     Ok(file.write_all(id.as_bytes())?)
 }
 
-fn image(engine: &Engine, request: &Request) -> Result<Image> {
-    let images = ImageStore::open(engine.roots())?;
+fn image(engine: &Engine, images: &ImageStore, request: &Request) -> Result<Image> {
     let wanted = request.platform.as_deref().map(str::parse::<Target>).transpose()?;
     let found = match request.pull {
         Pull::Always => None,
@@ -223,5 +225,5 @@ fn image(engine: &Engine, request: &Request) -> Result<Image> {
         );
     }
     let layers = LayerStore::open(engine.roots())?;
-    pull_missing(&images, &layers, &request.image, request.platform.as_deref(), request.quiet)
+    pull_missing(images, &layers, &request.image, request.platform.as_deref(), request.quiet)
 }

@@ -131,7 +131,7 @@ impl Spool {
         };
         match actual == *digest {
             true => Ok(Some(span)),
-            false => Err(ImageError::Digest { what: name, expected: *digest, actual }),
+            false => Err(ImageError::digest(name, *digest, actual)),
         }
     }
 

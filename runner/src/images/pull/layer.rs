@@ -220,7 +220,7 @@ impl<'a> Incoming<'a> {
         let (actual, expected) = (hasher.finish(), self.layer.digest);
         if actual != expected {
             let what = format!("layer {}", short(&expected));
-            return Err(ImageError::Digest { what, expected, actual });
+            return Err(ImageError::digest(what, expected, actual));
         }
         self.pull.progress.layer(&short(&self.layer.digest), Step::DownloadComplete);
         Ok(())

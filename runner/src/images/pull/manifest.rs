@@ -70,7 +70,7 @@ impl Pull<'_> {
         let actual = Hasher::digest(algorithm, &remote.payload);
         if let Some(expected) = expected.filter(|expected| *expected != actual) {
             let what = format!("the manifest of {}", name.familiar());
-            return Err(ImageError::Digest { what, expected, actual });
+            return Err(ImageError::digest(what, expected, actual));
         }
         found(name, actual, remote.head.media_type.as_deref(), remote.payload.into())
     }
@@ -93,7 +93,7 @@ impl Pull<'_> {
         let actual = Hasher::digest(descriptor.digest.algorithm(), &bytes);
         if actual != descriptor.digest {
             let what = format!("the configuration of {}", name.familiar());
-            return Err(ImageError::Digest { what, expected: descriptor.digest, actual });
+            return Err(ImageError::digest(what, descriptor.digest, actual));
         }
         let config = ImageConfig::parse(&bytes)?;
         blobs.write_as(actual, &bytes)?;

@@ -73,7 +73,7 @@ impl Blobs {
         let actual = Hasher::digest(digest.algorithm(), &bytes);
         if actual != *digest {
             let what = format!("the stored blob {digest}");
-            return Err(ImageError::Digest { what, expected: *digest, actual });
+            return Err(ImageError::digest(what, *digest, actual));
         }
         Ok(bytes)
     }

@@ -55,6 +55,11 @@ impl CatalogueFile {
         }
     }
 
+    /// Keeps it from being changed.
+    pub(super) fn held(&self) -> io::Result<File> {
+        locked(&self.lock, FlockOperation::LockShared)
+    }
+
     /// Changes it, one at a time over all processes. What comes in between two changes is the one or the
     /// other, whatever happens; a change that is refused leaves nothing.
     pub(super) fn change<T>(

@@ -68,6 +68,12 @@ pub struct Image {
     pub tagged: Option<Timestamp>,
 }
 
+/// As long as it is held no image goes, and none gets another name.
+#[derive(Debug)]
+pub struct ImageHold {
+    _file: File,
+}
+
 /// As long as it is held no content goes that no image has yet, or no longer.
 #[derive(Debug)]
 pub struct ContentLease {
@@ -159,6 +165,19 @@ impl ImageStore {
     pub fn lease(&self) -> Result<ContentLease, ImageError> {
         let file = locked(&self.root.join("content"), FlockOperation::LockShared);
         Ok(ContentLease { _file: file.doing(|| "hold the content of images")? })
+    }
+
+    /// Keeps images from being removed until somebody who has found one is written down as its user. No
+    /// image may be added meanwhile by the same command.
+    ///
+    /// # Errors
+    /// When the image was removed since it was found, or the lock cannot be had.
+    pub fn hold(&self, id: &Digest) -> Result<ImageHold, ImageError> {
+        let file = self.catalogue.held().doing(|| "hold the images")?;
+        match self.catalogue()?.images.contains_key(id) {
+            true => Ok(ImageHold { _file: file }),
+            false => Err(ImageError::NotFound(id.to_string())),
+        }
     }
 
     /// The bytes of a manifest or configuration.
