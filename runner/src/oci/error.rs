@@ -61,7 +61,9 @@ impl Error {
         let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
         match self {
             Self::Init(_) if !message.starts_with("exec:") => 1,
-            Self::Init(_) if says(&["executable file not found", "no such file or directory"]) => 127,
+            Self::Init(_) if says(&["executable file not found", "no such file or directory"]) => {
+                127
+            }
             Self::Init(_) if says(&["permission denied", "exec format error"]) => 126,
             _ => 1,
         }
