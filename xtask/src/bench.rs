@@ -101,6 +101,8 @@ pub(crate) fn bench(context: &Context, arguments: &Arguments) -> Result<ExitCode
         // It may need the Go that distribution has brought.
         install_store(context);
     }
+    // Where the images for containers are kept.
+    command.env("BERTH_CACHE", &context.cache);
     command.arg("--berth").arg(context.berth());
     command.arg("--out").arg(out(context, arguments));
     command.arg("--work").arg(context.target.join("bench"));

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use berth_oci::{Digest, Hasher};
 
-use super::Chunk;
+use super::{Chunk, writeback};
 use crate::layers::error::{Doing as _, LayerError};
 
 /// Reads chunks as they come.
@@ -19,8 +19,10 @@ pub(super) struct Intake<'file> {
     /// What is read at the moment, and how much of it is.
     chunk: Vec<u8>,
     at: usize,
-    /// Bytes of all chunks so far.
+    /// Bytes of all chunks so far,
     received: u64,
+    /// and how many of them are on their way to the disk.
+    on_way: u64,
 }
 
 impl<'file> Intake<'file> {
@@ -31,7 +33,7 @@ impl<'file> Intake<'file> {
         expected: Digest,
     ) -> Self {
         let hasher = Hasher::new(expected.algorithm());
-        Self { chunks, used, file, hasher, chunk: Vec::new(), at: 0, received: 0 }
+        Self { chunks, used, file, hasher, chunk: Vec::new(), at: 0, received: 0, on_way: 0 }
     }
 
     /// The digest of all that was received, which is on disk then.
@@ -51,10 +53,19 @@ impl<'file> Intake<'file> {
         self.hasher.update(&chunk);
         self.write(&chunk).doing(|| "write the layer")?;
         self.received += chunk.len() as u64;
+        self.write_back();
         self.at = 0;
         let used = std::mem::replace(&mut self.chunk, chunk);
         let _ = self.used.try_send(used);
         Ok(())
+    }
+
+    fn write_back(&mut self) {
+        let waiting = self.received - self.on_way;
+        if waiting >= writeback::STEP {
+            writeback::begin(self.file, self.on_way, waiting);
+            self.on_way = self.received;
+        }
     }
 
     /// Zeros are left out: a file system has them for nothing.

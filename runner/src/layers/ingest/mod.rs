@@ -5,9 +5,10 @@
 
 mod compression;
 mod intake;
+mod writeback;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -47,26 +48,26 @@ pub(super) fn receive(
 }
 
 /// Reads the tree of an archive.
-pub(super) fn tree(archive: impl std::io::BufRead, limits: &Limits) -> Result<Tree, LayerError> {
-    let mut archive = Archive::new(archive, *limits);
+pub(super) fn tree(archive: impl BufRead, limits: &Limits) -> Result<Tree, LayerError> {
+    entries(&mut Archive::new(archive, *limits), limits)
+}
+
+fn read(expected: &Digest, limits: &Limits, intake: Intake<'_>) -> Result<Tree, LayerError> {
+    let mut archive = Archive::new(intake, *limits);
+    let tree = entries(&mut archive, limits)?;
+    let found = archive.finish()?.finish()?;
+    if found == *expected {
+        return Ok(tree);
+    }
+    Err(LayerError::Digest { expected: Box::new(*expected), found: Box::new(found) })
+}
+
+fn entries(archive: &mut Archive<impl BufRead>, limits: &Limits) -> Result<Tree, LayerError> {
     let mut tree = Builder::new(*limits);
     while let Some(entry) = archive.next()? {
         tree.add(entry)?;
     }
     Ok(tree.finish())
-}
-
-fn read(expected: &Digest, limits: &Limits, intake: Intake<'_>) -> Result<Tree, LayerError> {
-    let mut archive = Archive::new(intake, *limits);
-    let mut tree = Builder::new(*limits);
-    while let Some(entry) = archive.next()? {
-        tree.add(entry)?;
-    }
-    let found = archive.finish()?.finish()?;
-    match found == *expected {
-        true => Ok(tree.finish()),
-        false => Err(LayerError::Digest { expected: *expected, found }),
-    }
 }
 
 /// Sends the chunks of what is in `input`, and at last what went wrong. Ends when nobody takes them
