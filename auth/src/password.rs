@@ -137,14 +137,14 @@ impl Passwords {
 }
 
 fn work_off(waiting: &Mutex<mpsc::Receiver<Work>>) {
-    // Where the system does not allow it, hashing is only less polite.
-    let _ = background::step_back();
+    background::step_back();
     loop {
         // One thread at a time waits for work; a thread that panics has taken its work before.
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         let Some(Work(work)) = next else { return };
         // A panic ends the one login, not the thread: its answer is dropped.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        let _ =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| background::in_turns(work)));
     }
 }
 

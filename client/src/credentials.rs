@@ -8,6 +8,9 @@ use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::RegistryUrl;
+use crate::cloud::{CloudCredentials, CloudError};
+
 /// How long a helper may take.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -24,6 +27,8 @@ pub enum Credentials {
     /// A program that gives them, as Docker's credential helpers do (`docker-credential-…`): run with
     /// the argument `get`, told the registry on its input, it answers with `Username` and `Secret`.
     Helper(Helper),
+    /// What a machine of a cloud is known as there.
+    Cloud(CloudCredentials),
 }
 
 impl Credentials {
@@ -38,11 +43,15 @@ impl Credentials {
     }
 
     /// What to show for the registry of this name.
-    pub(crate) async fn get(&self, registry: &str) -> Result<Option<Password>, HelperError> {
+    pub(crate) async fn get(
+        &self,
+        registry: &RegistryUrl,
+    ) -> Result<Option<Password>, CredentialsError> {
         match self {
             Self::Anonymous => Ok(None),
             Self::Password(password) => Ok(Some(password.clone())),
-            Self::Helper(helper) => helper.get(registry).await.map(Some),
+            Self::Helper(helper) => Ok(Some(helper.get(&registry.authority()).await?)),
+            Self::Cloud(cloud) => Ok(Some(cloud.get(registry).await?)),
         }
     }
 }
@@ -129,6 +138,15 @@ impl Helper {
     }
 }
 
+/// There are no credentials where there should be some.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum CredentialsError {
+    #[error(transparent)]
+    Helper(#[from] HelperError),
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+}
+
 /// A helper gave no credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the credential helper {command} gave no credentials: {reason}")]
@@ -156,6 +174,10 @@ mod tests {
         path.to_str().unwrap().to_owned()
     }
 
+    fn registry() -> RegistryUrl {
+        "registry.example.org".parse().unwrap()
+    }
+
     #[tokio::test]
     async fn a_helper_is_told_the_registry_and_asked_again_when_its_answer_is_old() {
         let directory = tempfile::tempdir().unwrap();
@@ -166,7 +188,7 @@ mod tests {
         let get = async |lifetime, times| {
             let credentials = Credentials::helper(command.clone(), lifetime);
             for _ in 0..times {
-                let found = credentials.get("registry.example.org").await.unwrap().unwrap();
+                let found = credentials.get(&registry()).await.unwrap().unwrap();
                 assert_eq!((&*found.username, &*found.password), ("get", "registry.example.org"));
             }
         };
@@ -183,10 +205,10 @@ mod tests {
         for body in ["echo hidden", "exit 1", "echo '{\"Username\":\"hidden\"}'"] {
             let command = helper(&directory, body);
             let credentials = Credentials::helper(command, Duration::ZERO);
-            let error = credentials.get("registry.example.org").await.unwrap_err().to_string();
+            let error = credentials.get(&registry()).await.unwrap_err().to_string();
             assert!(error.contains("helper") && !error.contains("hidden"), "{error}");
         }
         let absent = Credentials::helper("/nowhere/helper".to_owned(), Duration::ZERO);
-        assert!(absent.get("registry.example.org").await.is_err());
+        assert!(absent.get(&registry()).await.is_err());
     }
 }

@@ -9,6 +9,7 @@
 mod address;
 mod blobs;
 mod challenge;
+mod cloud;
 mod copy;
 mod credentials;
 mod docker_config;
@@ -29,6 +30,7 @@ mod uploads;
 
 pub use address::{RegistryUrl, RegistryUrlError};
 pub use blobs::BlobStream;
+pub use cloud::{Cloud, CloudCredentials};
 pub use copy::{CopyError, CopyStep, ImageCopy, Place};
 pub use credentials::{Credentials, Password};
 pub use docker_config::{DockerConfig, DockerConfigError};

@@ -191,11 +191,9 @@ impl Transport {
     }
 
     async fn password(&self) -> Result<Option<crate::Password>, ClientError> {
-        self.options.credentials.get(&self.authority).await.map_err(|error| {
-            ClientError::Unauthorized {
-                registry: self.authority.clone(),
-                reason: error.to_string(),
-            }
+        self.options.credentials.get(&self.url).await.map_err(|error| ClientError::Unauthorized {
+            registry: self.authority.clone(),
+            reason: error.to_string(),
         })
     }
 

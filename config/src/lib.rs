@@ -72,7 +72,7 @@ pub use http::{
 pub use load::{Loaded, Origin};
 pub use log::{AccessLog, Log, LogFormatter, LogLevel};
 pub use metadata::{Metadata, Pooling, Postgres, Sqlite};
-pub use mirror::{Budget, Helper, Mirror, Proxy, ProxyExec, Upstream, UpstreamTimeouts};
+pub use mirror::{Budget, Cloud, Helper, Mirror, Proxy, ProxyExec, Upstream, UpstreamTimeouts};
 pub use notifications::{Events, Ignore, NotificationEndpoint, Notifications, NotifiedAction};
 pub use opaque::Opaque;
 pub use pattern::Pattern;

@@ -261,7 +261,8 @@ async fn the_schema_of_the_version_before_is_brought_to_the_present() {
     store.close().await;
     alter(
         &path,
-        "DROP TRIGGER damaged_blob_replaced;
+        "DROP TRIGGER cached_manifest_deleted;
+        DROP TRIGGER damaged_blob_replaced;
         DROP TRIGGER damaged_blob_gone;
         DROP TABLE damaged_blobs;
         DROP TABLE cached_manifests;

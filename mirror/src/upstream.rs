@@ -3,9 +3,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use berth_client::{
-    ClientOptions, Credentials, Identity, Password, RateLimit, RegistryClient, RegistryUrl,
+    ClientOptions, CloudCredentials, Credentials, Identity, Password, RateLimit, RegistryClient,
+    RegistryUrl,
 };
-use berth_config::Upstream as Settings;
+use berth_config::{Cloud, Upstream as Settings};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::MirrorError;
@@ -87,6 +88,15 @@ impl Upstream {
 }
 
 fn options(settings: &Settings) -> Result<ClientOptions, String> {
+    if let Some(cloud) = settings.identity {
+        let cloud = match cloud {
+            Cloud::Amazon => berth_client::Cloud::Amazon,
+            Cloud::Azure => berth_client::Cloud::Azure,
+            Cloud::Google => berth_client::Cloud::Google,
+        };
+        let credentials = CloudCredentials::new(cloud).map_err(words)?;
+        return with_credentials(settings, Credentials::Cloud(credentials));
+    }
     let credentials = match (&settings.username, &settings.password, &settings.helper) {
         (Some(username), Some(password), _) => Credentials::Password(Password {
             username: username.clone(),
@@ -98,6 +108,13 @@ fn options(settings: &Settings) -> Result<ClientOptions, String> {
         ),
         _ => Credentials::Anonymous,
     };
+    with_credentials(settings, credentials)
+}
+
+fn with_credentials(
+    settings: &Settings,
+    credentials: Credentials,
+) -> Result<ClientOptions, String> {
     let identity = match (&settings.certificate, &settings.key) {
         (Some(certificate), Some(key)) => {
             let mut pem = read(certificate)?;

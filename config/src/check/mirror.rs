@@ -2,7 +2,7 @@
 
 use super::{Invalid, is_printable, is_url};
 use crate::error::ConfigError;
-use crate::{Config, Mirror, Upstream};
+use crate::{Cloud, Config, Mirror, Upstream};
 
 pub(super) fn mirrors(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
     if let Some(mirror) = config.proxy.as_mirror() {
@@ -76,11 +76,22 @@ fn credentials(
         let message = "there is a `username` already: keep one of the two".to_owned();
         return invalid(&format!("{at}.{helper}"), message);
     }
+    if let Some(cloud) = upstream.identity {
+        if upstream.username.is_some() || upstream.helper.is_some() {
+            let message = "there are credentials already: keep one of the two".to_owned();
+            return invalid(&format!("{at}.identity"), message);
+        }
+        if !is_of_cloud(cloud, &upstream.url) && !is_loopback(&upstream.url) {
+            let message = "that is no registry of this cloud, so it is not shown what the machine is known as there";
+            return invalid(&format!("{at}.identity"), message.to_owned());
+        }
+    }
     if upstream.certificate.is_some() != upstream.key.is_some() {
         let message = "a certificate goes with its key: set `certificate` and `key`, or neither";
         return invalid(&format!("{at}.certificate"), message.to_owned());
     }
-    let has_credentials = upstream.username.is_some() || upstream.helper.is_some();
+    let has_credentials =
+        upstream.username.is_some() || upstream.helper.is_some() || upstream.identity.is_some();
     if has_credentials
         && !upstream.allowplainpassword
         && upstream.url.starts_with("http://")
@@ -147,6 +158,17 @@ fn named(authority: &str) -> String {
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
     let host = if matches!(host, "127.0.0.1" | "[::1]" | "") { "localhost" } else { host };
     format!("{host}:{port}")
+}
+
+/// Whether a registry belongs to a cloud, by its name.
+fn is_of_cloud(cloud: Cloud, url: &str) -> bool {
+    let host = authority(url).split(':').next().unwrap_or_default();
+    let ends: &[&str] = match cloud {
+        Cloud::Amazon => &[".amazonaws.com", ".amazonaws.com.cn"],
+        Cloud::Azure => &[".azurecr.io", ".azurecr.cn", ".azurecr.us"],
+        Cloud::Google => &[".pkg.dev", ".gcr.io"],
+    };
+    ends.iter().any(|end| host.ends_with(end)) || (cloud == Cloud::Google && host == "gcr.io")
 }
 
 fn is_loopback(url: &str) -> bool {

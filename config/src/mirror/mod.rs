@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use proxy::{Proxy, ProxyExec};
-pub use upstream::{Budget, Helper, Upstream, UpstreamTimeouts};
+pub use upstream::{Budget, Cloud, Helper, Upstream, UpstreamTimeouts};
 
 use crate::{ByteSize, Glob, GoDuration, Prefix};
 

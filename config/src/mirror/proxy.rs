@@ -61,6 +61,7 @@ impl Proxy {
             username: self.username.clone().filter(|name| !name.is_empty()),
             password: self.password.clone().filter(|password| !password.expose().is_empty()),
             helper,
+            identity: None,
             ca: None,
             certificate: None,
             key: None,

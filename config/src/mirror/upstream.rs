@@ -21,6 +21,9 @@ pub struct Upstream {
     /// A program that gives the name and the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helper: Option<Helper>,
+    /// The cloud whose registry it is, and which knows the machine that Berth runs on: what that may pull, Berth may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Cloud>,
     /// A file of certificates in PEM that its own must come from, in place of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-berth-type" = "path"))]
@@ -46,6 +49,18 @@ pub struct Upstream {
     /// How much may be asked of it.
     #[serde(default)]
     pub budget: Budget,
+}
+
+/// A cloud that has a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Cloud {
+    /// Elastic Container Registry, by the key of the environment, the container or the machine.
+    Amazon,
+    /// Azure Container Registry, by the managed identity of the app or the machine.
+    Azure,
+    /// Artifact Registry, by the service account of the machine.
+    Google,
 }
 
 /// A program that gives a name and a password, as Docker's credential helpers do.

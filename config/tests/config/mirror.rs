@@ -53,6 +53,13 @@ fn mirrors_that_contradict_each_other_or_themselves_are_refused() {
         ),
         (of("url: a.org, certificate: /c"), "upstreams[0].certificate", "goes with its key"),
         (of("url: a.org, timeouts: {stall: 0s}"), "timeouts.stall", "more than 0"),
+        (of("url: a.org, budget: {bandwidth: 0}"), "budget.bandwidth", "more than 0"),
+        (of("url: a.org, identity: google"), "identity", "no registry of this cloud"),
+        (
+            of("url: eu.gcr.io, identity: google, username: me, password: p"),
+            "identity",
+            "keep one of the two",
+        ),
         (of("url: 'http://localhost:5000'"), "upstreams[0].url", "this registry itself"),
         (
             format!("http: {{host: 'https://r.org'}}\n{}", of("url: 'https://r.org'")),
@@ -74,6 +81,23 @@ fn a_password_in_plain_text_is_for_this_machine_or_for_who_says_so() {
     ] {
         let yaml = format!("mirrors: [{{prefix: hub, upstreams: [{{{upstream}}}]}}]");
         assert_eq!(config(&yaml).mirrors.len(), 1);
+    }
+}
+
+#[test]
+fn a_cloud_is_asked_for_its_own_registries_alone() {
+    for (url, identity, is_one) in [
+        ("1.dkr.ecr.eu-central-1.amazonaws.com", "amazon", true),
+        ("me.azurecr.io", "azure", true),
+        ("europe-docker.pkg.dev", "google", true),
+        ("gcr.io", "google", true),
+        ("gcr.io.example.org", "google", false),
+        ("me.azurecr.io", "amazon", false),
+        ("'http://127.0.0.1:5001'", "azure", true),
+    ] {
+        let upstream = format!("url: {url}, identity: {identity}");
+        let yaml = format!("mirrors: [{{prefix: hub, upstreams: [{{{upstream}}}]}}]");
+        assert_eq!(Config::parse(&yaml, []).is_ok(), is_one, "{yaml}");
     }
 }
 

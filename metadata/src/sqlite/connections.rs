@@ -3,9 +3,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::connect::connect;
 use crate::fault::Fault;
 
 /// A few connections, shared.
@@ -47,7 +48,7 @@ impl Connections {
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.options.connect().await?,
+            None => connect(&self.options).await?,
         };
         Ok(Lease { connection: Some(connection), pool: self, _permit: permit })
     }

@@ -13,6 +13,7 @@ mod accounts;
 mod blobs;
 mod cache;
 mod collection;
+mod connect;
 mod connections;
 mod deletion;
 mod events;

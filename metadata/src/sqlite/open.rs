@@ -94,7 +94,8 @@ pub(crate) async fn connect(
     path: &Path,
 ) -> Result<SqliteConnection, MetadataError> {
     let explain = |fault: Fault| fault.explain_opening(path);
-    let mut connection = options.connect().await.map_err(|error| explain(error.into()))?;
+    let mut connection =
+        super::connect::connect(options).await.map_err(|error| explain(error.into()))?;
     migrate(&mut connection).await.map_err(|error| match error {
         MigrationError::Foreign => MetadataError::Damaged {
             path: path.to_owned(),

@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use berth_oci::{Digest, Reference, RepositoryName, RepositoryPrefix, Tag, UploadId};
-use sqlx::ConnectOptions;
 use tokio::sync::Notify;
 
 use super::cache::Cache;
+use super::connect::connect;
 use super::connections::{Connections, Lease};
 use super::lookups::Lookups;
 use super::open::{self, ProcessLock, SqliteLocation, SqliteOptions};
@@ -67,7 +67,7 @@ impl SqliteStore {
         let mut writer = open::connect(&writer_options, &path).await?;
         open::refuse_closed(&mut writer, &path).await?;
         collection::forget_holders(&mut writer).await.map_err(|f| f.explain_opening(&path))?;
-        let reader = reader_options.connect().await;
+        let reader = connect(&reader_options).await;
         let reader = reader.map_err(|error| Fault::from(error).explain_opening(&path))?;
         let writer = Arc::new(Connections::new(writer, writer_options, 1));
         let readers = Arc::new(Connections::new(reader, reader_options, options.readers));

@@ -18,6 +18,8 @@ use crate::oci::container::Identity;
 use crate::oci::kernel::mount::{attach, copy_of_open};
 use crate::oci::kernel::pidfd::wait_status;
 
+/// How long whoever is the parent of a process now may take to wait for it.
+const REAPED: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// The exit code of a program of which nobody knows how it ended; docker's, too.
 const UNKNOWN: u8 = 255;
 
@@ -147,7 +149,9 @@ pub(super) fn pinned_outcome(path: &Path) -> Outcome {
 }
 
 fn outcome(pidfd: &OwnedFd) -> Outcome {
-    // A zombie whose parent does not wait for it says nothing yet.
+    // The kernel says how once somebody has waited for it, and tells when that is.
+    let mut waited_for = [PollFd::new(pidfd, PollFlags::empty())];
+    let _ = poll(&mut waited_for, Some(&REAPED));
     match wait_status(pidfd.as_fd()) {
         Ok(Some(status)) => Outcome { code: code_of(status), is_known: true },
         _ => Outcome { code: UNKNOWN, is_known: false },

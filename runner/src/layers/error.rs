@@ -22,9 +22,9 @@ pub enum LayerError {
     #[error("the layer is {found} uncompressed, and the image's configuration says {expected}")]
     Digest {
         /// What the configuration says.
-        expected: Digest,
+        expected: Box<Digest>,
         /// What it is.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// It is no archive, or one that says something impossible.
     #[error("the layer's archive at byte {at}: {why}")]

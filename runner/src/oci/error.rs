@@ -54,6 +54,19 @@ impl Error {
         Self::Invalid(message.into())
     }
 
+    /// What the command exits with: as of a shell where there is no such program, or it may not be
+    /// executed.
+    pub(super) fn exit_code(&self) -> u8 {
+        let message = self.to_string().to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+        match self {
+            Self::Init(_) if !message.starts_with("exec:") => 1,
+            Self::Init(_) if says(&["executable file not found", "no such file or directory"]) => 127,
+            Self::Init(_) if says(&["permission denied", "exec format error"]) => 126,
+            _ => 1,
+        }
+    }
+
     pub(super) fn unsupported(message: impl Into<String>) -> Self {
         Self::Unsupported(message.into())
     }

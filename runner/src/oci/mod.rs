@@ -74,7 +74,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             log.error(&error.to_string());
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -203,7 +203,7 @@ fn nothing_is_left_of_what_was_refused() {
 
     let good = Archive::default().file("a", &megabyte).finish();
     let error = store.ingest(digest(b"another"), &good).unwrap_err();
-    assert!(matches!(error, LayerError::Digest { found, .. } if found == digest(&good)));
+    assert!(matches!(error, LayerError::Digest { found, .. } if *found == digest(&good)));
     store.assert_nothing_is_on_its_way();
 
     let mut broken = gzip(&good);

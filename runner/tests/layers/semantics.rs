@@ -349,6 +349,16 @@ fn an_image_can_have_a_hundred_layers_and_more() {
 
 #[test]
 #[ignore = "mounts take root: run `cargo xtask runner`"]
+fn an_image_can_have_no_layer() {
+    on_each_rung(|store, rung| {
+        let root = store.root("a", &[]);
+        fs::write(root.at("written"), "").unwrap();
+        assert_eq!(names(&root.path), ["written"], "{rung}");
+    });
+}
+
+#[test]
+#[ignore = "mounts take root: run `cargo xtask runner`"]
 fn roots_may_lie_as_deep_as_a_path_can_be() {
     let archive = Archive::default().file("a", "").finish();
     for rung in Rung::ALL {

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use berth_oci::{Digest, LinkChange, UploadId};
 
 use super::layout::Layout;
-use super::{blocking, durable};
+use super::{behind_others, durable};
 use crate::{LinkTree, StoreError};
 
 /// The link files of `registry:2`.
 ///
 /// A batch of changes is written first and synced as a whole by one sync of the filesystem: link
-/// files are tiny and many, and nobody waits for them.
+/// files are tiny and many, and nobody waits for them; so they are written by a thread that steps back
+/// behind those that serve.
 #[derive(Clone, Debug)]
 pub(super) struct FilesystemLinks {
     layout: Arc<Layout>,
@@ -29,7 +30,7 @@ impl FilesystemLinks {
 impl LinkTree for FilesystemLinks {
     async fn apply(&self, changes: Vec<LinkChange>) -> Result<(), StoreError> {
         let layout = self.layout.clone();
-        blocking(move || {
+        behind_others(move || {
             let scratch = layout.upload(UploadId::random());
             for change in &changes {
                 apply_one(&layout, &scratch, change)?;

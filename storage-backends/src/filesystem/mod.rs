@@ -158,7 +158,7 @@ impl BlobStore for FilesystemStore {
         deleted.into_iter().collect()
     }
 
-    /// Each directory is synced once for all of them.
+    /// What they lay in is synced once for all of them.
     async fn delete_many(&self, blobs: &[(Digest, String)]) -> Vec<Result<(), StoreError>> {
         let path = |(digest, location): &(Digest, String)| match is_quarantined(location) {
             true => quarantine_of(location).map(|id| self.layout.quarantined(digest, id)),
@@ -167,7 +167,8 @@ impl BlobStore for FilesystemStore {
         // A location in quarantine without an identifier is none of ours: nothing is there.
         let nothing = || self.layout.uploads().join("none");
         let paths: Vec<_> = blobs.iter().map(|blob| path(blob).unwrap_or_else(nothing)).collect();
-        let deleted = blocking(move || Ok(removal::remove_all(&paths))).await;
+        let layout = self.layout.clone();
+        let deleted = blocking(move || Ok(removal::remove_all(layout.uploads(), &paths))).await;
         deleted.unwrap_or_else(|error| {
             let reason = error.to_string();
             let failed = |_| Err(StoreError::Io(io::Error::other(reason.clone())));
@@ -250,6 +251,29 @@ async fn blocking<T: Send + 'static>(
         Err(error) => Err(StoreError::Io(io::Error::other(error))),
     }
 }
+
+/// Runs file operations that nobody waits for, behind all that somebody does wait for.
+async fn behind_others<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    // A thread of its own: its priority cannot be raised again by everybody.
+    std::thread::Builder::new().name("links".to_owned()).spawn(move || {
+        // Linux does so for the calling thread alone; elsewhere it would be the whole process.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::setpriority_process(None, NICENESS);
+        // Whoever asked may have gone.
+        let _ = done.send(work());
+    })?;
+    match result.await {
+        Ok(result) => result,
+        Err(error) => Err(StoreError::Io(io::Error::other(error))),
+    }
+}
+
+/// By how much a thread that nobody waits for steps back.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 
 fn none_if_missing<T>(result: io::Result<T>) -> Result<Option<T>, StoreError> {
     match result {

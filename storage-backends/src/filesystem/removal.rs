@@ -1,6 +1,6 @@
 //! The removal of many files.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,24 @@ use std::path::{Path, PathBuf};
 use super::none_if_missing;
 use crate::StoreError;
 
+/// How many folders are synced one by one. Each waits for the disk, where one sync of the whole file
+/// system waits once, though for what others have written, too.
+const FEW: usize = 8;
+
 /// Removes files with the folders that they have to themselves, and tells of each how it went. What
-/// is gone stays gone when this returns.
-pub(super) fn remove_all(paths: &[PathBuf]) -> Vec<Result<(), StoreError>> {
+/// is gone stays gone when this returns. `beside` is a folder of the
+/// same file system.
+pub(super) fn remove_all(beside: &Path, paths: &[PathBuf]) -> Vec<Result<(), StoreError>> {
     let mut outcomes: Vec<_> = paths.iter().map(|path| remove(path)).collect();
-    let mut synced: HashMap<&Path, Result<(), io::ErrorKind>> = HashMap::new();
-    for (path, outcome) in paths.iter().zip(&mut outcomes) {
-        let Some(above) = path.parent().and_then(Path::parent) else { continue };
-        let sync = synced.entry(above).or_insert_with(|| sync(above).map_err(|e| e.kind()));
-        if let (Ok(()), Err(kind)) = (&outcome, sync) {
-            *outcome = Err(StoreError::Io((*kind).into()));
+    let above = |path: &'_ Path| path.parent().and_then(Path::parent).map(Path::to_owned);
+    let folders: HashSet<PathBuf> = paths.iter().filter_map(|path| above(path)).collect();
+    let synced = match folders.len() {
+        ..=FEW => folders.iter().try_for_each(|folder| sync(folder)),
+        _ => sync_filesystem(beside),
+    };
+    if let Err(error) = synced {
+        for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
+            *outcome = Err(StoreError::Io(error.kind().into()));
         }
     }
     outcomes
@@ -43,4 +51,8 @@ fn sync(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+fn sync_filesystem(of: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(of)?)?)
 }

@@ -31,7 +31,8 @@ fn a_program_goes_on_without_its_monitor_and_is_taken_up_again() -> Result<()> {
     let heard = || -> Result<usize> { Ok(host.ok(&["logs", "box"])?.lines().count()) };
     let before = heard()?;
     until("it says more", || Ok(heard()? > before + 10))?;
-    let said: Vec<u32> = host.ok(&["logs", "box"])?.lines().filter_map(|line| line.parse().ok()).collect();
+    let said: Vec<u32> =
+        host.ok(&["logs", "box"])?.lines().filter_map(|line| line.parse().ok()).collect();
     assert!(said.windows(2).all(|two| two[1] == two[0] + 1), "a line is missing or there twice");
     host.ok(&["stop", "box"])?;
     assert_eq!(host.inspect("box")?["State"]["ExitCode"], 42);
@@ -53,7 +54,11 @@ fn the_exit_code_is_kept_when_nobody_was_there_at_the_end() -> Result<()> {
     fs::write(&gate, "go\n")?;
     until("it ends", || Ok(!fs::exists(format!("/proc/{program}"))?))?;
     let state = host.inspect("box")?["State"].clone();
-    assert_eq!((state["Status"].as_str(), state["ExitCode"].as_i64()), (Some("exited"), Some(33)), "{state}");
+    assert_eq!(
+        (state["Status"].as_str(), state["ExitCode"].as_i64()),
+        (Some("exited"), Some(33)),
+        "{state}"
+    );
     host.ok(&["rm", "box"])?;
     host.is_clean()
 }
@@ -65,9 +70,11 @@ const ROUNDS: u64 = 20;
 #[ignore = "run by cargo xtask runner"]
 fn whoever_is_killed_leaves_nothing_that_the_next_command_does_not_clean() -> Result<()> {
     let host = Host::new()?;
-    let rounds = std::env::var("BERTH_CRASHES").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
+    let rounds =
+        std::env::var("BERTH_CRASHES").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     for round in 0..rounds {
-        let mut command = host.command(&["run", "--rm", "--network", "none", IMAGE, "sleep", "0.02"])?;
+        let mut command =
+            host.command(&["run", "--rm", "--network", "none", IMAGE, "sleep", "0.02"])?;
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         // At another moment each time, from the first system calls to after the end.
         std::thread::sleep(Duration::from_micros(round * 997 % 120_000));

@@ -16,10 +16,22 @@ fn another_program_joins() -> Result<()> {
         args.extend(["box", "sh", "-c", command]);
         host.berth(&args)
     };
-    let ran = shell(&["-e", "B=2"], "echo $A $B; hostname; ls /proc | grep -c '^1$'; echo err >&2; exit 5")?;
-    assert_eq!((ran.code, ran.said.as_str(), ran.complained.as_str()), (5, "1 2\nhere\n1\n", "err\n"));
-    assert_eq!(shell(&["-u", "ann", "-w", "/tmp"], "id -u; id -G; pwd; echo $HOME")?.said, "1000\n1000 50\n/tmp\n/home/ann\n");
-    assert_eq!(shell(&["-u", "ann"], "grep CapEff /proc/self/status")?.said, "CapEff:\t0000000000000000\n");
+    let ran = shell(
+        &["-e", "B=2"],
+        "echo $A $B; hostname; ls /proc | grep -c '^1$'; echo err >&2; exit 5",
+    )?;
+    assert_eq!(
+        (ran.code, ran.said.as_str(), ran.complained.as_str()),
+        (5, "1 2\nhere\n1\n", "err\n")
+    );
+    assert_eq!(
+        shell(&["-u", "ann", "-w", "/tmp"], "id -u; id -G; pwd; echo $HOME")?.said,
+        "1000\n1000 50\n/tmp\n/home/ann\n"
+    );
+    assert_eq!(
+        shell(&["-u", "ann"], "grep CapEff /proc/self/status")?.said,
+        "CapEff:\t0000000000000000\n"
+    );
     for (program, code) in [("nothing", 127), ("/etc/passwd", 126)] {
         let ran = host.berth(&["exec", "box", program])?;
         assert_eq!(ran.code, code, "{ran:?}");

@@ -33,7 +33,13 @@ impl Host {
         let host = Self { folder: tempfile::tempdir()? };
         let archive = host.folder.path().join("image.tar");
         let layout = fixtures::tools()?;
-        let packed = Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&layout.path).arg(".").status()?;
+        let packed = Command::new("tar")
+            .arg("-cf")
+            .arg(&archive)
+            .arg("-C")
+            .arg(&layout.path)
+            .arg(".")
+            .status()?;
         ensure!(packed.success(), "tar ended with {packed}");
         let loaded = host.ok(&["load", "-q", "-i", archive.to_str().context("a path")?])?;
         let id = loaded.trim().rsplit(' ').next().context("no image")?.to_owned();
@@ -70,7 +76,13 @@ impl Host {
     /// What a command says that must work.
     pub(crate) fn ok(&self, args: &[&str]) -> Result<String> {
         let ran = self.berth(args)?;
-        ensure!(ran.code == 0, "berth {} exited with {}: {}", args.join(" "), ran.code, ran.complained);
+        ensure!(
+            ran.code == 0,
+            "berth {} exited with {}: {}",
+            args.join(" "),
+            ran.code,
+            ran.complained
+        );
         Ok(ran.said)
     }
 
@@ -97,7 +109,8 @@ impl Host {
     }
 
     pub(crate) fn inspect(&self, name: &str) -> Result<Value> {
-        let shown: Value = serde_json::from_str(&self.ok(&["inspect", "--type", "container", name])?)?;
+        let shown: Value =
+            serde_json::from_str(&self.ok(&["inspect", "--type", "container", name])?)?;
         Ok(shown[0].clone())
     }
 
@@ -112,7 +125,11 @@ impl Host {
     /// What containers have left on the machine: folders, mounts, cgroups.
     pub(crate) fn leftovers(&self) -> Result<Vec<String>> {
         let mut left = Vec::new();
-        for folder in [self.data().join("containers"), self.run_folder().join("containers"), self.run_folder().join("oci")] {
+        for folder in [
+            self.data().join("containers"),
+            self.run_folder().join("containers"),
+            self.run_folder().join("oci"),
+        ] {
             for entry in fs::read_dir(&folder).into_iter().flatten() {
                 let name = entry?.file_name().to_string_lossy().into_owned();
                 if name != "names" {

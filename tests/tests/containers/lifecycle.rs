@@ -47,7 +47,17 @@ fn nothing_that_is_written_last_is_lost() -> Result<()> {
 #[ignore = "run by cargo xtask runner"]
 fn a_container_goes_through_its_life() -> Result<()> {
     let host = Host::new()?;
-    let id = host.ok(&["create", "--name", "one", "--network", "none", IMAGE, "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 1000 & wait; done"])?;
+    let id = host.ok(&[
+        "create",
+        "--name",
+        "one",
+        "--network",
+        "none",
+        IMAGE,
+        "sh",
+        "-c",
+        "trap 'exit 3' TERM; while :; do sleep 1000 & wait; done",
+    ])?;
     let id = id.trim();
     assert_eq!(id.len(), 64);
     assert_eq!(host.status("one")?, "created");
@@ -59,12 +69,21 @@ fn a_container_goes_through_its_life() -> Result<()> {
     assert!(host.inspect("one")?["State"]["Pid"].as_i64() > Some(1));
     let refused = host.berth(&["rm", "one"])?;
     assert_eq!(refused.code, 1);
-    assert!(refused.complained.contains("container is running: stop the container before removing or force remove"), "{refused:?}");
+    assert!(
+        refused
+            .complained
+            .contains("container is running: stop the container before removing or force remove"),
+        "{refused:?}"
+    );
 
     assert_eq!(host.ok(&["pause", "one"])?, "one\n");
     assert_eq!(host.status("one")?, "paused");
     assert!(host.berth(&["pause", "one"])?.complained.contains("is already paused"));
-    assert!(host.berth(&["exec", "one", "true"])?.complained.contains("is paused, unpause the container before exec"));
+    assert!(
+        host.berth(&["exec", "one", "true"])?
+            .complained
+            .contains("is paused, unpause the container before exec")
+    );
     host.ok(&["unpause", "one"])?;
     assert!(host.berth(&["unpause", "one"])?.complained.contains("is not paused"));
 
@@ -89,7 +108,17 @@ fn a_container_goes_through_its_life() -> Result<()> {
 #[ignore = "run by cargo xtask runner"]
 fn what_was_written_is_there_when_it_starts_again() -> Result<()> {
     let host = Host::new()?;
-    host.ok(&["create", "--name", "box", "--network", "none", IMAGE, "sh", "-c", "echo x >> /file; wc -l < /file"])?;
+    host.ok(&[
+        "create",
+        "--name",
+        "box",
+        "--network",
+        "none",
+        IMAGE,
+        "sh",
+        "-c",
+        "echo x >> /file; wc -l < /file",
+    ])?;
     host.ok(&["start", "-a", "box"])?;
     assert_eq!(host.ok(&["start", "-a", "box"])?.trim(), "2");
     Ok(())
@@ -111,7 +140,10 @@ fn those_that_run_are_not_removed_with_the_others() -> Result<()> {
     assert_eq!(host.ok(&["ps", "-aq", "--no-trunc"])?.trim(), idle);
     assert_eq!(host.ok(&["stop", "idle"])?, "idle\n");
     let pruned = host.ok(&["container", "prune", "-f"])?;
-    assert!(pruned.starts_with("Deleted Containers:\n") && pruned.contains("Total reclaimed space: "), "{pruned}");
+    assert!(
+        pruned.starts_with("Deleted Containers:\n") && pruned.contains("Total reclaimed space: "),
+        "{pruned}"
+    );
     host.is_clean()
 }
 
@@ -133,7 +165,8 @@ fn a_signal_to_the_command_is_the_programs() -> Result<()> {
     use std::process::Stdio;
     let host = Host::new()?;
     let script = "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 1000 & wait; done";
-    let mut command = host.command(&["run", "--rm", "--network", "none", IMAGE, "sh", "-c", script])?;
+    let mut command =
+        host.command(&["run", "--rm", "--network", "none", IMAGE, "sh", "-c", script])?;
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap()?, "ready");

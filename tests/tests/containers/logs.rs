@@ -28,11 +28,27 @@ fn a_log_has_both_streams_and_is_cut_as_wanted() -> Result<()> {
 fn logs_are_bounded_and_followed_over_their_files() -> Result<()> {
     let host = Host::new()?;
     let script = "read go; i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done";
-    host.ok(&["create", "-i", "--name", "box", "--network", "none", "--log-opt", "max-size=10k", "--log-opt", "max-file=100", IMAGE, "sh", "-c", script])?;
+    host.ok(&[
+        "create",
+        "-i",
+        "--name",
+        "box",
+        "--network",
+        "none",
+        "--log-opt",
+        "max-size=10k",
+        "--log-opt",
+        "max-file=100",
+        IMAGE,
+        "sh",
+        "-c",
+        script,
+    ])?;
     host.ok(&["start", "box"])?;
     let mut follower = host.command(&["logs", "-f", "box"])?.stdout(Stdio::piped()).spawn()?;
     let lines = BufReader::new(follower.stdout.take().unwrap()).lines();
-    let mut attached = host.command(&["attach", "box"])?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let mut attached =
+        host.command(&["attach", "box"])?.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     {
         use std::io::Write as _;
         attached.stdin.take().unwrap().write_all(b"go\n")?;
@@ -49,8 +65,22 @@ fn logs_are_bounded_and_followed_over_their_files() -> Result<()> {
 #[ignore = "run by cargo xtask runner"]
 fn nothing_is_kept_where_nothing_is_wanted() -> Result<()> {
     let host = Host::new()?;
-    host.ok(&["run", "--name", "box", "--log-driver", "none", "--network", "none", IMAGE, "echo", "x"])?;
+    host.ok(&[
+        "run",
+        "--name",
+        "box",
+        "--log-driver",
+        "none",
+        "--network",
+        "none",
+        IMAGE,
+        "echo",
+        "x",
+    ])?;
     let ran = host.berth(&["logs", "box"])?;
-    assert!(ran.complained.contains("configured logging driver does not support reading"), "{ran:?}");
+    assert!(
+        ran.complained.contains("configured logging driver does not support reading"),
+        "{ran:?}"
+    );
     Ok(())
 }

@@ -9,26 +9,80 @@ use crate::host::{Host, IMAGE};
 
 /// Options, a command of the shell, its exit code, and what it says: all of it, or a part between dots.
 const ROWS: [(&str, &[&str], &str, i32, &str); 21] = [
-    ("N5", &["--add-host", "server1:123.45.67.89"], "grep -c '123.45.67.89.server1' /etc/hosts; grep -c localhost /etc/hosts", 0, "1\n2\n"),
-    ("N6", &["--dns", "9.9.9.9", "--dns-search", "example.org"], "cat /etc/resolv.conf", 0, "…nameserver 9.9.9.9\n…"),
-    ("N6", &["--dns", "9.9.9.9", "--dns-search", "example.org"], "cat /etc/resolv.conf", 0, "…search example.org\n…"),
+    (
+        "N5",
+        &["--add-host", "server1:123.45.67.89"],
+        "grep -c '123.45.67.89.server1' /etc/hosts; grep -c localhost /etc/hosts",
+        0,
+        "1\n2\n",
+    ),
+    (
+        "N6",
+        &["--dns", "9.9.9.9", "--dns-search", "example.org"],
+        "cat /etc/resolv.conf",
+        0,
+        "…nameserver 9.9.9.9\n…",
+    ),
+    (
+        "N6",
+        &["--dns", "9.9.9.9", "--dns-search", "example.org"],
+        "cat /etc/resolv.conf",
+        0,
+        "…search example.org\n…",
+    ),
     ("N7", &["--hostname", "box"], "hostname; cat /etc/hostname", 0, "box\nbox\n"),
-    ("N9", &["--read-only", "--tmpfs", "/run"], "touch /bin/x 2>&1; touch /run/x && echo written", 0, "…Read-only file system…"),
-    ("N9", &["--read-only", "--tmpfs", "/run"], "touch /bin/x 2>&1; touch /run/x && echo written", 0, "…\nwritten\n"),
+    (
+        "N9",
+        &["--read-only", "--tmpfs", "/run"],
+        "touch /bin/x 2>&1; touch /run/x && echo written",
+        0,
+        "…Read-only file system…",
+    ),
+    (
+        "N9",
+        &["--read-only", "--tmpfs", "/run"],
+        "touch /bin/x 2>&1; touch /run/x && echo written",
+        0,
+        "…\nwritten\n",
+    ),
     ("N10", &["--privileged"], "test -e /dev/kmsg && test -e /dev/full && echo all", 0, "all\n"),
     ("N10", &["--privileged"], "echo 0 > /proc/sys/net/ipv4/ip_forward && echo set", 0, "set\n"),
     ("N10", &[], "echo 0 2>&1 > /proc/sys/net/ipv4/ip_forward || echo refused", 0, "…refused\n"),
     ("N11", &[], "grep CapEff /proc/self/status", 0, "CapEff:\t00000000a80425fb\n"),
-    ("N11", &["--cap-drop", "ALL", "--cap-add", "CHOWN"], "grep CapEff /proc/self/status", 0, "CapEff:\t0000000000000001\n"),
-    ("N11", &["--cap-drop", "CHOWN"], "chown 1:1 /etc/passwd 2>&1 || echo refused", 0, "…refused\n"),
+    (
+        "N11",
+        &["--cap-drop", "ALL", "--cap-add", "CHOWN"],
+        "grep CapEff /proc/self/status",
+        0,
+        "CapEff:\t0000000000000001\n",
+    ),
+    (
+        "N11",
+        &["--cap-drop", "CHOWN"],
+        "chown 1:1 /etc/passwd 2>&1 || echo refused",
+        0,
+        "…refused\n",
+    ),
     ("N11", &["--cap-add", "NET_ADMIN"], "ip link set lo down && echo down", 0, "down\n"),
     ("N11", &[], "ip link set lo down 2>/dev/null || echo refused", 0, "refused\n"),
     ("N17", &["--ulimit", "nofile=123:456"], "ulimit -n; ulimit -Hn", 0, "123\n456\n"),
     ("N1", &["-u", "ann"], "id -u; id -g; pwd", 0, "1000\n1000\n/\n"),
     ("N1", &["-w", "/made/here", "-e", "A=b"], "pwd; echo $A", 0, "/made/here\nb\n"),
     ("N12", &["--device", "/dev/zero:/dev/nought"], "head -c 3 /dev/nought | wc -c", 0, "3\n"),
-    ("N13", &["--security-opt", "no-new-privileges"], "grep NoNewPrivs /proc/self/status", 0, "NoNewPrivs:\t1\n"),
-    ("N13", &["--security-opt", "seccomp=unconfined"], "grep Seccomp: /proc/self/status", 0, "Seccomp:\t0\n"),
+    (
+        "N13",
+        &["--security-opt", "no-new-privileges"],
+        "grep NoNewPrivs /proc/self/status",
+        0,
+        "NoNewPrivs:\t1\n",
+    ),
+    (
+        "N13",
+        &["--security-opt", "seccomp=unconfined"],
+        "grep Seccomp: /proc/self/status",
+        0,
+        "Seccomp:\t0\n",
+    ),
     ("N13", &[], "grep Seccomp: /proc/self/status", 0, "Seccomp:\t2\n"),
 ];
 
@@ -55,7 +109,10 @@ fn rows_of_the_books_come_out_as_they_say() -> Result<()> {
 #[ignore = "run by cargo xtask runner"]
 fn processes_of_others_are_seen_where_that_is_asked_for() -> Result<()> {
     let host = Host::new()?;
-    host.start(&["--name", "box"], "trap 'exit 0' TERM; sleep 4321 & while :; do wait; sleep 1; done")?;
+    host.start(
+        &["--name", "box"],
+        "trap 'exit 0' TERM; sleep 4321 & while :; do wait; sleep 1; done",
+    )?;
     let seen = host.shell(&["--pid", "container:box"], "ps -ef")?.said;
     assert!(seen.contains("sleep 4321") && seen.contains("ps -ef"), "{seen}");
     let own = host.shell(&[], "ps -ef")?.said;
@@ -71,7 +128,15 @@ fn a_network_is_shared_with_another_or_with_the_host() -> Result<()> {
     let host = Host::new()?;
     host.idle(&["--name", "box", "--hostname", "shared"])?;
     let link = |network: &str| -> Result<String> {
-        let ran = host.berth(&["run", "--rm", "--network", network, IMAGE, "readlink", "/proc/self/ns/net"])?;
+        let ran = host.berth(&[
+            "run",
+            "--rm",
+            "--network",
+            network,
+            IMAGE,
+            "readlink",
+            "/proc/self/ns/net",
+        ])?;
         assert_eq!(ran.code, 0, "{ran:?}");
         Ok(ran.said)
     };
@@ -86,10 +151,26 @@ fn a_network_is_shared_with_another_or_with_the_host() -> Result<()> {
 #[ignore = "run by cargo xtask runner"]
 fn too_much_memory_ends_a_program_and_that_is_told() -> Result<()> {
     let host = Host::new()?;
-    let ran = host.berth(&["run", "--name", "box", "-m", "8m", "--network", "none", IMAGE, "sh", "-c", "tail /dev/zero"])?;
+    let ran = host.berth(&[
+        "run",
+        "--name",
+        "box",
+        "-m",
+        "8m",
+        "--network",
+        "none",
+        IMAGE,
+        "sh",
+        "-c",
+        "tail /dev/zero",
+    ])?;
     assert_eq!(ran.code, 137, "{ran:?}");
     let state = &host.inspect("box")?["State"];
-    assert_eq!((state["OOMKilled"].as_bool(), state["ExitCode"].as_i64()), (Some(true), Some(137)), "{state}");
+    assert_eq!(
+        (state["OOMKilled"].as_bool(), state["ExitCode"].as_i64()),
+        (Some(true), Some(137)),
+        "{state}"
+    );
     Ok(())
 }
 
@@ -99,10 +180,14 @@ fn folders_of_the_host_and_volumes_are_as_docker_has_them() -> Result<()> {
     let host = Host::new()?;
     let shared = host.path().join("shared");
     let bind = format!("{}:/shared", shared.display());
-    let ran = host.shell(&["-u", "1000:50", "-v", &format!("{bind}:ro")], "touch /shared/x 2>&1")?;
+    let ran =
+        host.shell(&["-u", "1000:50", "-v", &format!("{bind}:ro")], "touch /shared/x 2>&1")?;
     assert!(ran.code != 0 && ran.said.contains("Read-only file system"), "{ran:?}");
     std::os::unix::fs::chown(&shared, Some(1000), Some(50))?;
-    assert_eq!(host.shell(&["-u", "1000:50", "-v", &bind], "touch /shared/x; chmod 4755 /shared/x")?.code, 0);
+    assert_eq!(
+        host.shell(&["-u", "1000:50", "-v", &bind], "touch /shared/x; chmod 4755 /shared/x")?.code,
+        0
+    );
     let made = fs::metadata(shared.join("x"))?;
     assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (1000, 50, 0o4755));
 

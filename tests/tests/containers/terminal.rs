@@ -22,7 +22,10 @@ impl Typed {
         let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&outer)?;
         unlockpt(&outer)?;
-        let inner = ioctl_tiocgptpeer(&outer, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        let inner = ioctl_tiocgptpeer(
+            &outer,
+            OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC,
+        )?;
         let inner = File::from(inner);
         tcsetwinsize(&inner, Winsize { ws_row: 33, ws_col: 77, ws_xpixel: 0, ws_ypixel: 0 })?;
         let end = || inner.try_clone().map(Stdio::from);
@@ -34,7 +37,8 @@ impl Typed {
         let mut text = String::new();
         while !text.contains(end) {
             let mut bytes = [0; 1024];
-            let length = self.terminal.read(&mut bytes).with_context(|| format!("after {text:?}"))?;
+            let length =
+                self.terminal.read(&mut bytes).with_context(|| format!("after {text:?}"))?;
             text.push_str(&String::from_utf8_lossy(&bytes[..length]));
         }
         Ok(text)
@@ -45,7 +49,8 @@ impl Typed {
 #[ignore = "run by cargo xtask runner"]
 fn somebody_at_a_terminal_is_understood_and_gets_it_back() -> Result<()> {
     let host = Host::new()?;
-    let mut typed = Typed::new(host.command(&["run", "-it", "--rm", "--network", "none", IMAGE, "sh"])?)?;
+    let mut typed =
+        Typed::new(host.command(&["run", "-it", "--rm", "--network", "none", IMAGE, "sh"])?)?;
     let before = tcgetattr(&typed.inner)?;
     typed.terminal.write_all(b"stty size; tty; echo e''nd\n")?;
     let text = typed.read_until("end\r\n")?;
@@ -61,7 +66,16 @@ fn somebody_at_a_terminal_is_understood_and_gets_it_back() -> Result<()> {
 #[ignore = "run by cargo xtask runner"]
 fn somebody_lets_go_and_comes_back() -> Result<()> {
     let host = Host::new()?;
-    let mut typed = Typed::new(host.command(&["run", "-it", "--name", "box", "--network", "none", IMAGE, "sh"])?)?;
+    let mut typed = Typed::new(host.command(&[
+        "run",
+        "-it",
+        "--name",
+        "box",
+        "--network",
+        "none",
+        IMAGE,
+        "sh",
+    ])?)?;
     typed.terminal.write_all(b"X=kept; echo o''ne\n")?;
     typed.read_until("one\r\n")?;
     typed.terminal.write_all(&[16, 17])?;

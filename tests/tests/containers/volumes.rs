@@ -45,7 +45,19 @@ fn only_volumes_without_a_name_go_with_their_container_or_are_pruned() -> Result
     let host = Host::new()?;
     host.shell(&["-v", "named:/a", "-v", "/b"], "echo x > /a/x; echo x > /b/x")?;
     assert_eq!(volumes(&host, &[])?, ["named"]);
-    host.ok(&["run", "--name", "left", "--network", "none", "-v", "/b", crate::host::IMAGE, "sh", "-c", "echo 0123456 > /b/x"])?;
+    host.ok(&[
+        "run",
+        "--name",
+        "left",
+        "--network",
+        "none",
+        "-v",
+        "/b",
+        crate::host::IMAGE,
+        "sh",
+        "-c",
+        "echo 0123456 > /b/x",
+    ])?;
     host.ok(&["rm", "left"])?;
     assert_eq!(volumes(&host, &[])?.len(), 2);
     let pruned = host.ok(&["volume", "prune", "-f"])?;
@@ -63,7 +75,8 @@ fn a_volume_is_filled_once_and_a_part_of_it_can_be_mounted() -> Result<()> {
     let host = Host::new()?;
     let mount = "type=volume,src=box,dst=/etc,volume-nocopy";
     assert_eq!(host.shell(&["--mount", mount], "ls /etc | grep -c passwd")?.said, "0\n");
-    let listed = host.shell(&["-v", "full:/etc"], "ls /etc/passwd; rm /etc/passwd; mkdir /etc/part")?;
+    let listed =
+        host.shell(&["-v", "full:/etc"], "ls /etc/passwd; rm /etc/passwd; mkdir /etc/part")?;
     assert_eq!(listed.said, "/etc/passwd\n");
     assert_eq!(host.shell(&["-v", "full:/etc"], "ls /etc/passwd")?.said, "");
     let part = "type=volume,src=full,dst=/part,volume-subpath=part";
@@ -101,7 +114,15 @@ fn an_init_reaps_and_passes_signals_on() -> Result<()> {
     let id = host.start(&["--init", "--name", "box"], "echo ready; sleep 1000")?;
     host.ok(&["stop", "-t", "60", "box"])?;
     assert_eq!(host.inspect(&id)?["State"]["ExitCode"], 143);
-    let missing = host.berth(&["run", "--rm", "--network", "none", "--init", crate::host::IMAGE, "/no/such"])?;
+    let missing = host.berth(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--init",
+        crate::host::IMAGE,
+        "/no/such",
+    ])?;
     assert_eq!(missing.code, 127, "{missing:?}");
     host.ok(&["rm", "-v", "box"])?;
     host.is_clean()

@@ -4,6 +4,7 @@
 //! `cargo xtask runner` asks for them by name.
 
 mod bundle;
+mod engines;
 mod filesystem;
 mod hooks;
 mod hostile;

@@ -85,9 +85,9 @@ fn the_score_for_killing_is_set() -> Result<()> {
 fn a_program_that_cannot_be_executed_is_told_in_the_words_that_engines_look_for() -> Result<()> {
     for (program, words) in [
         ("nothere", "executable file not found in $PATH"),
-        ("/bin/nothere", "No such file or directory"),
+        ("/bin/nothere", "no such file or directory"),
         ("/etc", "permission denied"),
-        ("/etc/plain", "Permission denied"),
+        ("/etc/plain", "permission denied"),
     ] {
         let bundle = Bundle::new(&[program])?;
         fs::write(bundle.root().join("etc/plain"), "text")?;

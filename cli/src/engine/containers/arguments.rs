@@ -28,7 +28,6 @@ pub(crate) enum ContainersCommand {
     /// Remove one or more containers
     Rm(RemoveArguments),
     /// List containers
-    #[command(disable_help_flag = true)]
     Ps(ListArguments),
     /// Fetch the logs of a container
     Logs(LogsArguments),
@@ -78,7 +77,7 @@ pub(crate) enum ContainerCommand {
     #[command(visible_alias = "remove")]
     Rm(RemoveArguments),
     /// List containers
-    #[command(visible_aliases = ["list", "ps"], disable_help_flag = true)]
+    #[command(visible_aliases = ["list", "ps"])]
     Ls(ListArguments),
     /// Fetch the logs of a container
     Logs(LogsArguments),
@@ -270,9 +269,6 @@ pub(crate) struct ListArguments {
     /// Display total file sizes
     #[arg(long, short)]
     pub(crate) size: bool,
-    /// Print usage
-    #[arg(long, action = clap::ArgAction::Help)]
-    help: Option<bool>,
 }
 
 #[derive(Args, Debug)]

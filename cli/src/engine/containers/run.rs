@@ -91,22 +91,16 @@ fn try_run(options: RunOptions) -> Result<ExitCode> {
     interact(&engine, &id, attachment, how)
 }
 
-/// Which streams are those of this process. All that the program writes, and its input with `-i`, unless `-a` says
-/// otherwise.
+/// Which streams are those of this process: none of a container in the background.
 fn attached_streams(config: &mut ContainerConfig, detach: bool) -> Result<Interaction> {
-    let is_chosen = config.attach_stdin || config.attach_stdout || config.attach_stderr;
-    if detach && is_chosen {
-        bail!("conflicting options: cannot specify both --attach and --detach");
-    }
     if detach {
+        config.attach_stdin = false;
+        config.attach_stdout = false;
+        config.attach_stderr = false;
         config.stdin_once = false;
-    } else if !is_chosen {
-        config.attach_stdin = config.open_stdin;
-        config.attach_stdout = true;
-        config.attach_stderr = true;
     }
     let is_terminal = rustix::termios::isatty(rustix::stdio::stdin());
-    if config.tty && config.attach_stdin && !is_terminal && !detach {
+    if config.tty && config.attach_stdin && !is_terminal {
         bail!("cannot attach stdin to a TTY-enabled container because stdin is not a terminal");
     }
     Ok(Interaction {

@@ -99,14 +99,16 @@ impl Task<'_> {
         rule: &RetentionRule,
     ) -> Result<(), RegistryError> {
         let mut survey = Survey::new(rule);
+        let mut pages = Pages::default();
         if survey.counts() {
-            let mut pages = Pages::default();
+            let mut surveyed = Vec::new();
             while let Some(page) = pages.next(self, name).await? {
                 page.iter().for_each(|tag| survey.note(tag));
+                surveyed = page;
             }
+            pages = pages.again(surveyed);
         }
         let judge = survey.finish();
-        let mut pages = Pages::default();
         while let Some(page) = pages.next(self, name).await? {
             let going = self.judge(name, &judge, page).await;
             if self.dry_run {
@@ -264,9 +266,18 @@ struct Pages {
     /// When the page before was asked for.
     begun: Option<Instant>,
     at_end: bool,
+    pages: u64,
+    /// The only page, which need not be read again.
+    only: Option<Vec<TagUse>>,
 }
 
 impl Pages {
+    /// The same tags from the beginning, once they were read to the end; `last` is the last page of them.
+    fn again(self, last: Vec<TagUse>) -> Self {
+        let only = (self.at_end && self.pages == 1).then_some(last);
+        Self { only, ..Self::default() }
+    }
+
     async fn next(
         &mut self,
         task: &Task<'_>,
@@ -275,6 +286,10 @@ impl Pages {
         if self.at_end || task.stop.is_cancelled() {
             return Ok(None);
         }
+        if let Some(only) = self.only.take() {
+            self.at_end = true;
+            return Ok(Some(only));
+        }
         if let Some(begun) = self.begun {
             rest(task.pace, begun, task.stop).await;
         }
@@ -282,6 +297,7 @@ impl Pages {
         let after = self.after.as_ref().map(Tag::as_str);
         let page = task.registry.metadata.tag_uses(name, after, TAGS).await?;
         self.at_end = !page.more;
+        self.pages += 1;
         self.after = page.entries.last().map(|last| last.tag.clone());
         Ok(Some(page.entries))
     }

@@ -35,7 +35,7 @@ use super::store::Held;
 use super::wire::Failure;
 use crate::network::Endpoint;
 use crate::oci::kernel::clone::{Cloned, clone};
-use crate::oci::kernel::{signals, task};
+use crate::oci::kernel::{memory, signals, task};
 
 use clients::Clients;
 use streams::Streams;
@@ -137,6 +137,8 @@ impl Monitor {
         // Whoever died unseen is dealt with while nobody waits.
         let _ = self.engine.collect();
         (self.engine.idle)();
+        // What could not be given back is only memory.
+        let _ = memory::give_back();
         let ended = watch::watch(self, program, signals, &mut clients);
         self.finish(ended, clients);
     }

@@ -26,7 +26,7 @@ pub(super) struct Source<'input> {
 
 enum Decoder<'input> {
     Bare(Input<'input>),
-    Gzip(MultiGzDecoder<Input<'input>>),
+    Gzip(Box<MultiGzDecoder<Input<'input>>>),
     Zstd(ZstdDecoder<'static, Input<'input>>),
 }
 
@@ -43,7 +43,7 @@ pub(super) fn open<'input>(
         Counted { inner: Cursor::new(first).chain(input), read: 0, failed: false },
     );
     let decoder = match magic {
-        [0x1f, 0x8b, ..] => Decoder::Gzip(MultiGzDecoder::new(input)),
+        [0x1f, 0x8b, ..] => Decoder::Gzip(Box::new(MultiGzDecoder::new(input))),
         // The second one is a frame to be passed over.
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
             let mut decoder = ZstdDecoder::with_buffer(input).map_err(LayerError::Compression)?;

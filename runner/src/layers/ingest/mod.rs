@@ -65,7 +65,7 @@ fn read(expected: &Digest, limits: &Limits, intake: Intake<'_>) -> Result<Tree, 
     let found = archive.finish()?.finish()?;
     match found == *expected {
         true => Ok(tree.finish()),
-        false => Err(LayerError::Digest { expected: *expected, found }),
+        false => Err(LayerError::Digest { expected: Box::new(*expected), found: Box::new(found) }),
     }
 }
 

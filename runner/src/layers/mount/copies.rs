@@ -6,12 +6,13 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use berth_oci::Digest;
-use rustix::fs::{CWD, Mode, OFlags, openat, syncfs};
+use rustix::fs::syncfs;
 
+use super::attach_at;
 use crate::layers::error::{Doing as _, LayerError};
 use crate::layers::store::LayerStore;
 use crate::layers::unpack::{Whiteouts, unpack};
-use crate::oci::kernel::mount::{attach, copy_of};
+use crate::oci::kernel::mount::copy_of;
 
 /// The copy, in the container's folder.
 const ROOT: &str = "root";
@@ -51,6 +52,5 @@ pub(super) fn prepare(
 
 /// Shows `root` at `target`.
 pub(super) fn mount(root: &Path, target: &Path) -> std::io::Result<()> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    attach(copy_of(root, false)?, openat(CWD, target, flags, Mode::empty())?)
+    attach_at(copy_of(root, false)?, target)
 }

@@ -3,12 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
-
+use super::attach_at;
 use super::path::PathText;
 use crate::layers::prepare::{INDEX, SPREAD};
 use crate::layers::store::ARCHIVE;
-use crate::oci::kernel::mount::{Setting, attach, file_system};
+use crate::oci::kernel::mount::{Setting, file_system};
 
 /// The magic number of EROFS.
 const EROFS: u64 = 0xe0f5_e1e2;
@@ -31,8 +30,7 @@ pub(super) fn mount(folder: &Path, target: &Path) -> io::Result<()> {
     }
     let source = index.to_string();
     let mounted = file_system("erofs", Some(source.as_ref()), &settings, ATTRIBUTES)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    attach(mounted, openat(CWD, target, flags, Mode::empty())?)
+    attach_at(mounted, target)
 }
 
 /// Whether a layer is mounted at `target`.

@@ -7,9 +7,12 @@ mod path;
 mod probe;
 mod users;
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use berth_oci::Digest;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
@@ -17,6 +20,7 @@ use super::error::{Doing as _, LayerError};
 use super::prepare::FILES;
 use super::rung::{Choice, Rung};
 use super::store::LayerStore;
+use crate::oci::kernel::mount::attach;
 pub(super) use probe::choose;
 use users::Users;
 
@@ -81,6 +85,10 @@ impl LayerStore {
         target: &Path,
     ) -> Result<MountedRoot, LayerError> {
         let Choice { rung, reason } = self.choice()?.clone();
+        if layers.is_empty() {
+            // An overlay has one layer at least.
+            return self.mount_copy(layers, writable, target, None);
+        }
         if rung == Rung::Copy || copies::of(writable).is_some() {
             return self.mount_copy(layers, writable, target, reason);
         }
@@ -97,14 +105,16 @@ impl LayerStore {
         let fresh = !overlay::is_prepared(writable);
         let mounting = || format!("mount {}", target.display());
         let upper = overlay::prepare(&lower, writable).doing(mounting)?;
-        match overlay::mount(&lower, writable, target) {
-            Ok(()) => Ok(MountedRoot { rung, upper, notice: reason }),
+        match overlay::create(&lower, writable) {
+            Ok(overlay) => {
+                attach_at(overlay, target).doing(mounting)?;
+                Ok(MountedRoot { rung, upper, notice: reason })
+            }
             // Nothing is lost yet that would be in it.
             Err(error) if fresh => {
-                let notice = format!(
-                    "{} cannot carry an overlay, so all files are copied: {error}",
-                    writable.display()
-                );
+                let folder = writable.display();
+                let notice =
+                    format!("{folder} cannot carry an overlay, so all files are copied: {error}");
                 overlay::remove(writable).doing(mounting)?;
                 self.mount_copy(layers, writable, target, Some(notice))
             }
@@ -136,6 +146,12 @@ impl LayerStore {
         copies::mount(&upper, target).doing(|| format!("mount {}", target.display()))?;
         Ok(MountedRoot { rung: Rung::Copy, upper, notice })
     }
+}
+
+/// Attaches a mount at the folder `target`.
+fn attach_at(mount: OwnedFd, target: &Path) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    attach(mount, openat(CWD, target, flags, Mode::empty())?)
 }
 
 /// Unmounts what is at `target`, if anything is, without waiting for who uses it.

@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::path::PathText;
 use crate::layers::tree::OPAQUE;
-use crate::oci::kernel::mount::{Setting, attach, file_system};
+use crate::oci::kernel::mount::{Setting, file_system};
 
 /// What the container writes, in its folder.
 const UPPER: &str = "upper";
@@ -57,8 +56,8 @@ fn make_like(model: Option<&PathBuf>, folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(mode))
 }
 
-/// Mounts `lower`, the lowest one first, and the folders in `writable` at `target`.
-pub(super) fn mount(lower: &[PathBuf], writable: &Path, target: &Path) -> io::Result<()> {
+/// The overlay of `lower`, the lowest one first, and the folders in `writable`, mounted nowhere yet.
+pub(super) fn create(lower: &[PathBuf], writable: &Path) -> io::Result<OwnedFd> {
     let mut settings = Vec::with_capacity(lower.len() + 5);
     let mut paths = Vec::with_capacity(lower.len() + 2);
     let mut value = |key: &str, path: &Path| -> io::Result<()> {
@@ -80,9 +79,7 @@ pub(super) fn mount(lower: &[PathBuf], writable: &Path, target: &Path) -> io::Re
     for (key, setting) in [("redirect_dir", "nofollow"), ("index", "off"), ("metacopy", "off")] {
         settings.push(Setting::Value(key.to_owned(), setting.to_owned()));
     }
-    let overlay = file_system("overlay", Some("overlay".as_ref()), &settings, 0)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    attach(overlay.as_fd(), openat(CWD, target, flags, Mode::empty())?)
+    file_system("overlay", Some("overlay".as_ref()), &settings, 0)
 }
 
 fn is_opaque(folder: &Path) -> io::Result<bool> {

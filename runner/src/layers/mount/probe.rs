@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::{layer, overlay, unmount_at};
+use super::{attach_at, layer, overlay, unmount_at};
 use crate::layers::error::{Doing as _, LayerError};
 use crate::layers::prepare::prepare;
 use crate::layers::rung::{Choice, Rung};
@@ -95,7 +95,7 @@ fn attempt(rung: Rung, folder: &Path) -> Result<io::Result<()>, LayerError> {
     let lower = [lower];
     let mounted = mounted.and_then(|()| {
         overlay::prepare(&lower, &writable)?;
-        overlay::mount(&lower, &writable, &target)
+        attach_at(overlay::create(&lower, &writable)?, &target)
     });
     unmount_at(&target)?;
     unmount_at(&lower[0])?;

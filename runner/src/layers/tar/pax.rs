@@ -34,9 +34,9 @@ impl Extended {
     pub(super) fn parse(mut records: &[u8]) -> Result<Self, Fault> {
         let mut extended = Self::default();
         while !records.is_empty() {
-            let (key, value, rest) = record(records)?;
-            extended.set(key, value)?;
-            records = rest;
+            let record = Record::first(records)?;
+            extended.set(record.key, record.value)?;
+            records = record.rest;
         }
         Ok(extended)
     }
@@ -70,18 +70,26 @@ impl Extended {
     }
 }
 
-/// The first record, and what is after it.
-fn record(records: &[u8]) -> Result<(&[u8], &[u8], &[u8]), Fault> {
-    let bad = Fault::new("an extended header has a record that is none");
-    let space = records.iter().position(|&byte| byte == b' ').ok_or(bad)?;
-    let length = usize::try_from(digits(&records[..space])?).map_err(|_| bad)?;
-    let body = records.get(space + 1..length).and_then(|body| body.strip_suffix(b"\n"));
-    let body = body.ok_or(bad)?;
-    let equals = body.iter().position(|&byte| byte == b'=').ok_or(bad)?;
-    if equals == 0 {
-        return Err(bad);
+/// One record, and what is after it.
+struct Record<'records> {
+    key: &'records [u8],
+    value: &'records [u8],
+    rest: &'records [u8],
+}
+
+impl<'records> Record<'records> {
+    fn first(records: &'records [u8]) -> Result<Self, Fault> {
+        let bad = Fault::new("an extended header has a record that is none");
+        let space = records.iter().position(|&byte| byte == b' ').ok_or(bad)?;
+        let length = usize::try_from(digits(&records[..space])?).map_err(|_| bad)?;
+        let body = records.get(space + 1..length).and_then(|body| body.strip_suffix(b"\n"));
+        let body = body.ok_or(bad)?;
+        let equals = body.iter().position(|&byte| byte == b'=').ok_or(bad)?;
+        if equals == 0 {
+            return Err(bad);
+        }
+        Ok(Self { key: &body[..equals], value: &body[equals + 1..], rest: &records[length..] })
     }
-    Ok((&body[..equals], &body[equals + 1..], &records[length..]))
 }
 
 fn name(value: &[u8]) -> Result<Option<Vec<u8>>, Fault> {

@@ -12,6 +12,9 @@ use crate::layers::tar::{Content, Entry, Kind, Time};
 /// As many symbolic links as the kernel follows in a path.
 const MOST_LINKS: usize = 40;
 
+/// Folders that are gone through on the way to one: a layer of short entries must not take hours.
+const MOST_STEPS: usize = 2048;
+
 /// A tree to which entries are added.
 pub(in crate::layers) struct Builder {
     tree: Tree,
@@ -336,8 +339,12 @@ impl Builder {
     fn go(&mut self, mut steps: VecDeque<Step<'_>>) -> Result<NodeId, Refusal> {
         let mut above = Vec::new();
         let mut here = NodeId::ROOT;
-        let mut links = 0;
+        let (mut links, mut taken) = (0, 0);
         while let Some(Step { name, make }) = steps.pop_front() {
+            taken += 1;
+            if taken > MOST_STEPS {
+                return Err("its way through links is too long".into());
+            }
             if &*name == b".." {
                 here = above.pop().unwrap_or(NodeId::ROOT);
                 continue;
@@ -542,6 +549,10 @@ mod tests {
             ("through a link to nothing", vec![symlink("a", "b"), file("a/c")]),
             ("through a link to nothing", vec![file(".wh.b"), symlink("a", "b"), file("a/c")]),
             ("in a circle", vec![symlink("a", "b"), symlink("b", "a"), file("a/c")]),
+            ("too long", {
+                let folders = symlink("l", &"d/../".repeat(800));
+                vec![directory("d"), folders, file("l/l/l/a")]
+            }),
             ("no folder", vec![file("a"), file("a/b")]),
             ("no folder", vec![file("a"), symlink("l", "a"), file("l/.wh.b")]),
             ("outside of the layer", vec![hard_link("a", "../etc/passwd")]),

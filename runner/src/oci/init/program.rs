@@ -64,7 +64,7 @@ impl Program {
         }
         identity::settle(process)?;
         let error = task::execute(&self.0, &process.args, &process.env);
-        Err(error).doing(|| format!("exec: {:?}", self.0.to_string_lossy()))
+        Err(refused(&self.0.to_string_lossy(), error))
     }
 }
 
@@ -111,7 +111,7 @@ fn find(process: &ProcessPlan) -> Result<CString> {
         let path = PathBuf::from(OsStr::from_bytes(name));
         return match is_executable(&path) {
             Ok(()) => c_string(path),
-            Err(error) => Err(error).doing(|| format!("exec: {shown:?}: stat {shown}")),
+            Err(error) => Err(refused(&shown, error)),
         };
     }
     let mut denied = None;
@@ -125,9 +125,23 @@ fn find(process: &ProcessPlan) -> Result<CString> {
         }
     }
     match denied {
-        Some(error) => Err(error).doing(|| format!("exec: {shown:?}")),
+        Some(error) => Err(refused(&shown, error)),
         None => Err(Error::Init(format!("exec: {shown:?}: executable file not found in $PATH"))),
     }
+}
+
+/// Why a program is not executed. By the words, spelled as Go spells them, engines tell a program that is
+/// not there (exit code 127) from one that cannot be executed (126).
+fn refused(program: &str, error: io::Error) -> Error {
+    let words = match error.raw_os_error() {
+        Some(libc::ENOENT) => &format!("stat {program}: no such file or directory"),
+        Some(libc::EACCES) => "permission denied",
+        Some(libc::ENOTDIR) => "not a directory",
+        _ => {
+            return Error::System { doing: format!("exec: {program:?}"), source: error };
+        }
+    };
+    Error::Init(format!("exec: {program:?}: {words}"))
 }
 
 fn is_executable(path: &Path) -> io::Result<()> {
