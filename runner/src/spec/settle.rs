@@ -269,3 +269,128 @@ fn check_set(
         "Requested {long} are not available - requested {wanted}, available: {available}"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(config: HostConfig) -> Result<(HostConfig, Vec<String>), String> {
+        let mut config = config;
+        let host = HostFacts { capabilities: (1 << 41) - 1, ..HostFacts::default() };
+        let warnings = config.settle(&ContainerConfig::default(), &host);
+        warnings.map(|warnings| (config, warnings)).map_err(|error| error.to_string())
+    }
+
+    fn plain() -> HostConfig {
+        HostConfig::default()
+    }
+
+    #[test]
+    fn what_was_left_open_is_filled_in() {
+        let (config, warnings) =
+            settled(HostConfig { memory: 64 << 20, pids_limit: Some(-1), ..plain() }).unwrap();
+        assert_eq!(config.memory_swap, 128 << 20);
+        assert_eq!((config.shm_size, config.pids_limit), (64 << 20, None));
+        assert_eq!((config.ipc_mode, config.network_mode.as_str()), (IpcMode::Private, "bridge"));
+        assert_eq!(config.cgroupns_mode, CgroupnsMode::Host);
+        assert_eq!(config.masked_paths.unwrap().len(), 12);
+        assert_eq!(warnings, [""; 0]);
+    }
+
+    #[test]
+    fn what_was_said_stays() {
+        let said = HostConfig {
+            memory: 64 << 20,
+            memory_swap: -1,
+            shm_size: 1,
+            masked_paths: Some(Vec::new()),
+            ..plain()
+        };
+        let (config, _) = settled(said).unwrap();
+        assert_eq!((config.memory_swap, config.shm_size), (-1, 1));
+        assert_eq!(config.masked_paths, Some(Vec::new()));
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_as_docker_refuses_it() {
+        let mebi = 1 << 20;
+        for (config, words) in [
+            (HostConfig { memory: mebi, ..plain() }, "Minimum memory limit allowed is 6MB"),
+            (HostConfig { memory: -1, ..plain() }, "Minimum memory limit allowed is 6MB"),
+            (
+                HostConfig { memory: 64 * mebi, memory_swap: 32 * mebi, ..plain() },
+                "Minimum memoryswap limit should be larger than memory limit, see usage",
+            ),
+            (
+                HostConfig { memory_swap: 64 * mebi, ..plain() },
+                "You should always set the Memory limit when using Memoryswap limit, see usage",
+            ),
+            (
+                HostConfig { memory: 8 * mebi, memory_reservation: 9 * mebi, ..plain() },
+                "Minimum memory limit can not be less than memory reservation limit, see usage",
+            ),
+            (
+                HostConfig { memory_reservation: mebi, ..plain() },
+                "Minimum memory reservation allowed is 6MB",
+            ),
+            (
+                HostConfig { memory_swappiness: Some(101), ..plain() },
+                "Invalid value: 101, valid memory swappiness range is 0-100",
+            ),
+            (
+                HostConfig { nano_cpus: 1, cpu_period: 1000, ..plain() },
+                "Conflicting options: Nano CPUs and CPU Period cannot both be set",
+            ),
+            (
+                HostConfig { nano_cpus: 1, cpu_quota: 1000, ..plain() },
+                "Conflicting options: Nano CPUs and CPU Quota cannot both be set",
+            ),
+            (HostConfig { nano_cpus: i64::MAX, ..plain() }, "range of CPUs is from 0.01 to "),
+            (HostConfig { cpu_quota: 999, ..plain() }, "CPU cfs quota can not be less than 1ms"),
+            (HostConfig { cpu_period: 999, ..plain() }, "CPU cfs period can not be less than 1ms"),
+            (HostConfig { cpu_shares: -1, ..plain() }, "invalid CPU shares (-1)"),
+            (
+                HostConfig { cpuset_cpus: "0-8000".to_owned(), ..plain() },
+                "Requested CPUs are not available - requested 0-8000, available: 0",
+            ),
+            (
+                HostConfig { cpuset_cpus: "first".to_owned(), ..plain() },
+                "Invalid value first for cpuset cpus",
+            ),
+            (HostConfig { blkio_weight: 9, ..plain() }, "Range of blkio weight is from 10 to 1000"),
+            (HostConfig { shm_size: -1, ..plain() }, "SHM size can not be less than 0"),
+            (
+                HostConfig { oom_score_adj: 1001, ..plain() },
+                "Invalid value 1001, range for oom score adj is [-1000, 1000]",
+            ),
+            (
+                HostConfig {
+                    sysctls: [("net.core.somaxconn".to_owned(), "1".to_owned())].into(),
+                    network_mode: "host".to_owned(),
+                    ..plain()
+                },
+                "sysctl \"net.core.somaxconn\" not allowed in host network namespace",
+            ),
+            (
+                HostConfig { tmpfs: [("run".to_owned(), String::new())].into(), ..plain() },
+                "invalid mount path: 'run' mount path must be absolute",
+            ),
+        ] {
+            let error = settled(config).unwrap_err();
+            assert!(error.starts_with(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_harmless_is_told() {
+        let config = HostConfig {
+            oom_kill_disable: Some(true),
+            network_mode: "host".to_owned(),
+            port_bindings: [("80/tcp".to_owned(), None)].into(),
+            ..plain()
+        };
+        let (_, warnings) = settled(config).unwrap();
+        assert!(warnings[0].starts_with("OOM killer is disabled for the container"));
+        assert_eq!(warnings[1], "Published ports are discarded when using host network mode");
+    }
+}

@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Text => Ok(nodes),
-        End::End => Err(parser.error("unexpected {{end}}")),
+        End::Block => Err(parser.error("unexpected {{end}}")),
         End::Else(_) => Err(parser.error("unexpected {{else}}")),
     }
 }
@@ -40,7 +40,7 @@ struct Parser<'text> {
 /// What ended a list of nodes.
 enum End {
     Text,
-    End,
+    Block,
     /// With the word after it: `{{else if …}}`.
     Else(Option<&'static str>),
 }
@@ -74,7 +74,7 @@ impl Parser<'_> {
             "range" => Node::Range(self.branch("range")?),
             "end" => {
                 self.close("end")?;
-                return Ok(Action::End(End::End));
+                return Ok(Action::End(End::Block));
             }
             "else" => return self.otherwise().map(Action::End),
             "break" | "continue" => {
@@ -129,7 +129,7 @@ impl Parser<'_> {
         let (then, end) = self.nodes()?;
         self.ranges -= usize::from(word == "range");
         let otherwise = match end {
-            End::End => Vec::new(),
+            End::Block => Vec::new(),
             End::Else(Some(next)) if next == word => {
                 let inner = self.branch(next)?;
                 vec![if next == "if" { Node::If(inner) } else { Node::With(inner) }]
@@ -138,7 +138,7 @@ impl Parser<'_> {
                 return Err(self.error(&format!("unexpected <{next}> in else")));
             }
             End::Else(None) => match self.nodes()? {
-                (otherwise, End::End) => otherwise,
+                (otherwise, End::Block) => otherwise,
                 (_, End::Else(_)) => {
                     return Err(self.error("expected end; found {{else}}"));
                 }

@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags,
@@ -24,7 +24,7 @@ const DEEPEST: usize = 256;
 /// attributes.
 pub(super) fn copy_tree(source: &File, target: &File) -> io::Result<()> {
     let mut copy = Copy { target: target.as_fd(), linked: HashMap::new() };
-    copy.folder(source.as_fd(), target.as_fd(), &PathBuf::new(), 0)
+    copy.folder(source.as_fd(), target.as_fd(), Path::new(""), 0)
 }
 
 struct Copy<'copy> {
@@ -40,7 +40,7 @@ impl Copy<'_> {
         &mut self,
         source: BorrowedFd<'_>,
         target: BorrowedFd<'_>,
-        path: &PathBuf,
+        path: &Path,
         depth: usize,
     ) -> io::Result<()> {
         if depth > DEEPEST {
@@ -61,7 +61,7 @@ impl Copy<'_> {
         source: BorrowedFd<'_>,
         target: BorrowedFd<'_>,
         name: &CStr,
-        folder: &std::path::Path,
+        folder: &Path,
         depth: usize,
     ) -> io::Result<()> {
         let here = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    fn copied(make: impl FnOnce(&std::path::Path)) -> (tempfile::TempDir, io::Result<()>) {
+    fn copied(make: impl FnOnce(&Path)) -> (tempfile::TempDir, io::Result<()>) {
         let folder = tempfile::tempdir().unwrap();
         for name in ["from", "to"] {
             fs::create_dir(folder.path().join(name)).unwrap();

@@ -53,6 +53,25 @@ pub(super) struct NetworkOptions {
 }
 
 impl NetworkOptions {
+    /// Whoever has the network of another has its names and ports as well.
+    fn check_shared(&self, config: &ContainerConfig) -> Result<()> {
+        for (is_there, what) in [
+            (!config.hostname.is_empty(), "hostname and the network mode"),
+            (!self.dns.is_empty(), "dns and the network mode"),
+            (!self.add_host.is_empty(), "custom host-to-IP mapping and the network mode"),
+            (
+                !self.publish.is_empty() || self.publish_all,
+                "port publishing and the container type network mode",
+            ),
+            (!self.expose.is_empty(), "port exposing and the container type network mode"),
+        ] {
+            if is_there {
+                bail!("conflicting options: {what}");
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn apply(self, config: &mut ContainerConfig, host: &mut HostConfig) -> Result<()> {
         for (is_there, option) in [
             (self.ip.is_some(), "--ip"),
@@ -73,6 +92,9 @@ impl NetworkOptions {
             }
             _ => bail!("a container is connected to one network only, for now"),
         };
+        if let [NetworkMode::Container(_)] = self.network.as_slice() {
+            self.check_shared(config)?;
+        }
         host.publish_all_ports = self.publish_all;
         for text in self.publish {
             for mapping in PortMapping::parse(&text)? {

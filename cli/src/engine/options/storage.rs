@@ -1,7 +1,7 @@
 //! What is mounted into a container, and where what it says is kept.
 
 use anyhow::{Result, bail};
-use berth_runner::spec::{ContainerConfig, Empty, HostConfig, Mount, MountKind, parse};
+use berth_runner::spec::{ContainerConfig, Empty, HostConfig, Mount, parse};
 use clap::Args;
 
 /// Options of mounts and logs.
@@ -55,18 +55,6 @@ impl StorageOptions {
             bail!("--storage-opt is not supported: there is no limit to the size of a container");
         }
         host.mounts = self.mount;
-        // The message of docker names the path that is missing; so the source need not be looked for
-        // again.
-        for mount in host.mounts.iter().filter(|mount| mount.kind == MountKind::Bind) {
-            let makes =
-                mount.bind_options.as_ref().is_some_and(|options| options.create_mountpoint);
-            if !makes && !std::path::Path::new(&mount.source).exists() {
-                bail!(
-                    "invalid mount config for type \"bind\": bind source path does not exist: {}",
-                    mount.source
-                );
-            }
-        }
         host.volumes_from = self.volumes_from;
         host.volume_driver = self.volume_driver.unwrap_or_default();
         host.readonly_rootfs = self.read_only;

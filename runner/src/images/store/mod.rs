@@ -374,8 +374,11 @@ impl Catalogue {
     }
 
     pub(super) fn set_name(&mut self, name: String, id: Digest) {
-        self.names.insert(name, id);
-        if let Some(entry) = self.images.get_mut(&id) {
+        let before = self.names.insert(name, id);
+        // What changes nothing is not written again.
+        if before != Some(id)
+            && let Some(entry) = self.images.get_mut(&id)
+        {
             entry.tagged = Some(Timestamp::now());
         }
     }

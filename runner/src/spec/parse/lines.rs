@@ -7,7 +7,8 @@ use std::path::Path;
 use super::super::SpecError;
 
 /// The variables of `--env-file` and, after them, those of `-e`. A name alone means the value that it
-/// has for whoever runs the command; what has none there is left out.
+/// has for whoever runs the command. What has none there is left out of a file; given by `-e` it takes
+/// the variable away from the container.
 ///
 /// # Errors
 ///
@@ -16,7 +17,7 @@ pub fn variables(files: &[impl AsRef<Path>], given: &[String]) -> Result<Vec<Str
     let mut all = Vec::new();
     for file in files {
         for line in lines(file.as_ref(), "--env-file")? {
-            check_name(&line, file.as_ref())?;
+            check_name(&line, file.as_ref(), "--env-file")?;
             all.extend(environment(&line));
         }
     }
@@ -24,7 +25,7 @@ pub fn variables(files: &[impl AsRef<Path>], given: &[String]) -> Result<Vec<Str
         if pair.is_empty() || pair.starts_with('=') {
             return Err(SpecError::invalid(format!("invalid environment variable: {pair}")));
         }
-        all.extend(environment(pair));
+        all.push(environment(pair).unwrap_or_else(|| pair.clone()));
     }
     Ok(all)
 }
@@ -55,7 +56,7 @@ pub fn labels(
     let mut all = Vec::new();
     for file in files {
         for line in lines(file.as_ref(), "--label-file")? {
-            check_name(&line, file.as_ref())?;
+            check_name(&line, file.as_ref(), "--label-file")?;
             all.push(line);
         }
     }
@@ -89,13 +90,10 @@ fn lines(path: &Path, option: &str) -> Result<Vec<String>, SpecError> {
     Ok(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
 }
 
-fn check_name(line: &str, file: &Path) -> Result<(), SpecError> {
+fn check_name(line: &str, file: &Path, option: &str) -> Result<(), SpecError> {
     let name = line.split_once('=').map_or(line, |(name, _)| name);
     let failed = |what: String| {
-        Err(SpecError::invalid(format!(
-            "poorly formatted environment file {}: {what}",
-            file.display()
-        )))
+        Err(SpecError::invalid(format!("{option}: invalid env file ({}): {what}", file.display())))
     };
     if name.is_empty() {
         return failed(format!("no variable name on line '{line}'"));
@@ -121,7 +119,7 @@ mod tests {
         let all =
             variables(&[&file], &["C==x".to_owned(), "NO_SUCH_VARIABLE_2".to_owned()]).unwrap();
         let path = format!("PATH={}", std::env::var("PATH").unwrap());
-        assert_eq!(all, ["A=1 2 ", "B=", &path, "C==x"]);
+        assert_eq!(all, ["A=1 2 ", "B=", &path, "C==x", "NO_SUCH_VARIABLE_2"]);
     }
 
     #[test]
@@ -131,7 +129,7 @@ mod tests {
         for line in ["=x", "A B=x", "A =x"] {
             fs::write(&file, line).unwrap();
             let error = variables(&[&file], &[]).unwrap_err().to_string();
-            assert!(error.starts_with("poorly formatted environment file"), "{error}");
+            assert!(error.starts_with("--env-file: invalid env file ("), "{error}");
         }
         assert!(variables(&NO_FILES, &["=x".to_owned()]).is_err());
         let error = variables(&[folder.path().join("missing")], &[]).unwrap_err().to_string();

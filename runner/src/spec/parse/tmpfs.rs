@@ -41,7 +41,7 @@ pub(in crate::spec) fn tmpfs_options(text: &str) -> Result<Vec<String>, SpecErro
         match (key, opposite) {
             (Some(key), _) if SETTINGS.contains(&key) => {
                 let is_same = |known: &&str| known.split_once('=').is_some_and(|(it, _)| it == key);
-                options.retain(|known| !is_same(&known));
+                options.retain(|known| !is_same(known));
             }
             (None, Some(opposite)) => {
                 options.retain(|known| *known != opposite && *known != option)

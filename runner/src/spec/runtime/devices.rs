@@ -28,7 +28,6 @@ pub(super) fn devices(host_config: &HostConfig) -> Result<(Vec<Value>, Vec<Value
         }
         return Ok((nodes, vec![json!({"allow": true, "access": "rwm"})]));
     }
-    let character = |allow: bool, (major, minor): (u32, u32)| json!({"allow": allow, "type": "c", "major": major, "minor": minor, "access": "rwm"});
     let mut rules = vec![json!({"allow": false, "access": "rwm"})];
     rules.extend(ALLOWED.map(|number| character(true, number)));
     rules.push(character(false, DENIED));
@@ -48,6 +47,12 @@ pub(super) fn devices(host_config: &HostConfig) -> Result<(Vec<Value>, Vec<Value
         rules.push(read_rule(rule)?);
     }
     Ok((nodes, rules))
+}
+
+fn character(allow: bool, (major, minor): (u32, u32)) -> Value {
+    json!({
+        "allow": allow, "type": "c", "major": major, "minor": minor, "access": "rwm",
+    })
 }
 
 /// The device at `from`, or all in the folder there, under their names in the container.

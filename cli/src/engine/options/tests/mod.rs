@@ -114,10 +114,6 @@ fn what_is_wrong_is_said_as_docker_says_it() {
             "-a stdwhat i",
             "invalid argument \"stdwhat\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR",
         ),
-        (
-            "--mount type=bind,src=/none/of/it,dst=/a i",
-            "invalid mount config for type \"bind\": bind source path does not exist: /none/of/it",
-        ),
         ("-v /a:/b:c:d i", "invalid volume specification: '/a:/b:c:d'"),
         ("--env-file /none i", "--env-file: open /none: no such file or directory"),
         ("--no-healthcheck --health-cmd x i", "--no-healthcheck conflicts with --health-* options"),
@@ -126,6 +122,12 @@ fn what_is_wrong_is_said_as_docker_says_it() {
             "--add-host x i",
             "invalid argument \"x\" for \"--add-host\" flag: bad format for add-host: \"x\"",
         ),
+        ("--net container:x -h y i", "conflicting options: hostname and the network mode"),
+        (
+            "--net container:x -p 80 i",
+            "conflicting options: port publishing and the container type network mode",
+        ),
+        ("--net container:x --dns 1.1.1.1 i", "conflicting options: dns and the network mode"),
         ("--net none --net host i", "a container is connected to one network only, for now"),
         ("--uts host -h x i", "conflicting options: hostname and the UTS mode"),
     ] {
