@@ -51,7 +51,8 @@ impl Credentials {
             Self::Anonymous => Ok(None),
             Self::Password(password) => Ok(Some(password.clone())),
             Self::Helper(helper) => Ok(Some(helper.get(&registry.authority()).await?)),
-            Self::Cloud(cloud) => Ok(Some(cloud.get(registry).await?)),
+            // Boxed: it is rare, and would make each request's future as large as it is.
+            Self::Cloud(cloud) => Ok(Some(Box::pin(cloud.get(registry)).await?)),
         }
     }
 }

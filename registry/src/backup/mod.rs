@@ -151,7 +151,7 @@ impl Backups<'_> {
         for backup in backups.iter().rev().skip(keep) {
             self.0.delete(&backup.file()).await?;
         }
-        let oldest = backups.iter().rev().take(keep).last();
+        let oldest = backups.iter().rev().take(keep).next_back();
         if let Some(number) = oldest.and_then(|backup| backup.journal) {
             journal::cut(self.0, number).await?;
         }

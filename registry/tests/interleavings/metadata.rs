@@ -67,6 +67,7 @@ gated! {
     location_prefixes_without_blob(prefixes: &[String]) -> Result<Vec<String>, MetadataError>;
     mount_blob(target: &RepositoryName, source: MountSource<'_>, digest: &Digest, lease: Duration, events: &[NewEvent]) -> Result<Option<BlobRecord>, MetadataError>;
     unlink_blob(repository: &RepositoryName, digest: &Digest, grace: Duration, events: &[NewEvent]) -> Result<bool, MetadataError>;
+    evict_manifests(prefix: &str, idle: Duration, limit: u32) -> Result<u64, MetadataError>;
     review_links(limit: u32, grace: Duration) -> Result<ReviewedLinks, MetadataError>;
     due_links(after: Option<LinkCursor>, limit: u32) -> Result<Vec<DueLink>, MetadataError>;
     take_garbage(limit: u32, lease: Duration) -> Result<Vec<TakenGarbage>, MetadataError>;

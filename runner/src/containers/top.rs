@@ -155,7 +155,7 @@ impl Process {
             "ppid" => self.parent.to_string(),
             "c" => {
                 let used = self.used / TICKS;
-                (if age == 0 { 0 } else { (used * 100 / age).min(99) }).to_string()
+                (used * 100).checked_div(age).unwrap_or(0).min(99).to_string()
             }
             "stime" | "start" => clock(age),
             "tty" => match self.terminal {
