@@ -7,7 +7,7 @@ use super::options::PostgresOptions;
 use super::store::transfer_session;
 use super::{
     accounts, blobs, collection, deletion, events, eviction, expiry, links, manifests, mirrored,
-    outbox, referrers, removal, repositories, restore, tags, uploads,
+    referrers, removal, repositories, restore, tags, uploads,
 };
 use crate::postgres::Session;
 use crate::rows::outbox_sql;

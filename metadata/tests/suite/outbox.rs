@@ -111,9 +111,10 @@ pub async fn entries_tell_what_stands_by_now(store: Store) {
     let now = store.now().await.unwrap();
     let entries = store.outbox(100).await.unwrap();
     let standing = |place: usize| entries[place].standing.as_ref();
-    for place in 0..3 {
-        let age = now.duration_since(standing(place).unwrap().written_at).unwrap_or_default();
-        assert!(age < Duration::from_secs(600), "{:?}", entries[place]);
+    for entry in &entries[..3] {
+        let written_at = entry.standing.as_ref().unwrap().written_at;
+        let age = now.duration_since(written_at).unwrap_or_default();
+        assert!(age < Duration::from_secs(600), "{entry:?}");
     }
     assert_eq!(standing(0).unwrap().blob, Some(layer));
     let media_type = manifest("app", "one").media_type;

@@ -297,7 +297,7 @@ mod tests {
         fn no_files_make_it_panic_or_give_a_number_that_is_too_high(
             user in ".{0,12}", passwd in "(?s).{0,200}", group in "(?s).{0,200}"
         ) {
-            if let Ok(user) = find_user(&user, &[user.clone()], &passwd, &group) {
+            if let Ok(user) = find_user(&user, std::slice::from_ref(&user), &passwd, &group) {
                 prop_assert!(user.uid <= HIGHEST && user.gid <= HIGHEST);
             }
         }

@@ -257,7 +257,7 @@ fn where_no_overlay_can_be_written_all_files_are_copied_and_it_is_said() {
         at("work").display()
     );
     let options = std::ffi::CString::new(options).unwrap();
-    mount("overlay", &at("merged"), "overlay", MountFlags::empty(), Some(&*options)).unwrap();
+    mount("overlay", at("merged"), "overlay", MountFlags::empty(), Some(&*options)).unwrap();
     let merged = at("merged");
     let _mounted = Mounted(&merged);
     let roots = Roots::new(merged.join("data"), folder.path().join("run"));

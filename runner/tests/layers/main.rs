@@ -2,6 +2,7 @@
 //! runner`, since mounts take root: the tests say so by being ignored elsewhere.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 mod archives;
 mod docker;

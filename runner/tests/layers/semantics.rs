@@ -335,7 +335,7 @@ fn an_image_can_have_a_hundred_layers_and_more() {
             let archive = Archive::default()
                 .file("last", &n.to_string())
                 .file(&format!("of-{n}"), "")
-                .file(&format!(".wh.of-{}", n as i32 - 100), "")
+                .file(&format!(".wh.of-{}", n - 100), "")
                 .finish();
             layers.push(store.layer(&archive));
         }

@@ -2,6 +2,7 @@
 //! whether the rules are right.
 //!
 //! The tests need root, so they are ignored unless `cargo xtask runner` asks for them by name.
+#![allow(clippy::unwrap_used)]
 
 mod bridge;
 mod host;

@@ -124,10 +124,6 @@ impl Host {
         Ok(self.inspect(name)?["State"]["Status"].as_str().unwrap_or_default().to_owned())
     }
 
-    pub(crate) fn wait_for(&self, name: &str, status: &str) -> Result<()> {
-        until(&format!("{name} is {status}"), || Ok(self.status(name)? == status))
-    }
-
     /// What containers have left on the machine: folders, mounts, cgroups.
     pub(crate) fn leftovers(&self) -> Result<Vec<String>> {
         let mut left = Vec::new();

@@ -3,6 +3,7 @@
 //!
 //! The tests need the optimised build and root, as layers are kept ready to be mounted. So they are ignored unless
 //! `cargo xtask runner` asks for them by name.
+#![allow(clippy::unwrap_used)]
 
 mod archives;
 mod counterparts;
