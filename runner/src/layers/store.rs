@@ -323,6 +323,8 @@ impl Passage {
     }
 
     pub(super) fn leave(self) -> Result<(), LayerError> {
+        // A trial that was killed has left its mounts.
+        mount::unmount_trial_in(&self.path)?;
         fs::remove_dir_all(&self.path).doing(|| format!("remove {}", self.path.display()))
     }
 }

@@ -21,7 +21,7 @@ use super::prepare::FILES;
 use super::rung::{Choice, Rung};
 use super::store::LayerStore;
 use crate::oci::kernel::mount::attach;
-pub(super) use probe::choose;
+pub(super) use probe::{choose, unmount_in as unmount_trial_in};
 use users::Users;
 
 /// How a root is mounted.

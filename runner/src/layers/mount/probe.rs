@@ -61,6 +61,16 @@ fn probe(store: &LayerStore) -> Result<Choice, LayerError> {
     choice
 }
 
+/// Takes away what a trial in this folder has mounted, if any was made there.
+pub(in crate::layers) fn unmount_in(folder: &Path) -> Result<(), LayerError> {
+    for rung in [Rung::Erofs, Rung::Directories] {
+        for name in ["target", "lower"] {
+            unmount_at(&folder.join(rung.as_str()).join(name))?;
+        }
+    }
+    Ok(())
+}
+
 fn probe_in(folder: &Path) -> Result<Choice, LayerError> {
     let mut reasons = Vec::new();
     for rung in [Rung::Erofs, Rung::Directories] {
