@@ -128,8 +128,13 @@ impl Bundle {
 
     /// Runs it, which the runtime refuses: why.
     pub(crate) fn refusal(&self) -> Result<String> {
+        self.refusal_by(1)
+    }
+
+    /// Runs it, which the runtime refuses with this exit code: why.
+    pub(crate) fn refusal_by(&self, code: i32) -> Result<String> {
         let ran = self.run()?;
-        ensure!(ran.code == 1 && ran.said.is_empty(), "it ran: {}{}", ran.said, ran.complained);
+        ensure!(ran.code == code && ran.said.is_empty(), "it ran: {}{}", ran.said, ran.complained);
         ensure!(self.is_gone()?, "something is left of {}", self.id);
         Ok(ran.complained)
     }

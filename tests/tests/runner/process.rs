@@ -83,15 +83,15 @@ fn the_score_for_killing_is_set() -> Result<()> {
 #[test]
 #[ignore = "run by cargo xtask runner"]
 fn a_program_that_cannot_be_executed_is_told_in_the_words_that_engines_look_for() -> Result<()> {
-    for (program, words) in [
-        ("nothere", "executable file not found in $PATH"),
-        ("/bin/nothere", "no such file or directory"),
-        ("/etc", "permission denied"),
-        ("/etc/plain", "permission denied"),
+    for (program, words, code) in [
+        ("nothere", "executable file not found in $PATH", 127),
+        ("/bin/nothere", "no such file or directory", 127),
+        ("/etc", "permission denied", 126),
+        ("/etc/plain", "permission denied", 126),
     ] {
         let bundle = Bundle::new(&[program])?;
         fs::write(bundle.root().join("etc/plain"), "text")?;
-        let refusal = bundle.refusal()?;
+        let refusal = bundle.refusal_by(code)?;
         assert!(refusal.contains(words), "{program}: {refusal}");
         assert!(refusal.contains(program), "{program}: {refusal}");
     }
