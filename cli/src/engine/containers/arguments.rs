@@ -7,44 +7,14 @@ use crate::engine::options::{AsDocker, CreateOptions, RunOptions};
 /// What can be done with containers.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContainersCommand {
-    /// Create and run a new container from an image
-    #[command(disable_help_flag = true)]
-    Run(Box<AsDocker<RunOptions>>),
-    /// Create a new container
-    #[command(disable_help_flag = true)]
-    Create(Box<AsDocker<CreateOptions>>),
-    /// Start one or more stopped containers
-    Start(StartArguments),
-    /// Stop one or more running containers
-    Stop(StopArguments),
-    /// Restart one or more containers
-    Restart(StopArguments),
-    /// Kill one or more running containers
-    Kill(KillArguments),
-    /// Pause all processes within one or more containers
-    Pause(Names),
-    /// Unpause all processes within one or more containers
-    Unpause(Names),
-    /// Remove one or more containers
-    Rm(RemoveArguments),
+    #[command(flatten)]
+    Either(EitherCommand),
     /// List containers
     Ps(ListArguments),
-    /// Fetch the logs of a container
-    Logs(LogsArguments),
-    /// Execute a command in a running container
-    Exec(ExecArguments),
-    /// Attach local standard input, output, and error streams to a running container
-    Attach(AttachArguments),
-    /// Block until one or more containers stop, then print their exit codes
-    Wait(Names),
-    /// Display the running processes of a container
-    Top(TopArguments),
+    /// Remove one or more containers
+    Rm(RemoveArguments),
     /// Return low-level information on containers and images
     Inspect(InspectArguments),
-    /// List port mappings or a specific mapping for the container
-    Port(PortArguments),
-    /// Rename a container
-    Rename(RenameArguments),
     /// Manage containers
     Container {
         #[command(subcommand)]
@@ -52,9 +22,26 @@ pub(crate) enum ContainersCommand {
     },
 }
 
-/// The same after `berth container`.
+/// The words after `berth container`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContainerCommand {
+    #[command(flatten)]
+    Either(EitherCommand),
+    /// List containers
+    #[command(visible_aliases = ["list", "ps"])]
+    Ls(ListArguments),
+    /// Remove one or more containers
+    #[command(visible_alias = "remove")]
+    Rm(RemoveArguments),
+    /// Display detailed information on one or more containers
+    Inspect(InspectArguments),
+    /// Remove all stopped containers
+    Prune(PruneArguments),
+}
+
+/// The words that are the same with and without `container` before them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EitherCommand {
     /// Create and run a new container from an image
     #[command(disable_help_flag = true)]
     Run(Box<AsDocker<RunOptions>>),
@@ -73,12 +60,6 @@ pub(crate) enum ContainerCommand {
     Pause(Names),
     /// Unpause all processes within one or more containers
     Unpause(Names),
-    /// Remove one or more containers
-    #[command(visible_alias = "remove")]
-    Rm(RemoveArguments),
-    /// List containers
-    #[command(visible_aliases = ["list", "ps"])]
-    Ls(ListArguments),
     /// Fetch the logs of a container
     Logs(LogsArguments),
     /// Execute a command in a running container
@@ -89,93 +70,10 @@ pub(crate) enum ContainerCommand {
     Wait(Names),
     /// Display the running processes of a container
     Top(TopArguments),
-    /// Display detailed information on one or more containers
-    Inspect(InspectArguments),
     /// List port mappings or a specific mapping for the container
     Port(PortArguments),
     /// Rename a container
     Rename(RenameArguments),
-    /// Remove all stopped containers
-    Prune(PruneArguments),
-}
-
-impl From<ContainerCommand> for Action {
-    fn from(command: ContainerCommand) -> Self {
-        use ContainerCommand as C;
-        match command {
-            C::Run(options) => Self::Run(options.0),
-            C::Create(options) => Self::Create(options.0),
-            C::Start(arguments) => Self::Start(arguments),
-            C::Stop(arguments) => Self::Stop(arguments),
-            C::Restart(arguments) => Self::Restart(arguments),
-            C::Kill(arguments) => Self::Kill(arguments),
-            C::Pause(names) => Self::Pause(names),
-            C::Unpause(names) => Self::Unpause(names),
-            C::Rm(arguments) => Self::Rm(arguments),
-            C::Ls(arguments) => Self::Ps(arguments),
-            C::Logs(arguments) => Self::Logs(arguments),
-            C::Exec(arguments) => Self::Exec(arguments),
-            C::Attach(arguments) => Self::Attach(arguments),
-            C::Wait(names) => Self::Wait(names),
-            C::Top(arguments) => Self::Top(arguments),
-            C::Inspect(arguments) => Self::Inspect(arguments),
-            C::Port(arguments) => Self::Port(arguments),
-            C::Rename(arguments) => Self::Rename(arguments),
-            C::Prune(arguments) => Self::Prune(arguments),
-        }
-    }
-}
-
-impl From<ContainersCommand> for Action {
-    fn from(command: ContainersCommand) -> Self {
-        use ContainersCommand as C;
-        match command {
-            C::Run(options) => Self::Run(options.0),
-            C::Create(options) => Self::Create(options.0),
-            C::Start(arguments) => Self::Start(arguments),
-            C::Stop(arguments) => Self::Stop(arguments),
-            C::Restart(arguments) => Self::Restart(arguments),
-            C::Kill(arguments) => Self::Kill(arguments),
-            C::Pause(names) => Self::Pause(names),
-            C::Unpause(names) => Self::Unpause(names),
-            C::Rm(arguments) => Self::Rm(arguments),
-            C::Ps(arguments) => Self::Ps(arguments),
-            C::Logs(arguments) => Self::Logs(arguments),
-            C::Exec(arguments) => Self::Exec(arguments),
-            C::Attach(arguments) => Self::Attach(arguments),
-            C::Wait(names) => Self::Wait(names),
-            C::Top(arguments) => Self::Top(arguments),
-            C::Inspect(arguments) => Self::Inspect(arguments),
-            C::Port(arguments) => Self::Port(arguments),
-            C::Rename(arguments) => Self::Rename(arguments),
-            C::Container { command } => command.into(),
-        }
-    }
-}
-
-/// What is to be done, whichever way it was said.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "there is one of it, and it is taken apart at once")]
-pub(crate) enum Action {
-    Run(RunOptions),
-    Create(CreateOptions),
-    Start(StartArguments),
-    Stop(StopArguments),
-    Restart(StopArguments),
-    Kill(KillArguments),
-    Pause(Names),
-    Unpause(Names),
-    Rm(RemoveArguments),
-    Ps(ListArguments),
-    Logs(LogsArguments),
-    Exec(ExecArguments),
-    Attach(AttachArguments),
-    Wait(Names),
-    Top(TopArguments),
-    Inspect(InspectArguments),
-    Port(PortArguments),
-    Rename(RenameArguments),
-    Prune(PruneArguments),
 }
 
 /// One container or more.

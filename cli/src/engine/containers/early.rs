@@ -6,32 +6,28 @@ use std::process::ExitCode;
 
 use clap::{Args, Command};
 
-use super::act;
-use super::arguments::Action;
-use crate::engine::options::{AsDocker, CreateOptions, RunOptions, usage_error};
+use super::arguments::{ContainersCommand, EitherCommand};
+use crate::engine::options::usage_error;
 
 /// Runs the command, if it is one of those.
 pub(crate) fn run() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let name = arguments.next()?;
     let name = name.to_str()?;
+    let either = ContainersCommand::Either;
     let read = match name {
-        "run" => read::<AsDocker<RunOptions>>(name, arguments, 125).map(|run| Action::Run(run.0)),
-        "create" => read::<AsDocker<CreateOptions>>(name, arguments, 125)
-            .map(|create| Action::Create(create.0)),
-        "exec" => read(name, arguments, 125).map(Action::Exec),
-        "start" => read(name, arguments, 1).map(Action::Start),
-        "stop" => read(name, arguments, 1).map(Action::Stop),
-        "kill" => read(name, arguments, 1).map(Action::Kill),
-        "rm" => read(name, arguments, 1).map(Action::Rm),
-        "ps" => read(name, arguments, 1).map(Action::Ps),
-        "logs" => read(name, arguments, 1).map(Action::Logs),
+        "run" => read(name, arguments, 125).map(EitherCommand::Run).map(either),
+        "create" => read(name, arguments, 125).map(EitherCommand::Create).map(either),
+        "exec" => read(name, arguments, 125).map(EitherCommand::Exec).map(either),
+        "start" => read(name, arguments, 1).map(EitherCommand::Start).map(either),
+        "stop" => read(name, arguments, 1).map(EitherCommand::Stop).map(either),
+        "kill" => read(name, arguments, 1).map(EitherCommand::Kill).map(either),
+        "logs" => read(name, arguments, 1).map(EitherCommand::Logs).map(either),
+        "rm" => read(name, arguments, 1).map(ContainersCommand::Rm),
+        "ps" => read(name, arguments, 1).map(ContainersCommand::Ps),
         _ => return None,
     };
-    Some(match read {
-        Ok(action) => act(action),
-        Err(code) => code,
-    })
+    Some(read.map_or_else(|code| code, super::run))
 }
 
 /// Reads the words of one command. What is wrong with them is told.

@@ -16,37 +16,49 @@ use anyhow::{Error, Result};
 use berth_runner::Roots;
 use berth_runner::containers::Engine;
 
-use arguments::Action;
+use arguments::{ContainerCommand, EitherCommand};
 
 pub(crate) use arguments::ContainersCommand;
 pub(crate) use early::run as run_early;
 
 /// Does what was asked for.
 pub(crate) fn run(command: ContainersCommand) -> ExitCode {
-    act(command.into())
+    use {ContainerCommand as Nested, ContainersCommand as Command};
+    match command {
+        Command::Either(command) | Command::Container { command: Nested::Either(command) } => {
+            either(command)
+        }
+        Command::Ps(arguments) | Command::Container { command: Nested::Ls(arguments) } => {
+            told(list::list(&arguments))
+        }
+        Command::Rm(arguments) | Command::Container { command: Nested::Rm(arguments) } => {
+            told(lifecycle::remove(&arguments))
+        }
+        Command::Inspect(arguments)
+        | Command::Container { command: Nested::Inspect(arguments) } => {
+            told(inspect::inspect(&arguments))
+        }
+        Command::Container { command: Nested::Prune(arguments) } => told(prune::prune(&arguments)),
+    }
 }
 
-fn act(action: Action) -> ExitCode {
-    match action {
-        Action::Run(options) => run::run(options),
-        Action::Create(options) => run::create(options),
-        Action::Start(arguments) => run::start(&arguments),
-        Action::Attach(arguments) => run::attach(&arguments),
-        Action::Exec(arguments) => exec::exec(arguments),
-        Action::Stop(arguments) => told(lifecycle::stop(&arguments)),
-        Action::Restart(arguments) => told(lifecycle::restart(&arguments)),
-        Action::Kill(arguments) => told(lifecycle::kill(&arguments)),
-        Action::Pause(names) => told(lifecycle::pause(&names)),
-        Action::Unpause(names) => told(lifecycle::unpause(&names)),
-        Action::Rm(arguments) => told(lifecycle::remove(&arguments)),
-        Action::Wait(names) => told(lifecycle::wait(&names)),
-        Action::Rename(arguments) => told(lifecycle::rename(&arguments)),
-        Action::Ps(arguments) => told(list::list(&arguments)),
-        Action::Top(arguments) => told(list::top(&arguments)),
-        Action::Logs(arguments) => told(logs::logs(&arguments)),
-        Action::Inspect(arguments) => told(inspect::inspect(&arguments)),
-        Action::Port(arguments) => told(inspect::port(&arguments)),
-        Action::Prune(arguments) => told(prune::prune(&arguments)),
+fn either(command: EitherCommand) -> ExitCode {
+    match command {
+        EitherCommand::Run(options) => run::run(options.0),
+        EitherCommand::Create(options) => run::create(options.0),
+        EitherCommand::Start(arguments) => run::start(&arguments),
+        EitherCommand::Attach(arguments) => run::attach(&arguments),
+        EitherCommand::Exec(arguments) => exec::exec(arguments),
+        EitherCommand::Stop(arguments) => told(lifecycle::stop(&arguments)),
+        EitherCommand::Restart(arguments) => told(lifecycle::restart(&arguments)),
+        EitherCommand::Kill(arguments) => told(lifecycle::kill(&arguments)),
+        EitherCommand::Pause(names) => told(lifecycle::pause(&names)),
+        EitherCommand::Unpause(names) => told(lifecycle::unpause(&names)),
+        EitherCommand::Wait(names) => told(lifecycle::wait(&names)),
+        EitherCommand::Rename(arguments) => told(lifecycle::rename(&arguments)),
+        EitherCommand::Top(arguments) => told(list::top(&arguments)),
+        EitherCommand::Logs(arguments) => told(logs::logs(&arguments)),
+        EitherCommand::Port(arguments) => told(inspect::port(&arguments)),
     }
 }
 

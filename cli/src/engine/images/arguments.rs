@@ -5,29 +5,12 @@ use clap::{Args, Subcommand};
 /// What can be done with images.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {
-    /// Download an image from a registry.
-    Pull(PullArguments),
-    /// Upload an image to a registry.
-    Push(PushArguments),
+    #[command(flatten)]
+    Either(EitherCommand),
     /// List images.
     Images(ListArguments),
     /// Remove one or more images.
     Rmi(RemoveArguments),
-    /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE.
-    Tag {
-        /// The image.
-        #[arg(value_name = "SOURCE_IMAGE[:TAG]")]
-        source: String,
-        /// Its new name.
-        #[arg(value_name = "TARGET_IMAGE[:TAG]")]
-        target: String,
-    },
-    /// Save one or more images to a tar archive (streamed to STDOUT by default).
-    Save(SaveArguments),
-    /// Load an image from a tar archive or STDIN.
-    Load(LoadArguments),
-    /// Show the history of an image.
-    History(HistoryArguments),
     /// Authenticate to a registry.
     Login(LoginArguments),
     /// Log out from a registry.
@@ -43,18 +26,30 @@ pub(crate) enum ImagesCommand {
     },
 }
 
+/// The words after `berth image`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImageCommand {
+    #[command(flatten)]
+    Either(EitherCommand),
     /// List images.
     #[command(visible_alias = "list")]
     Ls(ListArguments),
+    /// Remove one or more images.
+    #[command(visible_alias = "remove")]
+    Rm(RemoveArguments),
+    /// Display detailed information on one or more images.
+    Inspect(InspectArguments),
+    /// Remove unused images.
+    Prune(PruneArguments),
+}
+
+/// The words that are the same with and without `image` before them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EitherCommand {
     /// Download an image from a registry.
     Pull(PullArguments),
     /// Upload an image to a registry.
     Push(PushArguments),
-    /// Remove one or more images.
-    #[command(visible_alias = "remove")]
-    Rm(RemoveArguments),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE.
     Tag {
         /// The image.
@@ -70,10 +65,6 @@ pub(crate) enum ImageCommand {
     Load(LoadArguments),
     /// Show the history of an image.
     History(HistoryArguments),
-    /// Display detailed information on one or more images.
-    Inspect(InspectArguments),
-    /// Remove unused images.
-    Prune(PruneArguments),
 }
 
 #[derive(Args, Debug)]

@@ -22,34 +22,36 @@ use berth_runner::images::ImageStore;
 use berth_runner::layers::LayerStore;
 
 pub(crate) use arguments::ImagesCommand;
-use arguments::{ImageCommand, ImagesCommand as Command};
+use arguments::{EitherCommand, ImageCommand as Nested, ImagesCommand as Command};
 pub(crate) use pull::pull_missing;
 
 /// Does what was asked for.
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Pull(arguments) => pull::run(&arguments),
-        Command::Push(arguments) => push::run(&arguments),
-        Command::Images(arguments) => list::run(&arguments),
-        Command::Rmi(arguments) => remove::run(&arguments),
-        Command::Tag { source, target } => tag(&source, &target),
-        Command::Save(arguments) => archive::save(&arguments),
-        Command::Load(arguments) => archive::load(&arguments),
-        Command::History(arguments) => history::run(&arguments),
+        Command::Either(command) | Command::Image { command: Nested::Either(command) } => {
+            either(command)
+        }
+        Command::Images(arguments) | Command::Image { command: Nested::Ls(arguments) } => {
+            list::run(&arguments)
+        }
+        Command::Rmi(arguments) | Command::Image { command: Nested::Rm(arguments) } => {
+            remove::run(&arguments)
+        }
         Command::Login(arguments) => login::login(arguments),
         Command::Logout { server } => login::logout(server.as_deref()),
-        Command::Image { command } => match command {
-            ImageCommand::Ls(arguments) => list::run(&arguments),
-            ImageCommand::Pull(arguments) => pull::run(&arguments),
-            ImageCommand::Push(arguments) => push::run(&arguments),
-            ImageCommand::Rm(arguments) => remove::run(&arguments),
-            ImageCommand::Tag { source, target } => tag(&source, &target),
-            ImageCommand::Save(arguments) => archive::save(&arguments),
-            ImageCommand::Load(arguments) => archive::load(&arguments),
-            ImageCommand::History(arguments) => history::run(&arguments),
-            ImageCommand::Inspect(arguments) => inspect::run(&arguments),
-            ImageCommand::Prune(arguments) => prune::run(&arguments),
-        },
+        Command::Image { command: Nested::Inspect(arguments) } => inspect::run(&arguments),
+        Command::Image { command: Nested::Prune(arguments) } => prune::run(&arguments),
+    }
+}
+
+fn either(command: EitherCommand) -> Result<ExitCode> {
+    match command {
+        EitherCommand::Pull(arguments) => pull::run(&arguments),
+        EitherCommand::Push(arguments) => push::run(&arguments),
+        EitherCommand::Tag { source, target } => tag(&source, &target),
+        EitherCommand::Save(arguments) => archive::save(&arguments),
+        EitherCommand::Load(arguments) => archive::load(&arguments),
+        EitherCommand::History(arguments) => history::run(&arguments),
     }
 }
 
