@@ -16,39 +16,41 @@ pub(crate) fn run() -> Option<ExitCode> {
     let name = name.to_str()?;
     let either = ContainersCommand::Either;
     let read = match name {
-        "run" => read(name, arguments, 125).map(EitherCommand::Run).map(either),
-        "create" => read(name, arguments, 125).map(EitherCommand::Create).map(either),
-        "exec" => read(name, arguments, 125).map(EitherCommand::Exec).map(either),
-        "start" => read(name, arguments, 1).map(EitherCommand::Start).map(either),
-        "stop" => read(name, arguments, 1).map(EitherCommand::Stop).map(either),
-        "kill" => read(name, arguments, 1).map(EitherCommand::Kill).map(either),
-        "logs" => read(name, arguments, 1).map(EitherCommand::Logs).map(either),
-        "rm" => read(name, arguments, 1).map(ContainersCommand::Rm),
-        "ps" => read(name, arguments, 1).map(ContainersCommand::Ps),
+        "run" => read(name, arguments, 125)?.map(EitherCommand::Run).map(either),
+        "create" => read(name, arguments, 125)?.map(EitherCommand::Create).map(either),
+        "exec" => read(name, arguments, 125)?.map(EitherCommand::Exec).map(either),
+        "start" => read(name, arguments, 1)?.map(EitherCommand::Start).map(either),
+        "stop" => read(name, arguments, 1)?.map(EitherCommand::Stop).map(either),
+        "kill" => read(name, arguments, 1)?.map(EitherCommand::Kill).map(either),
+        "logs" => read(name, arguments, 1)?.map(EitherCommand::Logs).map(either),
+        "rm" => read(name, arguments, 1)?.map(ContainersCommand::Rm),
+        "ps" => read(name, arguments, 1)?.map(ContainersCommand::Ps),
         _ => return None,
     };
     Some(read.map_or_else(|code| code, super::run))
 }
 
-/// Reads the words of one command. What is wrong with them is told.
+/// Reads the words of one command. What is wrong with them is told. Whoever asks for help gets it from the
+/// tree of all commands, which has what is said of each.
 fn read<T: Args>(
     name: &str,
     arguments: impl Iterator<Item = OsString>,
     code: u8,
-) -> Result<T, ExitCode> {
+) -> Option<Result<T, ExitCode>> {
     let mut command = T::augment_args(Command::new("berth").bin_name(format!("berth {name}")));
     let words = std::iter::once(OsString::from("berth")).chain(arguments);
     let read =
         command.try_get_matches_from_mut(words).and_then(|matches| T::from_arg_matches(&matches));
-    read.map_err(|error| match usage_error(&error, &command) {
+    let error = match read {
+        Ok(read) => return Some(Ok(read)),
+        Err(error) if !error.use_stderr() => return None,
+        Err(error) => error,
+    };
+    match usage_error(&error, &command) {
         Some(message) => {
             eprintln!("berth: {message}\n\nRun 'berth {name} --help' for more information");
-            ExitCode::from(code)
         }
-        None => {
-            // Who does not read it has asked for it.
-            let _ = error.print();
-            ExitCode::from(if error.use_stderr() { code } else { 0 })
-        }
-    })
+        None => eprint!("{error}"),
+    }
+    Some(Err(ExitCode::from(code)))
 }
