@@ -103,7 +103,7 @@ pub(crate) fn bench(context: &Context, arguments: &Arguments) -> Result<ExitCode
     }
     // Where the images for containers are kept.
     command.env("BERTH_CACHE", &context.cache);
-    command.arg("--berth").arg(context.berth());
+    command.arg("--berth").arg(context.target.join("release/berth"));
     command.arg("--out").arg(out(context, arguments));
     command.arg("--work").arg(context.target.join("bench"));
     command.arg("--cache").arg(context.cache.join("bench"));

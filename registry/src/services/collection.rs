@@ -17,9 +17,6 @@ const LINKS: u32 = 512;
 /// How many manifests are looked at in one transaction.
 const MANIFESTS: u32 = 500;
 
-/// How many blobs are taken at a time to be removed.
-const BLOBS: u32 = 4000;
-
 /// How many of these between two looks at the clock.
 const AT_ONCE: usize = 1000;
 
@@ -50,6 +47,14 @@ impl Pace {
         match self {
             Self::Gentle => 32,
             Self::Brisk => 1024,
+        }
+    }
+
+    /// How many blobs are taken at a time to be removed.
+    fn blobs(self) -> u32 {
+        match self {
+            Self::Gentle => 256,
+            Self::Brisk => 4000,
         }
     }
 }
@@ -150,10 +155,10 @@ impl Registry {
         // What was taken is removed: a push may wait for the end of that.
         while !stop.is_cancelled() {
             let batch = Instant::now();
-            let taken = self.metadata.take_garbage(BLOBS, REMOVAL).await?;
+            let taken = self.metadata.take_garbage(pace.blobs(), REMOVAL).await?;
             self.remove(&taken, &mut collected).await?;
             report(&collected);
-            if taken.len() < BLOBS as usize {
+            if taken.len() < pace.blobs() as usize {
                 break;
             }
             rest(pace, batch, stop).await;

@@ -168,7 +168,8 @@ impl BlobStore for FilesystemStore {
         let nothing = || self.layout.uploads().join("none");
         let paths: Vec<_> = blobs.iter().map(|blob| path(blob).unwrap_or_else(nothing)).collect();
         let layout = self.layout.clone();
-        let deleted = blocking(move || Ok(removal::remove_all(layout.uploads(), &paths))).await;
+        let deleted =
+            behind_others(move || Ok(removal::remove_all(layout.uploads(), &paths))).await;
         deleted.unwrap_or_else(|error| {
             let reason = error.to_string();
             let failed = |_| Err(StoreError::Io(io::Error::other(reason.clone())));
@@ -258,7 +259,7 @@ async fn behind_others<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     let (done, result) = tokio::sync::oneshot::channel();
     // A thread of its own: its priority cannot be raised again by everybody.
-    std::thread::Builder::new().name("links".to_owned()).spawn(move || {
+    std::thread::Builder::new().name("behind".to_owned()).spawn(move || {
         // Linux does so for the calling thread alone; elsewhere it would be the whole process.
         #[cfg(target_os = "linux")]
         let _ = rustix::process::setpriority_process(None, NICENESS);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::none_if_missing;
 use crate::StoreError;
@@ -16,7 +17,12 @@ const FEW: usize = 8;
 /// is gone stays gone when this returns. `beside` is a folder of the
 /// same file system.
 pub(super) fn remove_all(beside: &Path, paths: &[PathBuf]) -> Vec<Result<(), StoreError>> {
-    let mut outcomes: Vec<_> = paths.iter().map(|path| remove(path)).collect();
+    let remove = |path: &PathBuf| {
+        // Niceness alone would have requests wait until the kernel's next tick.
+        thread::yield_now();
+        remove(path)
+    };
+    let mut outcomes: Vec<_> = paths.iter().map(remove).collect();
     let above = |path: &'_ Path| path.parent().and_then(Path::parent).map(Path::to_owned);
     let folders: HashSet<PathBuf> = paths.iter().filter_map(|path| above(path)).collect();
     let synced = match folders.len() {

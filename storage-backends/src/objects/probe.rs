@@ -66,7 +66,8 @@ pub(super) async fn first_put(
     }
 }
 
-/// No two writers of ours share a key, so none of this is needed; but an operator may want to know.
+/// No two writers of blobs share a key. Those of the journal do, if there are several; but an operator who has
+/// one replica needs none of this.
 async fn condition(objects: &dyn Objects, key: &str) -> Result<String, StoreError> {
     Ok(match objects.put_new(key, vec![Bytes::from_static(b"second")]).await {
         Err(ObjectError::Exists(_)) => {
@@ -74,12 +75,14 @@ async fn condition(objects: &dyn Objects, key: &str) -> Result<String, StoreErro
         }
         Ok(()) => {
             first_put(objects, key, CONTENT).await?;
-            "objects are written over even where that is forbidden, which berth does not rely on"
+            "objects are written over even where that is forbidden, which only the journals \
+             of several replicas rely on"
                 .to_owned()
         }
         Err(error) => {
             format!(
-                "writing only where no object is does not work, which berth does not need ({error})"
+                "writing only where no object is does not work, which only the journals of \
+                 several replicas need ({error})"
             )
         }
     })

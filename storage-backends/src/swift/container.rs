@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use object_store::PutPayload;
-use object_store::client::{HttpRequest, HttpRequestBody};
+use object_store::client::{HttpRequest, HttpRequestBody, HttpResponse};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
@@ -47,6 +47,8 @@ pub(super) struct Head {
     pub(super) size: u64,
     /// Whether it is made of segments.
     pub(super) is_large: bool,
+    /// Of its content; for an object of segments it is of theirs.
+    pub(super) etag: String,
 }
 
 /// An entry of a listing.
@@ -105,9 +107,13 @@ impl Container {
     }
 
     /// Writes an object unless there is one, which is [`ObjectError::Exists`].
-    pub(super) async fn put_new(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
-        self.put_with(&[(CONTENT_TYPE, PLAIN), (IF_NONE_MATCH, "*")], key, content).await?;
-        Ok(())
+    /// Writes an object where there was none when the store began to take it, and gives its tag.
+    pub(super) async fn put_new(
+        &self,
+        key: &str,
+        content: Vec<Bytes>,
+    ) -> Result<String, ObjectError> {
+        self.put_with(&[(CONTENT_TYPE, PLAIN), (IF_NONE_MATCH, "*")], key, content).await
     }
 
     async fn put_with(
@@ -125,8 +131,7 @@ impl Container {
             }
             other => other?,
         };
-        let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
-        Ok(etag.unwrap_or_default().trim_matches('"').to_owned())
+        Ok(etag(&answer))
     }
 
     async fn create(&self) -> Result<(), ObjectError> {
@@ -216,7 +221,7 @@ impl Container {
         let size = text("content-length").and_then(|size| size.parse().ok());
         let size = size.ok_or_else(|| ObjectError::Failed(format!("HEAD {key}: no size")))?;
         let is_large = text("x-static-large-object").is_some_and(|text| text != "False");
-        Ok(Head { size, is_large })
+        Ok(Head { size, is_large, etag: etag(&answer) })
     }
 
     pub(super) async fn exists(&self, key: &str) -> Result<bool, ObjectError> {
@@ -354,4 +359,9 @@ fn request(
         false => HttpRequestBody::from(PutPayload::from_iter(content)),
     };
     builder.method(method).body(body).map_err(failed)
+}
+
+fn etag(answer: &HttpResponse) -> String {
+    let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+    etag.unwrap_or_default().trim_matches('"').to_owned()
 }

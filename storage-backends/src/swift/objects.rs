@@ -16,6 +16,9 @@ use crate::objects::{Listed, ObjectError, Objects, Unfinished, failed};
 /// How many objects are deleted at the same time.
 const DELETIONS: usize = 8;
 
+/// How long another write of the same moment may still be on its way through the store.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// Objects in a container, the large ones as static large objects.
 ///
 /// Swift has no uploads in parts; a part is an object, and at last a manifest names them. So that
@@ -43,7 +46,12 @@ impl Objects for SwiftObjects {
     }
 
     async fn put_new(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
-        self.container.put_new(key, content).await
+        // Swift looks whether there is an object when a request begins, and writes when all of it has
+        // come, so two at the same time may both be told that they wrote. The last one did.
+        let etag = self.container.put_new(key, content).await?;
+        tokio::time::sleep(SETTLED).await;
+        let found = self.container.head(key).await?;
+        if found.etag == etag { Ok(()) } else { Err(ObjectError::Exists(key.to_owned())) }
     }
 
     async fn get(

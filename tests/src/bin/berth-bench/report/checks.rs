@@ -1,10 +1,10 @@
 //! The bars of the table, and whether they are met.
 
-use super::{collection, containers, databases, safety, stores};
+use super::{collection, containers, databases, identity, safety, stores};
 use crate::peers::{BERTH, DISTRIBUTION_3, NGINX, NGINX_CACHED};
 use crate::results::{Metric, RowRun, Spread};
 use crate::rows::Row;
-use crate::rows::{growth, identity, manifests, memory, push, retention, small_blobs, start};
+use crate::rows::{growth, manifests, memory, push, retention, small_blobs, start};
 
 /// How far medians of unchanged latencies lie apart on a quiet machine.
 pub(super) const NOISE: f64 = 1.1;
@@ -88,7 +88,7 @@ pub(crate) fn of(row: Row, run: &RowRun) -> Vec<Check> {
         Row::DatabaseMillion => databases::million(run),
         Row::Collection => collection::of(run),
         Row::Retention => retention(run),
-        Row::Identity => identity(run),
+        Row::Identity => identity::checks(run),
         Row::Mirror => safety::mirror(run),
         Row::Import => safety::import(run),
         Row::Scrub => safety::scrub(run),
@@ -231,28 +231,6 @@ fn retention(run: &RowRun) -> Vec<Check> {
         limit(run, retention::CASE, many, Metric::Seconds, 30.0, "30 s"),
         unchanged(run, retention::CASE, Metric::PeakMebibytes, (few, many)),
     ]
-}
-
-/// A token costs little, and a crowd that logs in is hardly noticed.
-fn identity(run: &RowRun) -> Vec<Check> {
-    let tokens =
-        factor(run, identity::TOKENS, Metric::RequestsPerSecond, 0.85, identity::ANONYMOUS);
-    let what = format!("{}, {}", identity::CROWD, Metric::P99Milliseconds.title());
-    let bar = format!("less than 2 x {}", identity::QUIET);
-    let found = (
-        run.spread(identity::CROWD, BERTH, Metric::P99Milliseconds),
-        run.spread(identity::CROWD, identity::QUIET, Metric::P99Milliseconds),
-    );
-    let crowd = match found {
-        (Some(crowd), Some(quiet)) => {
-            let times = crowd.median / quiet.median;
-            let measured =
-                format!("{times:.2} x ({} to {})", number(crowd.median), number(quiet.median));
-            Check { what, measured, bar, verdict: Verdict::at_most(crowd, quiet.times(2.0)) }
-        }
-        _ => Check::not_measured(what, bar),
-    };
-    vec![tokens, crowd]
 }
 
 fn tags_in(name: &str) -> u64 {

@@ -5,6 +5,7 @@ mod checks;
 mod collection;
 mod containers;
 mod databases;
+mod identity;
 mod lines;
 mod page;
 mod safety;

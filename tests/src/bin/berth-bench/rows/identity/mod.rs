@@ -1,5 +1,7 @@
 //! What it costs that requests say who they are from: a token with each request, and a crowd that logs
-//! in beside them.
+//! in beside them; and that what they are refused tells them nothing by its time.
+
+pub(crate) mod refusals;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -12,7 +14,7 @@ use crate::Bench;
 use crate::client::Connection;
 use crate::content::Image;
 use crate::load::{Target, wrk};
-use crate::peers::{BERTH, Server};
+use crate::peers::{BERTH, Launch, Server};
 use crate::results::{Metric, RowRun};
 
 pub(crate) const TOKENS: &str = "manifest GET";
@@ -22,11 +24,15 @@ pub(crate) const ANONYMOUS: &str = "berth, anonymous";
 pub(crate) const QUIET: &str = "berth, nobody logs in";
 
 const REPOSITORY: &str = "bench/image";
+/// Where the client may do nothing: a repository that is there, and one that is not.
+const OTHERS: [&str; 2] = ["other/image", "other/imago"];
 const USER: &str = "bench";
 /// `bench`, by bcrypt at cost 10, more than `htpasswd -B` takes by itself.
 const HASH: &str = "$2b$10$9ezPjpA6QmWt9egDgdsYfe42URWWvTG1oeGE294A4yn5lk/zw31U6";
 /// How many log in at a time.
 const LOGINS: usize = 100;
+/// How often what is refused is asked for in a round.
+const REFUSALS: usize = 5000;
 /// Before anything counts.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -35,7 +41,8 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     run.setting(format!(
         "manifest GET by tag with wrk over {} kept connections for {} s, {} rounds: as anybody may who has not logged in, and \
          with a bearer token of Berth's own; then with a token while {LOGINS} clients log in all the time, each with the right \
-         password of a file (bcrypt, cost 10), and while nobody does",
+         password of a file (bcrypt, cost 10), and while nobody does; last what is refused, asked for over one connection \
+         in turn with what is absent, {REFUSALS} times each a round",
         settings.connections,
         settings.manifest_time.as_secs(),
         settings.rounds,
@@ -46,11 +53,11 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     std::fs::write(&file, format!("{USER}:{HASH}\n"))?;
     let launch = launch
         .set("REGISTRY_AUTH_HTPASSWD_PATH", &file.display().to_string())
-        .set("REGISTRY_AUTH_GRANTS", "['anyone writer bench/**']")
-        .set("REGISTRY_AUTH_TOKENS_LIFETIME", "1h");
-    let server = bench.berth()?.start(&launch)?;
-    let image = Image::new();
-    server.store_image(REPOSITORY, "latest", &image)?;
+        .set("REGISTRY_AUTH_TOKENS_LIFETIME", "1h")
+        // What is measured is the time of a refusal, not how long one has to wait for another.
+        .set("REGISTRY_AUTH_ATTEMPTS_ACCOUNT", "1000000")
+        .set("REGISTRY_AUTH_ATTEMPTS_SOURCE", "1000000");
+    let server = prepared(bench, &launch)?;
     let path = format!("/v2/{REPOSITORY}/manifests/latest");
     let token = log_in(&server)?;
     let authorization = format!("Authorization: Bearer {token}");
@@ -74,8 +81,20 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
                 run.note(format!("round {round}: {logins} logins in that time"));
             }
         }
+        refusals::measure(run, &server, &token, OTHERS, REFUSALS, round)?;
     }
     server.stop()
+}
+
+/// A server with the images, whose store was filled while anybody could.
+fn prepared(bench: &Bench, launch: &Launch) -> Result<Server> {
+    let open = launch.clone().set("REGISTRY_AUTH_GRANTS", "['anyone writer **']");
+    let server = bench.berth()?.start(&open)?;
+    for repository in [REPOSITORY, OTHERS[0]] {
+        server.store_image(repository, "latest", &Image::new())?;
+    }
+    server.stop()?;
+    bench.berth()?.start(&launch.clone().set("REGISTRY_AUTH_GRANTS", "['anyone writer bench/**']"))
 }
 
 fn measure(
