@@ -3,7 +3,8 @@
 //! Niceness says which share of a processor a thread gets, not for how long at a time: a thread that
 //! computes keeps it until the kernel's next tick, several milliseconds, for which a request would
 //! wait. So the work is interrupted a few thousand times a second by a timer of its own, and gives the
-//! processor up to whoever wants it.
+//! processor up to whoever wants it. Where somebody did, it also sleeps for a moment: only a processor
+//! that has nothing to do takes over what waits for another one.
 #![allow(unsafe_code)]
 
 #[cfg(target_os = "linux")]
@@ -17,6 +18,14 @@ const NICENESS: i32 = 10;
 /// For how long it keeps a processor that another thread wants, in nanoseconds.
 #[cfg(target_os = "linux")]
 const TURN: i64 = 200_000;
+
+/// A yield that takes longer than this, in nanoseconds, let another thread run.
+#[cfg(target_os = "linux")]
+const WANTED: i64 = 15_000;
+
+/// For how long it sleeps then, in nanoseconds.
+#[cfg(target_os = "linux")]
+const PAUSE: i64 = 300_000;
 
 /// What the kernel takes for its turn, in nanoseconds: the least that it grants. Who yields has had
 /// the whole of it, whatever is left, so that the usual few milliseconds would have it starve.
@@ -67,7 +76,7 @@ impl Turns {
     fn begin() -> Option<Self> {
         static HANDLER: Once = Once::new();
         HANDLER.call_once(|| {
-            // SAFETY: all zeros is a `sigaction`; the handler makes one system call, which a handler of
+            // SAFETY: all zeros is a `sigaction`; the handler makes system calls only, which a handler of
             // signals may make, and calls that it interrupts are begun again.
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
@@ -104,10 +113,30 @@ impl Drop for Turns {
     }
 }
 
+/// What a handler does must leave `errno` as it was: neither of these calls can fail but for the sleep, which
+/// the signal of somebody else may end.
 #[cfg(target_os = "linux")]
 extern "C" fn give_way(_: i32) {
-    // SAFETY: it takes nothing and never fails, so that `errno` stays what it was.
-    unsafe { libc::sched_yield() };
+    // SAFETY: the kernel reads and fills structures of this frame alone; `errno` is the thread's own.
+    unsafe {
+        let errno = *libc::__errno_location();
+        let before = nanoseconds();
+        libc::sched_yield();
+        if nanoseconds() - before > WANTED {
+            let pause = libc::timespec { tv_sec: 0, tv_nsec: PAUSE };
+            libc::nanosleep(&raw const pause, std::ptr::null_mut());
+        }
+        *libc::__errno_location() = errno;
+    }
+}
+
+/// Of a clock that only goes forward.
+#[cfg(target_os = "linux")]
+fn nanoseconds() -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills the structure, and keeps no pointer.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 #[cfg(all(test, target_os = "linux"))]

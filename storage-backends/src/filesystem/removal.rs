@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::none_if_missing;
 use crate::StoreError;
@@ -13,13 +14,18 @@ use crate::StoreError;
 /// system waits once, though for what others have written, too.
 const FEW: usize = 8;
 
+/// A yield that takes longer than this let another thread run.
+const WANTED: Duration = Duration::from_micros(15);
+
+/// For how long a removal sleeps then.
+const PAUSE: Duration = Duration::from_micros(300);
+
 /// Removes files with the folders that they have to themselves, and tells of each how it went. What
 /// is gone stays gone when this returns. `beside` is a folder of the
 /// same file system.
 pub(super) fn remove_all(beside: &Path, paths: &[PathBuf]) -> Vec<Result<(), StoreError>> {
     let remove = |path: &PathBuf| {
-        // Niceness alone would have requests wait until the kernel's next tick.
-        thread::yield_now();
+        give_way();
         remove(path)
     };
     let mut outcomes: Vec<_> = paths.iter().map(remove).collect();
@@ -35,6 +41,16 @@ pub(super) fn remove_all(beside: &Path, paths: &[PathBuf]) -> Vec<Result<(), Sto
         }
     }
     outcomes
+}
+
+/// Lets threads run that want to. Niceness alone would have them wait until the kernel's next tick; and only a
+/// processor that has nothing to do for a moment takes over what waits for another one.
+fn give_way() {
+    let before = Instant::now();
+    thread::yield_now();
+    if before.elapsed() > WANTED {
+        thread::sleep(PAUSE);
+    }
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {
