@@ -11,7 +11,7 @@ use crate::process::{output, run, succeeds};
 use crate::tools::cargo::{self, CARGO_FUZZ};
 
 /// A look at each target, as a part of `cargo xtask test`. What it takes is the building, so that is not optimised.
-const SHORT: Effort = Effort { seconds: 6, profile: "--dev" };
+const SHORT: Effort = Effort { seconds: 4, profile: "--dev" };
 
 /// How hard the targets are tried.
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 pub(crate) fn parts() -> Vec<Part> {
     vec![Part {
         name: "fuzz",
-        what: "each parser of outside input, for six seconds",
+        what: "each parser of outside input, for four seconds",
         run: |context| fuzz_all(context, SHORT, &[]),
     }]
 }

@@ -76,7 +76,7 @@ pub(crate) struct PruneArguments {
     /// Remove all unused volumes, not just anonymous ones
     #[arg(long, short)]
     all: bool,
-    /// Provide filter values (e.g. "label=<label>")
+    /// Provide filter values (e.g. "label=keep")
     #[arg(long)]
     filter: Vec<String>,
     /// Do not prompt for confirmation

@@ -1,9 +1,9 @@
 //! Containers: what is known of each, its monitor, and all that is done with it.
 //!
-//! [`Engine`] is what commands work with. A container is a folder ([`store`]); a container that runs has a
-//! process besides, its monitor ([`monitor`]), and that is all there is: no daemon. What a container is now is
+//! [`Engine`] is what commands work with. A container is a folder (`store`); a container that runs has a
+//! process besides, its monitor (`monitor`), and that is all there is: no daemon. What a container is now is
 //! found by looking, at the process that was written down and at the cgroup; and whoever finds that somebody was
-//! killed in the middle of something gives back what is left ([`collect`]).
+//! killed in the middle of something gives back what is left (`collect`).
 
 mod attach;
 mod collect;

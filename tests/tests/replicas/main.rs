@@ -9,6 +9,7 @@ mod clocks;
 mod conformance;
 mod database;
 mod group;
+mod identity;
 mod mixed;
 mod notifications;
 mod old_server;

@@ -293,7 +293,7 @@ pub(crate) struct PruneArguments {
     /// Do not prompt for confirmation
     #[arg(long, short)]
     pub(crate) force: bool,
-    /// Provide filter values (e.g. "until=<timestamp>")
+    /// Provide filter values (e.g. "until=24h")
     #[arg(long, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
 }
