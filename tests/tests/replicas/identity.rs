@@ -102,11 +102,13 @@ fn accounts_tokens_and_grants_are_those_of_all_replicas() -> Result<()> {
 
     // Each tells of what was done at any of them.
     for address in [first, second, third] {
-        wait::until("the audit log tells of all", || {
-            let audit = ask(address, &root, "GET", "/api/v1/audit", Value::Null)?.expect(200)?;
-            let text = audit.text();
-            Ok(text.contains("mia") && text.contains("grant"))
-        })?;
+        for (action, subject) in [("users.create", MIA.0), ("grants.create", "user:mia")] {
+            let path = format!("/api/v1/audit?action={action}");
+            wait::until("the audit log tells of all", || {
+                let audit = ask(address, &root, "GET", &path, Value::Null)?.expect(200)?;
+                Ok(audit.text().contains(subject))
+            })?;
+        }
     }
     replicas.stop()
 }
