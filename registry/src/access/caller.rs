@@ -115,6 +115,19 @@ impl Caller {
         }
     }
 
+    /// Whether they may do something with a repository that the token they show is not for, so that another
+    /// token of ours would let them.
+    pub(crate) fn may_with_another_token(
+        &self,
+        policy: &Policy,
+        access: Access,
+        repository: &str,
+    ) -> bool {
+        let Rights::Token(list) = &self.rights else { return false };
+        !list.repository(repository).contains(access)
+            && policy.decide(&self.holder, access, repository).is_allowed()
+    }
+
     /// Whether they may read all repositories, whatever their names.
     pub(crate) fn may_read_all(&self, policy: &Policy) -> bool {
         match &self.rights {

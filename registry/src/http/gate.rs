@@ -49,9 +49,33 @@ pub(super) async fn admit(
         }
     };
     match is_allowed {
-        true => Ok(caller),
+        true => match lacks_source(access, &caller, action) {
+            Some(source) => Err(challenger.lacks(action, source)),
+            None => Ok(caller),
+        },
         false if shows_nothing => Err(challenger.anonymous(Some(action))),
         false => Err(challenger.denied(&caller, action)),
+    }
+}
+
+/// The repository that a blob is to be mounted from, where the caller may read it and has not asked for that with
+/// the token that they show. From elsewhere nothing is mounted, and the blob is uploaded.
+fn lacks_source<'a>(
+    access: &AccessControl,
+    caller: &Caller,
+    action: &'a Action,
+) -> Option<&'a RepositoryName> {
+    let source = source(action)?;
+    caller.may_with_another_token(&access.policy(), Access::Pull, source.as_str()).then_some(source)
+}
+
+/// Where an action mounts from, if that is another repository than the one that it mounts into.
+fn source(action: &Action) -> Option<&RepositoryName> {
+    match action {
+        Action::StartUpload(into, StartUpload::Mount { from: Some(Ok(from)), .. }) => {
+            (from != into).then_some(from)
+        }
+        _ => None,
     }
 }
 
@@ -110,14 +134,10 @@ fn scope(action: &Action) -> Option<String> {
         Need::Listing => Some("registry:catalog:*".to_owned()),
         Need::Repository(repository, actions) => {
             let scope = format!("repository:{repository}:{actions}");
-            match action {
-                Action::StartUpload(_, StartUpload::Mount { from: Some(Ok(from)), .. })
-                    if from != repository =>
-                {
-                    Some(format!("{scope} repository:{from}:pull"))
-                }
-                _ => Some(scope),
-            }
+            Some(match source(action) {
+                Some(from) => format!("{scope} repository:{from}:pull"),
+                None => scope,
+            })
         }
     }
 }
@@ -240,6 +260,14 @@ impl Challenger<'_> {
             ),
             false => refusal(StatusCode::FORBIDDEN, ErrorCode::Denied, message),
         }
+    }
+
+    /// The caller may do that, with another token.
+    fn lacks(&self, action: &Action, source: &RepositoryName) -> ApiError {
+        let message = format!("the token is not for pulls from {source}");
+        let challenge = self.challenge(Some(action), Some(ChallengeError::InsufficientScope));
+        refusal(StatusCode::UNAUTHORIZED, ErrorCode::Denied, message)
+            .with_header(WWW_AUTHENTICATE, challenge)
     }
 
     fn shows_token(&self) -> bool {

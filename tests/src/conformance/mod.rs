@@ -7,7 +7,7 @@ mod released;
 
 use crate::Launch;
 
-pub use self::current::current;
+pub use self::current::{current, current_with_login};
 pub use self::released::{released, released_over_tls, released_with_login};
 
 /// The same registry, where images and indexes may be sparse, which the suites can be asked to test.

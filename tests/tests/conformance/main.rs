@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use berth_tests::Launch;
 use berth_tests::authority::Authority;
-use berth_tests::conformance::{current, released, released_over_tls, released_with_login, sparse};
+use berth_tests::conformance::{
+    current, current_with_login, released, released_over_tls, released_with_login, sparse,
+};
 use berth_tests::stores::Stored;
 
 #[test]
@@ -42,23 +44,17 @@ fn the_suite_of_release_1_1_1_passes_over_tls() -> Result<()> {
 #[test]
 #[ignore = "run by cargo xtask conformance"]
 fn the_suite_of_release_1_1_1_passes_with_a_login() -> Result<()> {
-    let (authority, folder) = (Authority::new("registry")?, tempfile::tempdir()?);
-    let pair = authority.server()?.write(folder.path(), "server")?;
-    let (trusted, users) = (folder.path().join("authority.crt"), folder.path().join("htpasswd"));
-    fs::write(&trusted, authority.certificate())?;
-    let login = ("alice", "of-alice-4f1c");
-    fs::write(&users, format!("{}:{}\n", login.0, bcrypt::hash(login.1, 5)?))?;
-    let launch = Launch::temporary()?
-        .tls(&pair, authority.trust())
-        .env("REGISTRY_AUTH_HTPASSWD_PATH", &users)
-        .env("REGISTRY_AUTH_GRANTS", "['allow user:alice maintainer conformance/**']");
-    let (server, results) = (sparse(launch).start()?, results("v1.1.1", "login")?);
-    let complaints =
-        released_with_login("v1.1.1", "login", &server.host(), &trusted, login, &results)?;
-    let log = server.stop_for_log()?;
-    ensure!(complaints.is_empty(), "the suite does not pass:\n{}", complaints.join("\n"));
-    ensure!(!log.contains(login.1), "the password is in the log");
-    Ok(())
+    passes_with_a_login("v1.1.1", |host, trusted, login, results| {
+        released_with_login("v1.1.1", "login", host, trusted, login, results)
+    })
+}
+
+#[test]
+#[ignore = "run by cargo xtask conformance"]
+fn the_current_suite_passes_over_tls_with_a_login() -> Result<()> {
+    passes_with_a_login("current", |host, trusted, login, results| {
+        current_with_login("login", host, trusted, login, results)
+    })
 }
 
 #[test]
@@ -75,6 +71,30 @@ fn passes(suite: &str, run: impl Fn(&str, &str, &Path) -> Result<Vec<String>>) -
         server.stop()?;
     }
     ensure!(complaints.is_empty(), "the {suite} suite does not pass:\n{}", complaints.join("\n"));
+    Ok(())
+}
+
+/// A suite with a name and a password, over TLS. What it is given is the host, the file of the authority, both words,
+/// and where its report goes.
+fn passes_with_a_login(
+    suite: &str,
+    run: impl Fn(&str, &Path, (&str, &str), &Path) -> Result<Vec<String>>,
+) -> Result<()> {
+    let (authority, folder) = (Authority::new("registry")?, tempfile::tempdir()?);
+    let pair = authority.server()?.write(folder.path(), "server")?;
+    let (trusted, users) = (folder.path().join("authority.crt"), folder.path().join("htpasswd"));
+    fs::write(&trusted, authority.certificate())?;
+    let login = ("alice", "of-alice-4f1c");
+    fs::write(&users, format!("{}:{}\n", login.0, bcrypt::hash(login.1, 5)?))?;
+    let launch = Launch::temporary()?
+        .tls(&pair, authority.trust())
+        .env("REGISTRY_AUTH_HTPASSWD_PATH", &users)
+        .env("REGISTRY_AUTH_GRANTS", "['allow user:alice maintainer conformance/**']");
+    let (server, results) = (sparse(launch).start()?, results(suite, "login")?);
+    let complaints = run(&server.host(), &trusted, login, &results)?;
+    let log = server.stop_for_log()?;
+    ensure!(complaints.is_empty(), "the suite does not pass:\n{}", complaints.join("\n"));
+    ensure!(!log.contains(login.1), "the password is in the log");
     Ok(())
 }
 
