@@ -102,15 +102,15 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The files of a bucket, which its server keeps in a folder, but for the journal of names.
+/// The files of a bucket, which its server keeps in a folder, but for the journal of names and the backups.
 ///
 /// # Errors
 ///
 /// A folder cannot be read.
 pub fn objects(bucket: &Path) -> Result<Vec<PathBuf>> {
     let mut found = files(bucket)?;
-    let journal = bucket.join("berth/journal");
-    found.retain(|path| !path.starts_with(&journal));
+    let kept = ["berth/journal", "berth/backups"].map(|folder| bucket.join(folder));
+    found.retain(|path| !kept.iter().any(|folder| path.starts_with(folder)));
     Ok(found)
 }
 
