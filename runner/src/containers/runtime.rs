@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::error::{ContainerError, Doing as _};
@@ -158,6 +159,13 @@ pub(super) fn started(bundle: &Path) -> Result<rustix::process::Pid, ContainerEr
     let text = std::fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
     let pid = text.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
     pid.ok_or_else(|| ContainerError::Conflict(format!("{}: no process", path.display())))
+}
+
+/// The same as whoever did not start it finds it, and since when it is there; `None` when there is none.
+pub(super) fn started_unseen(bundle: &Path) -> Option<(i32, Timestamp)> {
+    let pid = started(bundle).ok()?.as_raw_nonzero().get();
+    let written = std::fs::metadata(bundle.join(PID_FILE)).and_then(|found| found.modified());
+    Some((pid, Timestamp::try_from(written.ok()?).ok()?))
 }
 
 /// The null device, as all three streams.

@@ -4,6 +4,7 @@
 mod crash;
 mod exec;
 mod host;
+mod kills;
 mod lifecycle;
 mod logs;
 mod options;

@@ -29,7 +29,7 @@ pub(super) fn create(options: CreateOptions) -> ExitCode {
     let created = || -> Result<ExitCode> {
         let request = options.container.request()?;
         let engine = engine()?;
-        let created = make(&engine, request)?;
+        let created = make(&engine, request, false)?;
         println!("{}", created.id());
         Ok(ExitCode::SUCCESS)
     };
@@ -78,7 +78,7 @@ fn try_run(options: RunOptions) -> Result<ExitCode> {
     let mut request = container.request()?;
     let streams = attached_streams(&mut request.config, detach)?;
     let engine = engine()?;
-    let created = make(&engine, request)?;
+    let created = make(&engine, request, true)?;
     created.warnings.iter().for_each(|warning| eprintln!("WARNING: {warning}"));
     let id = created.id().to_string();
     let attachment = created.start(&engine)?;
@@ -164,8 +164,8 @@ fn keys(text: Option<&str>) -> Result<DetachKeys> {
     Ok(text.map(str::parse).transpose()?.unwrap_or_default())
 }
 
-/// Makes a container, of an image that is pulled where it has to be.
-fn make(engine: &Engine, request: Request) -> Result<Created> {
+/// Makes a container, of an image that is pulled where it has to be; with `starts` to be started at once.
+fn make(engine: &Engine, request: Request, starts: bool) -> Result<Created> {
     let images = ImageStore::open(engine.roots())?;
     let image = image(engine, &images, &request)?;
     let Request { name, cidfile, config, host_config, .. } = request;
@@ -178,7 +178,7 @@ fn make(engine: &Engine, request: Request) -> Result<Created> {
         );
     }
     let hold = images.hold(&image.id)?;
-    let created = engine.create(CreateRequest { name, config, host_config }, &image)?;
+    let created = engine.create(CreateRequest { name, config, host_config, starts }, &image)?;
     drop(hold);
     if let Some(file) = &cidfile {
         write_id(file, created.id().as_str())?;

@@ -99,19 +99,20 @@ impl Firewall {
         }
     }
 
-    /// Sends published ports on to the addresses of a container.
-    pub(super) fn publish(&self, container: &EndpointSettings) -> Result<(), NetworkError> {
-        let elements = sets::of_ports(container);
-        match self.change(sets::by_set(&elements, sets::add)) {
-            // The port is ours: a socket is bound to it. So these are of a container that is gone,
-            // and nobody was left to take them out.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.unpublish(&container.ports);
-                self.change(sets::by_set(&elements, sets::add))
-            }
-            result => result,
+    /// Sends published ports on to the addresses of a container. `false` when one of them goes elsewhere; then
+    /// nothing is changed.
+    pub(super) fn publish(&self, container: &EndpointSettings) -> Result<bool, NetworkError> {
+        match self.change(sets::by_set(&sets::of_ports(container), sets::add)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            result => result.map(|()| true).map_err(NetworkError::Firewall),
         }
-        .map_err(NetworkError::Firewall)
+    }
+
+    /// The same wherever they go until now: to a container that is gone, when nobody was left to take them out.
+    pub(super) fn publish_anew(&self, container: &EndpointSettings) -> Result<(), NetworkError> {
+        self.unpublish(&container.ports);
+        let added = self.change(sets::by_set(&sets::of_ports(container), sets::add));
+        added.map_err(NetworkError::Firewall)
     }
 
     /// Takes published ports out. Those that are not there any more do not matter.
