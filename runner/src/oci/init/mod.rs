@@ -16,7 +16,9 @@ use std::path::Path;
 use std::process::exit;
 
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior, setsid, umask};
+use rustix::process::{
+    DumpableBehavior, chroot, fchdir, set_dumpable_behavior, setsid, umask,
+};
 use rustix::thread::{
     LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags, move_into_link_name_space,
     move_into_thread_name_spaces,
@@ -33,6 +35,8 @@ use super::launch::{self, Opened};
 use super::plan::{Plan, ProcessPlan};
 use super::{Result, hooks};
 
+use rootfs::Change;
+
 /// What a process joins.
 #[derive(Debug)]
 pub(super) struct Joining {
@@ -40,6 +44,8 @@ pub(super) struct Joining {
     pub(super) member: OwnedFd,
     /// Its pid namespace.
     pub(super) pid_namespace: OwnedFd,
+    /// Its root, where that is not the root of its mount namespace.
+    pub(super) root: Option<OwnedFd>,
     pub(super) namespaces: Vec<NamespaceKind>,
     pub(super) console: Option<OwnedFd>,
     pub(super) preserved: u32,
@@ -110,7 +116,12 @@ fn become_container(
         enter_cgroup(plan, caller)?;
     }
     hooks::run(&opened.around.create_container, &record.state(Status::Creating))?;
-    rootfs::change_to(&root, opened.around.pivot, &plan.root)?;
+    let change = match opened.around.pivot {
+        _ if !plan.namespaces.is_new(NamespaceKind::Mount) => Change::Enter,
+        true => Change::Pivot,
+        false => Change::Move,
+    };
+    rootfs::change_to(&root, change, &plan.root)?;
     if opened.around.new_keyring {
         let name = format!("_ses.{}", record.id);
         task::new_session_keyring(&program::c_string(name)?).doing(|| "make a session keyring")?;
@@ -145,6 +156,9 @@ fn join_container(
         .doing(|| "join the namespaces of the container")?;
     if joining.namespaces.contains(&NamespaceKind::User) {
         identity::become_root()?;
+    }
+    if let Some(root) = &joining.root {
+        fchdir(root).and_then(|()| chroot(".")).doing(|| "enter the root of the container")?;
     }
     let root = rustix::fs::open(
         "/",
