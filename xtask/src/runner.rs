@@ -24,15 +24,22 @@ pub(crate) fn part() -> Part {
     }
 }
 
+/// Why no container can be run here, if that is so.
+pub(crate) fn why_not(context: &Context) -> Result<Option<&'static str>> {
+    Ok(if !context.berth().is_file() {
+        Some("berth is not built")
+    } else if fs::metadata("/proc/self")?.uid() != 0 {
+        Some("containers take root")
+    } else if !fs::exists("/bin/busybox")? {
+        Some("busybox-static is not installed: run `cargo xtask setup`")
+    } else {
+        None
+    })
+}
+
 fn runner(context: &Context) -> Result<Outcome> {
-    if !context.berth().is_file() {
-        return Outcome::not_run("berth is not built");
-    }
-    if fs::metadata("/proc/self")?.uid() != 0 {
-        return Outcome::not_run("containers take root");
-    }
-    if !fs::exists("/bin/busybox")? {
-        return Outcome::not_run("busybox-static is not installed: run `cargo xtask setup`");
+    if let Some(reason) = why_not(context)? {
+        return Outcome::not_run(reason);
     }
     let mut command = cargo(
         context,
@@ -49,8 +56,9 @@ fn runner(context: &Context) -> Result<Outcome> {
     match (tests(&mut command)?, missing) {
         (Outcome::Passed { tests, note }, Some(reason)) => {
             let accepted = go::was_refused(context, go::RUNTIME_TOOLS);
-            let reason =
-                format!("the specification's own tests were left out; of the others, {note} passed\n{reason}");
+            let reason = format!(
+                "the specification's own tests were left out; of the others, {note} passed\n{reason}"
+            );
             Ok(Outcome::NotRun { tests, reason, accepted })
         }
         (outcome, _) => Ok(outcome),

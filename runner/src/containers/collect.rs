@@ -84,7 +84,9 @@ impl Engine {
             other => other?,
         };
         let running = match running {
-            Some(running) if running.program.is_none() => Some(self.find_program(&record, running)?),
+            Some(running) if running.program.is_none() => {
+                Some(self.find_program(&record, running)?)
+            }
             other => other,
         };
         let program = running.as_ref().and_then(|running| running.program.as_ref());

@@ -48,10 +48,13 @@ impl Engine {
     }
 
     pub(super) fn remove_anonymous(&self, points: &[MountPoint]) -> Result<(), ContainerError> {
+        let volumes = self.volumes();
         for point in points.iter().filter(|point| point.is_anonymous()) {
-            match self.volumes().remove(&point.name, self) {
-                // Somebody else has it as well, or has removed it.
-                Err(VolumeError::InUse { .. } | VolumeError::NotFound(_)) => {}
+            match volumes.remove(&point.name, self) {
+                // Somebody else has it as well,
+                Err(VolumeError::InUse { .. }) => {}
+                // or has removed it, or was killed while it was made or removed.
+                Err(VolumeError::NotFound(_)) => volumes.sweep(),
                 other => other?,
             }
         }

@@ -71,7 +71,9 @@ fn a_published_port_stays_its_containers_without_a_monitor() -> Result<()> {
     let refused = || -> Result<()> {
         let ran = host.berth(&["run", "--rm", "-p", "18080:80", IMAGE, "true"])?;
         assert_eq!(ran.code, 125, "{ran:?}");
-        assert!(ran.complained.contains("Bind for 0.0.0.0:18080 failed: port is already allocated"));
+        assert!(
+            ran.complained.contains("Bind for 0.0.0.0:18080 failed: port is already allocated")
+        );
         std::net::TcpStream::connect("127.0.0.1:18080").map(drop).map_err(Into::into)
     };
     kill_process(monitor(&host, &id)?, Signal::KILL)?;
@@ -79,7 +81,9 @@ fn a_published_port_stays_its_containers_without_a_monitor() -> Result<()> {
     refused()?;
     // and then another monitor does.
     assert_eq!(host.status("web")?, "running");
-    until("it is taken up", || Ok(monitor(&host, &id).is_ok_and(|pid| test_kill_process(pid).is_ok())))?;
+    until("it is taken up", || {
+        Ok(monitor(&host, &id).is_ok_and(|pid| test_kill_process(pid).is_ok()))
+    })?;
     refused()?;
     host.ok(&["rm", "-f", "web"])?;
     // What is left behind by both that were killed is in nobody's way.

@@ -6,7 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use berth_tests::berth_binary;
-use berth_tests::fixtures;
+use berth_tests::disk::Disk;
+use berth_tests::fixtures::{self, Layout};
 use berth_tests::wait::until;
 use rustix::process::Pid;
 use serde_json::Value;
@@ -31,10 +32,25 @@ pub(crate) struct Ran {
 impl Host {
     /// One that has the image.
     pub(crate) fn new() -> Result<Self> {
-        let host = Self { folder: tempfile::tempdir()? };
+        Self::in_folder(tempfile::tempdir()?)
+    }
+
+    /// The same with all that it keeps on this disk.
+    pub(crate) fn on(disk: &Disk) -> Result<Self> {
+        Self::in_folder(tempfile::tempdir_in(disk.path(""))?)
+    }
+
+    fn in_folder(folder: TempDir) -> Result<Self> {
+        let host = Self { folder };
         fs::write(host.settings(), "{}\n")?;
-        let archive = host.folder.path().join("image.tar");
-        let layout = fixtures::tools()?;
+        host.load(&fixtures::tools()?, IMAGE)?;
+        Ok(host)
+    }
+
+    /// Takes in another image.
+    pub(crate) fn load(&self, layout: &Layout, name: &str) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let archive = folder.path().join("image.tar");
         let packed = Command::new("tar")
             .arg("-cf")
             .arg(&archive)
@@ -43,11 +59,9 @@ impl Host {
             .arg(".")
             .status()?;
         ensure!(packed.success(), "tar ended with {packed}");
-        let loaded = host.ok(&["load", "-q", "-i", archive.to_str().context("a path")?])?;
+        let loaded = self.ok(&["load", "-q", "-i", archive.to_str().context("a path")?])?;
         let id = loaded.trim().rsplit(' ').next().context("no image")?.to_owned();
-        host.ok(&["tag", &id, IMAGE])?;
-        fs::remove_file(archive)?;
-        Ok(host)
+        self.ok(&["tag", &id, name]).map(drop)
     }
 
     /// The same in a network of its own, which this thread has from then on, and the programs that it starts.
@@ -157,11 +171,16 @@ impl Host {
             !path.ends_with("containers/names") && !path.contains("network/addresses/last")
         });
         for entry in fs::read_dir(run.join("layers/roots")).into_iter().flatten() {
-            left.push(format!("layers of {}", fs::read_to_string(entry?.path()).unwrap_or_default()));
+            left.push(format!(
+                "layers of {}",
+                fs::read_to_string(entry?.path()).unwrap_or_default()
+            ));
         }
         for entry in fs::read_dir(data.join("volumes")).into_iter().flatten() {
             let path = entry?.path();
-            if path.to_string_lossy().contains("volumes/.new-") || path.to_string_lossy().contains("volumes/.gone-") {
+            if path.to_string_lossy().contains("volumes/.new-")
+                || path.to_string_lossy().contains("volumes/.gone-")
+            {
                 left.push(path.display().to_string());
             }
         }
@@ -206,7 +225,9 @@ pub(crate) fn monitors(host: &Host, besides: Pid) -> Result<Vec<Pid>> {
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
         let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
-        let Some(pid) = number.and_then(Pid::from_raw).filter(|pid| *pid != besides) else { continue };
+        let Some(pid) = number.and_then(Pid::from_raw).filter(|pid| *pid != besides) else {
+            continue;
+        };
         // Any of them may have ended by now.
         let read = |name: &str| fs::read_to_string(path.join(name)).unwrap_or_default();
         let (name, words) = (read("comm"), read("cmdline"));

@@ -184,7 +184,8 @@ impl Trial {
     }
 
     fn make_idle(&self) -> Result<()> {
-        let script = "trap 'exit 143' TERM; touch /marks/begun; while :; do sleep 1000 & wait; done";
+        let script =
+            "trap 'exit 143' TERM; touch /marks/begun; while :; do sleep 1000 & wait; done";
         let mortal = format!("{MORTAL}:80");
         self.make(&["run", "-d", "--name", "box"], &["-p", &mortal], script)?;
         until("it begins", || self.has("begun"))
@@ -202,9 +203,12 @@ impl Trial {
             kill_process(Pid::from_child(&child), Signal::KILL)?;
         }
         if victims != 0 {
-            for monitor in monitors(&self.host, Pid::from_child(&child))? {
-                let _ = kill_process(monitor, Signal::KILL);
+            let monitors = monitors(&self.host, Pid::from_child(&child))?;
+            for monitor in &monitors {
+                let _ = kill_process(*monitor, Signal::KILL);
             }
+            // A process that is killed lives on until the kernel has time for it.
+            until("they are dead", || Ok(!monitors.iter().any(|monitor| lives(*monitor))))?;
         }
         child.wait()?;
         Ok(())
@@ -259,14 +263,17 @@ impl Trial {
             // It does not run, so it has its folder and its name and nothing else.
             left.retain(|it| !it.ends_with(&format!("data/containers/{again}")));
             left.retain(|it| !it.ends_with(&format!("names/again {again}")));
-            let links: Vec<String> = links()?.into_iter().filter(|it| it.starts_with("veth")).collect();
+            let links: Vec<String> =
+                links()?.into_iter().filter(|it| it.starts_with("veth")).collect();
             if links.len() != 1 {
                 left.push(format!("links: {links:?}"));
             }
             Ok(left)
         };
         let clean = until("nothing is left", || Ok(left()?.is_empty()));
-        clean.with_context(|| left().map_or_else(|it| it.to_string(), |left| format!("{left:#?}")))?;
+        clean.with_context(|| {
+            left().map_or_else(|it| it.to_string(), |left| format!("{left:#?}"))
+        })?;
         ensure!(self.host.ok(&["volume", "ls", "-q"])?.is_empty(), "a volume is left");
         ensure!(!answers(MORTAL)?, "somebody answers at the port of one that is gone");
         Ok(())
@@ -282,6 +289,13 @@ impl Drop for Trial {
             let _ = fs::remove_dir(folder.join(self.parent.trim_start_matches('/')));
         }
     }
+}
+
+/// Whether a process does anything any more.
+fn lives(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    let state = stat.ok().and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
 /// Numbers that are the same each time (SplitMix64).
