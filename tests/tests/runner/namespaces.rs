@@ -120,11 +120,12 @@ fn without_a_mount_namespace_there_is_the_root_and_nothing_is_left_of_it() -> Re
     // Neither the first process nor others see the root of the host.
     let roots = bundle.exec(&[], "ls -d /bin/busybox /proc/1/root/bin/busybox; ls /")?;
     assert_eq!(
-        roots.said,
-        "/bin/busybox\n/proc/1/root/bin/busybox\nbin\ndev\netc\nproc\nroot\nsys\ntmp\n",
+        roots.said, "/bin/busybox\n/proc/1/root/bin/busybox\nbin\ndev\netc\nproc\nroot\nsys\ntmp\n",
         "{roots:?}"
     );
-    assert!(fs::read_to_string("/proc/self/mountinfo")?.contains(&*bundle.root().to_string_lossy()));
+    assert!(
+        fs::read_to_string("/proc/self/mountinfo")?.contains(&*bundle.root().to_string_lossy())
+    );
     bundle.command(&["delete", "--force", &bundle.id])?;
     assert!(bundle.is_gone()?);
     let missing = Bundle::new(&["/missing"])?.with_namespace("mount", None);

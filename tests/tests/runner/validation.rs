@@ -13,7 +13,31 @@ use berth_tests::home::cache;
 use tempfile::TempDir;
 
 /// Programs that use the same cgroup, so that one runs after the other.
-const IN_ONE_CGROUP: &str = "linux_cgroups_";
+const IN_ONE_CGROUP: [&str; 3] =
+    ["linux_cgroups_", "delete_resources", "delete_only_create_resources"];
+/// Why programs fail with any runtime: they are told beside what failed.
+const EXPLAINED: [(&str, &str); 17] = [
+    ("delete_resources", "it compares the addresses of two limits"),
+    (
+        "hooks_stdin",
+        "prestart hooks are told that the container is being created, as the specification has it",
+    ),
+    ("linux_cgroups_blkio", "it wants a disk 8:0"),
+    ("linux_cgroups_hugetlb", "it wants that controller of version 1"),
+    ("linux_cgroups_memory", "kernels have no limits for their own memory any more"),
+    ("linux_cgroups_network", "it wants the controllers net_cls and net_prio"),
+    ("linux_cgroups_pids", "it compares the addresses of two limits"),
+    ("linux_cgroups_relative_blkio", "it wants a disk 8:0"),
+    ("linux_cgroups_relative_hugetlb", "it wants that controller of version 1"),
+    ("linux_cgroups_relative_memory", "kernels have no limits for their own memory any more"),
+    ("linux_cgroups_relative_network", "it wants the controllers net_cls and net_prio"),
+    ("linux_cgroups_relative_pids", "it compares the addresses of two limits"),
+    ("linux_mount_label", "it wants SELinux"),
+    ("linux_process_apparmor_profile", "it wants AppArmor"),
+    ("misc_props", "it forgets to put its program into the container"),
+    ("pidfile", "it kills a program that has ended"),
+    ("process_rlimits", "the library that it is built with sets a limit of files for itself"),
+];
 /// How many of the others run at a time: they do little but wait.
 const LANES: usize = 6;
 
@@ -23,8 +47,9 @@ fn what_runc_passes_is_passed() -> Result<()> {
     let tools = cache()?.join("bin/runtime-tools");
     let all = programs(&tools)
         .with_context(|| format!("{}: run `cargo xtask setup`", tools.display()))?;
-    let (cgroups, others): (Vec<String>, Vec<String>) =
-        all.into_iter().partition(|name| name.starts_with(IN_ONE_CGROUP));
+    let (cgroups, others): (Vec<String>, Vec<String>) = all
+        .into_iter()
+        .partition(|name| IN_ONE_CGROUP.iter().any(|prefix| name.starts_with(prefix)));
     assert!(cgroups.len() + others.len() > 50, "programs are missing in {}", tools.display());
     let trial = Trial::new(tools)?;
     let waiting = Mutex::new(others);
@@ -57,38 +82,46 @@ fn programs(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// What is said of a program that did not get through.
+const ENDED: &str = "it ended with an error";
+
 struct Trial {
     tools: PathBuf,
-    /// A program that is `berth oci`, since the tests start one without arguments of its own.
-    runtime: PathBuf,
+    /// Programs that are `berth oci` and runc with states of their own.
+    ours: PathBuf,
+    theirs: PathBuf,
     folder: TempDir,
 }
 
 impl Trial {
     fn new(tools: PathBuf) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let runtime = folder.path().join("berth-oci");
-        let state = folder.path().join("state");
-        let script = format!(
-            "#!/bin/sh\nexec {} oci --root {} \"$@\"\n",
-            berth_binary()?.display(),
-            state.display()
-        );
-        fs::write(&runtime, script)?;
-        fs::set_permissions(&runtime, Permissions::from_mode(0o755))?;
-        Ok(Self { tools, runtime, folder })
+        let script = |name: &str, command: &str| -> Result<PathBuf> {
+            let path = folder.path().join(name);
+            let state = folder.path().join(format!("{name}-state"));
+            let text = format!("#!/bin/sh\nexec {command} --root {} \"$@\"\n", state.display());
+            fs::write(&path, text)?;
+            fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+            Ok(path)
+        };
+        let ours = script("berth-oci", &format!("{} oci", berth_binary()?.display()))?;
+        let theirs = script("runc", "runc")?;
+        Ok(Self { tools, ours, theirs, folder })
     }
 
     /// Runs a program with this runtime, and with runc where that fails: what is worse is told.
     fn compare(&self, name: &str, worse: &Mutex<Vec<String>>) {
-        let ours = self.run(name, &self.runtime).unwrap_or_else(|error| vec![format!("{error:#}")]);
+        let ours = self.run(name, &self.ours).unwrap_or_else(|error| vec![format!("{error:#}")]);
         if ours.is_empty() {
             return;
         }
-        let theirs = self.run(name, Path::new("runc")).unwrap_or_default();
+        let theirs = self.run(name, &self.theirs).unwrap_or_default();
+        let why = EXPLAINED.iter().find(|(known, _)| *known == name).map_or("", |(_, why)| why);
+        println!("{name}: {ours:?}; runc: {theirs:?}; {why}");
         let only_ours: Vec<_> = ours.iter().filter(|line| !theirs.contains(line)).collect();
-        println!("{name}: {} lines fail here, {} with runc: {ours:#?}", ours.len(), theirs.len());
+        // What could not even begin with runc is no measure.
         if !only_ours.is_empty()
+            && !theirs.contains(&ENDED.to_owned())
             && let Ok(mut worse) = worse.lock()
         {
             worse.push(format!("{name}: {only_ours:#?}"));
@@ -112,9 +145,22 @@ impl Trial {
             .map(without_number)
             .collect();
         if !output.status.success() {
-            wrong.push("it ended with an error".to_owned());
+            wrong.push(ENDED.to_owned());
         }
         Ok(wrong)
+    }
+}
+
+impl Drop for Trial {
+    /// Programs that fail leave containers behind.
+    fn drop(&mut self) {
+        for runtime in [&self.ours, &self.theirs] {
+            let left = Command::new(runtime).args(["list", "--quiet"]).output();
+            let left = left.map(|output| output.stdout).unwrap_or_default();
+            for id in String::from_utf8_lossy(&left).lines() {
+                let _ = Command::new(runtime).args(["delete", "--force", id]).output();
+            }
+        }
     }
 }
 

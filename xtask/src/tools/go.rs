@@ -36,7 +36,10 @@ enum Kind {
     /// Tests of the package, as a program.
     Tests,
     /// All programs of the packages, in a folder, and the files of the module that they find beside them.
-    Folder { also: &'static str, files: &'static str },
+    Folder {
+        also: &'static str,
+        files: &'static str,
+    },
 }
 
 const CONFORMANCE: &str = "github.com/opencontainers/distribution-spec/conformance";

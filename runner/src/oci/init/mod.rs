@@ -3,6 +3,7 @@
 
 mod files;
 mod identity;
+mod order;
 mod paths;
 mod program;
 mod rootfs;
@@ -16,9 +17,7 @@ use std::path::Path;
 use std::process::exit;
 
 use rustix::fs::Mode;
-use rustix::process::{
-    DumpableBehavior, chroot, fchdir, set_dumpable_behavior, setsid, umask,
-};
+use rustix::process::{DumpableBehavior, chroot, fchdir, set_dumpable_behavior, setsid, umask};
 use rustix::thread::{
     LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags, move_into_link_name_space,
     move_into_thread_name_spaces,
@@ -121,6 +120,9 @@ fn become_container(
         true => Change::Pivot,
         false => Change::Move,
     };
+    // Whoever has a container run at once wants that to be short, and looks at no list.
+    let is_listed = change == Change::Pivot && opened.around.start.is_some();
+    let root = if is_listed { order::renew(root, &plan.root)? } else { root };
     rootfs::change_to(&root, change, &plan.root)?;
     if opened.around.new_keyring {
         let name = format!("_ses.{}", record.id);

@@ -80,7 +80,7 @@ fn name_of(source: &Source) -> String {
     }
 }
 
-fn directory(path: &Path) -> Result<OwnedFd> {
+pub(super) fn directory(path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     open(path, flags, Mode::empty()).doing(|| format!("open {}", path.display()))
 }
