@@ -162,7 +162,9 @@ impl Networks {
     /// is interrupted is repeated.
     fn give_back(&self, container: &str, settings: &EndpointSettings) -> Result<(), NetworkError> {
         if !settings.ports.is_empty() {
-            Firewall::open()?.unpublish(&settings.ports);
+            let firewall = Firewall::open()?;
+            firewall.unpublish(&settings.ports);
+            firewall.forget_container(settings);
         }
         let released = match settings.ipv4 {
             Some(address) => self.addresses.release(address, container),
@@ -230,16 +232,20 @@ impl Networks {
         settings: &EndpointSettings,
         firewall: &Firewall,
     ) -> Result<(), NetworkError> {
-        if settings.ports.is_empty() || firewall.publish(settings)? {
+        if settings.ports.is_empty() {
             return Ok(());
         }
-        if let Some((holder, port)) = self.holder(container, &settings.ports) {
-            return Err(NetworkError::PortHeld {
-                address: SocketAddr::new(port.host_ip, port.host_port),
-                container: holder,
-            });
+        if !firewall.publish(settings)? {
+            if let Some((holder, port)) = self.holder(container, &settings.ports) {
+                return Err(NetworkError::PortHeld {
+                    address: SocketAddr::new(port.host_ip, port.host_port),
+                    container: holder,
+                });
+            }
+            firewall.publish_anew(settings)?;
         }
-        firewall.publish_anew(settings)
+        firewall.forget_connections(settings);
+        Ok(())
     }
 
     /// Another container that is recorded to have one of these ports.

@@ -30,6 +30,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
+use super::conntrack;
 use super::netlink::{Family, Message, Socket};
 use super::subnet::{Subnet, SubnetIpv6};
 use super::{EndpointSettings, NetworkError, PublishedPort};
@@ -113,6 +114,20 @@ impl Firewall {
         self.unpublish(&container.ports);
         let added = self.change(sets::by_set(&sets::of_ports(container), sets::add));
         added.map_err(NetworkError::Firewall)
+    }
+
+    /// Has packets of UDP that come to published ports go where the rules say, although they went elsewhere before.
+    pub(super) fn forget_connections(&self, container: &EndpointSettings) {
+        if container.ports.iter().any(conntrack::is_udp) {
+            conntrack::forget_others(&self.0, container);
+        }
+    }
+
+    /// The same for ports of a container that goes.
+    pub(super) fn forget_container(&self, container: &EndpointSettings) {
+        if container.ports.iter().any(conntrack::is_udp) {
+            conntrack::forget_container(&self.0, container);
+        }
     }
 
     /// Takes published ports out. Those that are not there any more do not matter.
