@@ -19,6 +19,8 @@ const OWN: &str = "/proc/self/exe";
 const LOG: &str = "runtime.log";
 pub(super) const PID_FILE: &str = "pid";
 pub(super) const CONSOLE: &str = "console";
+/// What docker says before the reason.
+pub(super) const EXEC_FAILED: &str = "OCI runtime exec failed";
 
 /// Which runtime makes a container, and where it keeps what it knows.
 #[derive(Clone, Debug)]
@@ -99,6 +101,15 @@ impl Runtime {
         let mut command = Command::new(program);
         command.arg("--root").arg(&self.root);
         Ok((command, None))
+    }
+
+    /// A command of it that runs another program in a container; what goes wrong is told in docker's words.
+    pub(super) fn exec_command(&self) -> Result<(Command, Option<OwnedFd>), ContainerError> {
+        let (mut command, program) = self.command()?;
+        if self.program.is_none() {
+            command.args(["--error-prefix", EXEC_FAILED]);
+        }
+        Ok((command, program))
     }
 
     fn name(&self) -> String {
