@@ -62,6 +62,10 @@ fn main() -> ExitCode {
     if let Some(code) = engine::containers::run_early() {
         return code;
     }
+    #[cfg(not(target_os = "linux"))]
+    if let Some(code) = engine::elsewhere::refuse() {
+        return code;
+    }
     let result = match Args::parse().command {
         Command::Serve { config } => commands::serve::run(config),
         Command::Copy { source, target, quiet } => commands::copy::run(&source, &target, quiet),

@@ -23,5 +23,5 @@ pub(crate) fn run() -> Option<ExitCode> {
 /// What remains to be said where [`run`] did nothing.
 pub(crate) fn refuse(arguments: &[OsString]) -> Result<ExitCode> {
     let command = arguments.first().map(|command| command.to_string_lossy()).unwrap_or_default();
-    bail!("oci {command}: containers are run on Linux only")
+    bail!("oci {command}: {}", crate::engine::elsewhere::WHY)
 }

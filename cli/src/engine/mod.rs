@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod containers;
+pub(crate) mod elsewhere;
 #[cfg(target_os = "linux")]
 pub(crate) mod images;
 #[cfg(target_os = "linux")]

@@ -20,6 +20,7 @@ use crate::oci::kernel::signals;
 pub struct Attachment {
     stream: UnixStream,
     incoming: Incoming,
+    warnings: Vec<String>,
 }
 
 /// How somebody takes part.
@@ -60,19 +61,20 @@ enum News {
 
 impl Attachment {
     pub(super) fn new(stream: UnixStream) -> Self {
-        Self { stream, incoming: Incoming::default() }
+        Self { stream, incoming: Incoming::default(), warnings: Vec::new() }
     }
 
-    /// Waits until the program has started. It is not attached to any longer then.
+    /// Waits until the program has started, and gives what people should know although it has. It is not attached
+    /// to any longer then.
     ///
     /// # Errors
     ///
     /// [`ContainerError::Start`] with the reason why it could not.
-    pub fn started(mut self) -> Result<(), ContainerError> {
+    pub fn started(mut self) -> Result<Vec<String>, ContainerError> {
         self.say(&Order::Attach(Wanted::default()))?;
         loop {
             match self.hear(&mut |_, _| Ok(()))? {
-                Some(News::Started | News::Exited(_)) => return Ok(()),
+                Some(News::Started | News::Exited(_)) => return Ok(self.warnings),
                 Some(News::Failed(failure)) => return Err(failed(failure)),
                 Some(News::None) => {}
                 None => return Err(lost()),
@@ -139,7 +141,13 @@ impl Attachment {
                 }
             }
             if ready[0] {
-                match self.hear(&mut show)? {
+                let news = self.hear(&mut show)?;
+                for warning in self.warnings.drain(..) {
+                    let text = format!("WARNING: {warning}\n");
+                    // Nobody who reads it is no reason to leave the program.
+                    let _ = show(Stream::Errors, text.as_bytes());
+                }
+                match news {
                     Some(News::Exited(code)) => return Ok(Ending::Exited(code)),
                     Some(News::Failed(failure)) => return Err(failed(failure)),
                     Some(News::Started | News::None) => {}
@@ -228,7 +236,9 @@ impl Attachment {
         self.incoming.extend(&bytes[..length]);
         let mut news = News::None;
         let mut shown = Ok(());
+        let warnings = &mut self.warnings;
         let heard = self.incoming.reports(|report| match report {
+            Report::Warning(text) => warnings.push(text),
             Report::Output(stream, bytes) if shown.is_ok() => shown = show(stream, bytes),
             Report::Output(..) => {}
             // The last word counts.

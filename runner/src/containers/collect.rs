@@ -1,12 +1,18 @@
 //! What is done about those who were killed in the middle of something.
 
+use std::fs;
+
 use super::engine::Engine;
 use super::error::ContainerError;
 use super::id::ContainerId;
 use super::monitor::{self, give_back};
 use super::process::{Process, pinned_outcome};
-use super::record::{Container, Ended, Running};
-use super::store::Held;
+use super::record::{Container, Ended, Record, Running};
+use super::runtime;
+use super::store::{Held, remove_all};
+use crate::network::Networks;
+use crate::oci::container::Identity;
+use crate::spec::MountPoint;
 
 /// What is said of a program whose exit code nobody knows.
 const UNKNOWN: &str = "the monitor of the container was killed, and nobody knows the exit code";
@@ -30,7 +36,7 @@ impl Engine {
         for id in self.store.discarded()? {
             // Whoever removes it is still about it where something of it runs.
             if !self.store.run(&id).exists() {
-                let _ = self.store.discard(&id);
+                let _ = self.collect_discarded(&id);
             }
         }
         for (name, id) in self.store.names.all()? {
@@ -43,12 +49,13 @@ impl Engine {
 
     /// The same for one container that somebody looks at. `true` when something was done.
     pub(super) fn look_after(&self, container: &Container) -> Result<bool, ContainerError> {
-        match &container.running {
-            Some(running) if Process::of(&running.monitor)?.is_none() => {
-                self.collect_running(&container.record.id).map(|()| true)
-            }
-            _ => Ok(false),
-        }
+        let Container { record, running, .. } = container;
+        let is_orphan = match running {
+            Some(running) => Process::of(&running.monitor)?.is_none(),
+            // Unless it is just being started, the start broke off.
+            None => record.host_config.auto_remove && self.store.run(&record.id).exists(),
+        };
+        if is_orphan { self.collect_running(&record.id).map(|()| true) } else { Ok(false) }
     }
 
     fn collect_running(&self, id: &ContainerId) -> Result<(), ContainerError> {
@@ -72,7 +79,16 @@ impl Engine {
 
     /// Takes charge of a container whose monitor is gone.
     fn take_over(&self, held: Held, running: Option<Running>) -> Result<(), ContainerError> {
-        let record = self.store.record(&held.id)?;
+        let record = match self.store.record(&held.id) {
+            Err(ContainerError::NotFound(_)) => return self.give_up_unfinished(&held),
+            other => other?,
+        };
+        let running = match running {
+            Some(running) if running.program.is_none() => {
+                Some(self.find_program(&record, running)?)
+            }
+            other => other,
+        };
         let program = running.as_ref().and_then(|running| running.program.as_ref());
         if let (Some(running), Some(program)) = (&running, program)
             && Process::of(program)?.is_some()
@@ -81,7 +97,7 @@ impl Engine {
         }
         let pin = self.store.run(&held.id).join(monitor::PIN);
         let outcome = pinned_outcome(&pin);
-        if let Some(running) = running.filter(|running| running.program.is_some()) {
+        if let Some(running) = running.filter(|running| running.started_at.is_some()) {
             let ended = Ended {
                 started_at: running.started_at,
                 finished_at: Some(jiff::Timestamp::now()),
@@ -99,13 +115,40 @@ impl Engine {
         Ok(())
     }
 
+    /// What the runtime has started, although the monitor was killed before it could write that down.
+    fn find_program(
+        &self,
+        record: &Record,
+        mut running: Running,
+    ) -> Result<Running, ContainerError> {
+        let Some((pid, started_at)) = runtime::started_unseen(&self.store.run(&record.id)) else {
+            return Ok(running);
+        };
+        running.started_at = Some(started_at);
+        running.program = Identity::of(pid).ok().filter(|_| {
+            // The number may be another's by now, who is not in the container's cgroup.
+            let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            cgroups.contains(record.id.as_str())
+        });
+        running.network = Networks::open(&self.roots)?.settings(record.id.as_str())?;
+        Ok(running)
+    }
+
     fn collect_removed(&self, id: &ContainerId) -> Result<(), ContainerError> {
         if let Some(record) = self.store.removed_record(id)? {
             give_back(self, &record)?;
-            return self.discard(&record);
+            return self.collect_discarded(id);
         }
         // Nothing says any more what it was. It was begun, and had no program yet.
         monitor::give_back_unknown(self, id)
+    }
+
+    /// One whose folders are all that is left of it.
+    fn collect_discarded(&self, id: &ContainerId) -> Result<(), ContainerError> {
+        match self.store.removed_record(id)? {
+            Some(record) if record.host_config.auto_remove => self.discard(&record),
+            _ => self.store.discard(id),
+        }
     }
 
     /// One that was never whole.
@@ -114,7 +157,23 @@ impl Engine {
         if self.store.is_there(id) {
             return Ok(());
         }
-        self.store.remove(&held, "")?;
-        self.store.discard(id)
+        self.give_up_unfinished(&held)
+    }
+
+    fn give_up_unfinished(&self, held: &Held) -> Result<(), ContainerError> {
+        let mounts = self.store.mounts(&held.id)?;
+        self.remove_unfinished(held, &mounts)
+    }
+
+    /// Removes what was made for a container that does not come to be.
+    pub(super) fn remove_unfinished(
+        &self,
+        held: &Held,
+        mounts: &[MountPoint],
+    ) -> Result<(), ContainerError> {
+        self.remove_anonymous(mounts)?;
+        remove_all(&self.store.run(&held.id))?;
+        self.store.remove(held, "")?;
+        self.store.discard(&held.id)
     }
 }

@@ -12,7 +12,10 @@ use super::record::Record;
 use super::store::Held;
 use crate::images::Image;
 use crate::network::NetworkMode;
-use crate::spec::{ContainerConfig, HostConfig, HostFacts, RestartMode, UtsMode, command_line};
+use crate::spec::{
+    ContainerConfig, HostConfig, HostFacts, RestartMode, UtsMode, command_line, mount_points,
+};
+use crate::volumes::VolumeStore;
 
 /// What a container is to be.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +26,9 @@ pub struct CreateRequest {
     pub config: ContainerConfig,
     /// What it has of this machine.
     pub host_config: HostConfig,
+    /// Whether whoever makes it starts it at once: then one that goes with its end also goes with a command that is
+    /// killed before it has started it.
+    pub starts: bool,
 }
 
 /// A container that was made, and that nobody else can start or remove yet.
@@ -58,18 +64,16 @@ impl Engine {
     ///
     /// What of the request cannot be. Then nothing is left of it.
     pub fn create(&self, request: CreateRequest, image: &Image) -> Result<Created, ContainerError> {
-        let CreateRequest { name, mut config, mut host_config } = request;
+        let CreateRequest { name, mut config, mut host_config, starts } = request;
         config.take_from_image(&of_image(image)?);
         let mut warnings = host_config.settle(&config, &HostFacts::detect()?)?;
         check(&config, &host_config, &mut warnings)?;
         let id = ContainerId::random()?;
         self.name_host(&id, &mut config, &host_config)?;
-        // Kept until the container is recorded.
-        let (mounts, kept) = self.resolve_mounts(&config, &host_config)?;
-        let volumes = mounts.clone();
+        let mounts = mount_points(&config, &host_config, &mut VolumeStore::random_name)?;
         let held = self.store.create(&id)?;
-        let record = Record {
-            id: id.clone(),
+        let mut record = Record {
+            id,
             name: String::new(),
             created: Timestamp::now(),
             image: image.id,
@@ -78,24 +82,28 @@ impl Engine {
             host_config,
             mounts,
         };
-        match self.write_new(record, name) {
-            Ok(record) => Ok(Created { warnings, held, record }),
+        match self.write_new(&mut record, name, starts) {
+            Ok(()) => Ok(Created { warnings, held, record }),
             Err(error) => {
                 // The reason is worth more than what goes wrong while tidying up.
-                let _ = self.store.remove(&held, "");
-                let _ = self.store.discard(&id);
-                drop(kept);
-                let _ = self.remove_anonymous(&volumes);
+                let _ = self.remove_unfinished(&held, &record.mounts);
                 Err(error)
             }
         }
     }
 
+    /// Makes all that a container has before it runs. The record comes last: with it there is a container.
     fn write_new(
         &self,
-        mut record: Record,
+        record: &mut Record,
         name: Option<String>,
-    ) -> Result<Record, ContainerError> {
+        starts: bool,
+    ) -> Result<(), ContainerError> {
+        // Kept until the container is recorded.
+        let _kept = self.make_volumes(&record.id, &mut record.mounts)?;
+        if starts && record.host_config.auto_remove {
+            self.store.announce(&record.id)?;
+        }
         record.name = match name {
             Some(name) => {
                 let name = name.strip_prefix('/').unwrap_or(&name).to_owned();
@@ -105,11 +113,11 @@ impl Engine {
             None => self.claim_any(&record.id)?,
         };
         // One that goes with its end need not outlive that of the machine.
-        let written = self.store.write_record(&record, !record.host_config.auto_remove);
+        let written = self.store.write_record(record, !record.host_config.auto_remove);
         if written.is_err() {
             let _ = self.store.names.release(&record.name, &record.id);
         }
-        written.map(|()| record)
+        written
     }
 
     /// Fills in the hostname, where none is asked for.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::engine::Engine;
 use super::error::{ContainerError, Doing as _};
 use super::record::{Container, Status};
-use super::runtime::{Runtime, explain, last_error};
+use super::runtime::{EXEC_FAILED, Runtime, explain, last_error};
 use super::wire::Failure;
 use crate::spec::capabilities::capabilities;
 use crate::spec::{HostConfig, HostFacts, resolve_user};
@@ -59,7 +59,7 @@ impl Engine {
         }
         let file = in_memory(&self.process(&container, request)?.to_string())?;
         let runtime = Runtime::named(&container.record.host_config.runtime, self.roots.run());
-        let (mut command, _program) = runtime.command()?;
+        let (mut command, _program) = runtime.exec_command()?;
         if request.detach {
             let log = in_memory("")?;
             command.arg("--log").arg(path(&log)).args(["--log-format", "json"]);
@@ -173,7 +173,7 @@ fn detached(mut command: Command, mut log: File) -> Result<(), ContainerError> {
     let said = log.rewind().and_then(|()| io::read_to_string(log)).unwrap_or_default();
     let message = last_error(&said).unwrap_or_else(|| format!("the runtime failed: {status}"));
     let Failure { code, message } = explain(message);
-    Err(ContainerError::Start { code, message })
+    Err(ContainerError::Start { code, message: format!("{EXEC_FAILED}: {message}") })
 }
 
 #[cfg(test)]

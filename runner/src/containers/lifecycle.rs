@@ -76,7 +76,7 @@ impl Engine {
         self.wait_for_end(&record.id).map(drop)
     }
 
-    /// Stops a container and starts it again.
+    /// Stops a container and starts it again. What people should know although it works is given back.
     ///
     /// # Errors
     ///
@@ -86,12 +86,12 @@ impl Engine {
         text: &str,
         signal: Option<&str>,
         timeout: Option<i64>,
-    ) -> Result<(), ContainerError> {
+    ) -> Result<Vec<String>, ContainerError> {
         let id = self.find(text)?.record.id;
         self.stop(id.as_str(), signal, timeout)?;
         match self.start(id.as_str())? {
             Some(attachment) => attachment.started(),
-            None => Ok(()),
+            None => Ok(Vec::new()),
         }
     }
 

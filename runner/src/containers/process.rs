@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, fstatfs, open};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal, waitpid,
@@ -22,6 +22,9 @@ use crate::oci::kernel::pidfd::wait_status;
 const REAPED: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// The exit code of a program of which nobody knows how it ended; docker's, too.
 const UNKNOWN: u8 = 255;
+
+/// The magic number of the file system of processes.
+const PIDFS: u64 = 0x5049_4446;
 
 /// A process that is certainly the one that was written down.
 #[derive(Debug)]
@@ -63,9 +66,9 @@ impl Process {
     /// The one that was pinned at `path`, whether it still runs or not.
     pub(super) fn pinned(path: &Path, identity: &Identity) -> Result<Option<Self>, ContainerError> {
         let Some(pid) = Pid::from_raw(identity.pid) else { return Ok(None) };
-        match open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(pidfd) => Ok(Some(Self { pid, pidfd, status: None })),
-            Err(_) => Self::of(identity),
+        match open_pin(path) {
+            Some(pidfd) => Ok(Some(Self { pid, pidfd, status: None })),
+            None => Self::of(identity),
         }
     }
 
@@ -122,6 +125,9 @@ impl Process {
 
     /// Mounts the process on a file at `path`, by which its exit code is found when its parent is gone.
     pub(super) fn pin(&self, path: &Path) -> io::Result<()> {
+        if open_pin(path).is_some() {
+            return Ok(());
+        }
         File::create(path)?;
         let target = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         attach(copy_of_open(self.pidfd.as_fd(), false)?, target)
@@ -142,10 +148,14 @@ pub(super) fn unpin(path: &Path) -> Result<(), ContainerError> {
 
 /// How the process that is pinned at `path` ended.
 pub(super) fn pinned_outcome(path: &Path) -> Outcome {
-    match open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(pidfd) => outcome(&pidfd),
-        Err(_) => Outcome { code: UNKNOWN, is_known: false },
-    }
+    open_pin(path).map_or(Outcome { code: UNKNOWN, is_known: false }, |pidfd| outcome(&pidfd))
+}
+
+/// What is pinned at `path`. Whoever was killed while pinning it has left an ordinary file.
+fn open_pin(path: &Path) -> Option<OwnedFd> {
+    let pin = open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let is_process = fstatfs(&pin).is_ok_and(|found| found.f_type as u64 == PIDFS);
+    is_process.then_some(pin)
 }
 
 fn outcome(pidfd: &OwnedFd) -> Outcome {

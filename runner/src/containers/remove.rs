@@ -35,14 +35,17 @@ impl Engine {
             give_back(self, &record)?;
         }
         self.store.remove(&held, &record.name)?;
-        self.store.discard(id)?;
-        if volumes { self.remove_volumes(&record) } else { Ok(()) }
+        if volumes {
+            self.remove_volumes(&record)?;
+        }
+        self.store.discard(id)
     }
 
-    /// Removes what is left of a container that has gone with its end.
+    /// Removes what is left of a container that has gone with its end. The record that says which volumes it
+    /// had goes last: who is interrupted is repeated.
     pub(super) fn discard(&self, record: &Record) -> Result<(), ContainerError> {
-        self.store.discard(&record.id)?;
-        self.remove_volumes(record)
+        self.remove_volumes(record)?;
+        self.store.discard(&record.id)
     }
 
     /// How many bytes a container has written to its root.

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::error::{ContainerError, Doing as _};
@@ -18,6 +19,8 @@ const OWN: &str = "/proc/self/exe";
 const LOG: &str = "runtime.log";
 pub(super) const PID_FILE: &str = "pid";
 pub(super) const CONSOLE: &str = "console";
+/// What docker says before the reason.
+pub(super) const EXEC_FAILED: &str = "OCI runtime exec failed";
 
 /// Which runtime makes a container, and where it keeps what it knows.
 #[derive(Clone, Debug)]
@@ -100,6 +103,15 @@ impl Runtime {
         Ok((command, None))
     }
 
+    /// A command of it that runs another program in a container; what goes wrong is told in docker's words.
+    pub(super) fn exec_command(&self) -> Result<(Command, Option<OwnedFd>), ContainerError> {
+        let (mut command, program) = self.command()?;
+        if self.program.is_none() {
+            command.args(["--error-prefix", EXEC_FAILED]);
+        }
+        Ok((command, program))
+    }
+
     fn name(&self) -> String {
         self.program
             .as_ref()
@@ -158,6 +170,13 @@ pub(super) fn started(bundle: &Path) -> Result<rustix::process::Pid, ContainerEr
     let text = std::fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
     let pid = text.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
     pid.ok_or_else(|| ContainerError::Conflict(format!("{}: no process", path.display())))
+}
+
+/// The same as whoever did not start it finds it, and since when it is there; `None` when there is none.
+pub(super) fn started_unseen(bundle: &Path) -> Option<(i32, Timestamp)> {
+    let pid = started(bundle).ok()?.as_raw_nonzero().get();
+    let written = std::fs::metadata(bundle.join(PID_FILE)).and_then(|found| found.modified());
+    Some((pid, Timestamp::try_from(written.ok()?).ok()?))
 }
 
 /// The null device, as all three streams.

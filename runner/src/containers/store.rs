@@ -5,10 +5,11 @@
 //! <data>/containers/<id>/             0700; locked by whoever is in charge of it
 //!   container.json                    what it was asked to be; without it the folder is no container
 //!   ended.json                        how it ended the last time
+//!   mounts.json                       volumes that were to be made for it before it had a record
 //!   log/                              what it said
 //!   upper/ work/                      what it wrote
 //! <data>/containers/removed-<id>/     one that is being removed
-//! <run>/containers/<id>/              0700; there while it runs
+//! <run>/containers/<id>/              0700; there while it runs, or is about to
 //!   running.json                      who is in charge: its monitor, its first process
 //!   config.json                       what the OCI runtime was told
 //!   rootfs/                           its root
@@ -26,6 +27,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::{FdFlags, fcntl_setfd};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -35,10 +37,12 @@ use super::names::{Names, list};
 use super::record::{Container, Ended, Record, Running, Status};
 use crate::Roots;
 use crate::oci::cgroups::{Cgroup, Layout};
+use crate::spec::MountPoint;
 
 const RECORD: &str = "container.json";
 const ENDED: &str = "ended.json";
 const RUNNING: &str = "running.json";
+const MOUNTS: &str = "mounts.json";
 const NAMES: &str = "names";
 const REMOVED: &str = "removed-";
 
@@ -62,11 +66,28 @@ pub(super) struct Held {
     lock: File,
 }
 
+/// As long as it is there, a program that is started holds the container, too, until it ends.
+#[derive(Debug)]
+pub(super) struct Shared<'held>(&'held Held);
+
 impl Held {
+    /// Has programs that are started from now on hold it as well.
+    pub(super) fn share(&self) -> Result<Shared<'_>, ContainerError> {
+        fcntl_setfd(&self.lock, FdFlags::empty()).doing(|| "share the lock of the container")?;
+        Ok(Shared(self))
+    }
+
     /// The descriptor that holds it.
     pub(super) fn descriptor(&self) -> std::os::fd::RawFd {
         use std::os::fd::AsRawFd as _;
         self.lock.as_raw_fd()
+    }
+}
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        // It is a descriptor of this process, so it has flags.
+        let _ = fcntl_setfd(&self.0.lock, FdFlags::CLOEXEC);
     }
 }
 
@@ -96,8 +117,26 @@ impl Store {
     /// Makes the folder of a container that is not one yet: it has no record.
     pub(super) fn create(&self, id: &ContainerId) -> Result<Held, ContainerError> {
         let folder = self.data(id);
-        private(false).create(&folder).doing(|| format!("make {}", folder.display()))?;
-        self.try_hold(id)?.ok_or_else(|| ContainerError::NotFound(id.to_string()))
+        for _ in 0..TRIES {
+            match private(false).create(&folder) {
+                // Somebody took it for what a killed command has left, and is about to remove it.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => sleep(PAUSE),
+                other => other.doing(|| format!("make {}", folder.display()))?,
+            }
+            match self.try_hold(id) {
+                Ok(Some(held)) => return Ok(held),
+                Ok(None) | Err(ContainerError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ContainerError::Conflict(format!("others remove the folder {}", folder.display())))
+    }
+
+    /// Says that a container is about to be started, by its folder of what runs: whoever finds that and the
+    /// container held by nobody knows that the start broke off.
+    pub(super) fn announce(&self, id: &ContainerId) -> Result<(), ContainerError> {
+        let run = self.run(id);
+        private(false).create(&run).doing(|| format!("make {}", run.display()))
     }
 
     /// Takes charge of a container, unless somebody is.
@@ -186,6 +225,20 @@ impl Store {
         lasting: bool,
     ) -> Result<(), ContainerError> {
         write(&self.data(&record.id), RECORD, record, lasting)
+    }
+
+    /// Writes down what volumes a container is about to have, until its record says so.
+    pub(super) fn write_mounts(
+        &self,
+        id: &ContainerId,
+        mounts: &[MountPoint],
+    ) -> Result<(), ContainerError> {
+        write(&self.data(id), MOUNTS, mounts, false)
+    }
+
+    /// The volumes of a container that was never whole.
+    pub(super) fn mounts(&self, id: &ContainerId) -> Result<Vec<MountPoint>, ContainerError> {
+        Ok(read(&self.data(id).join(MOUNTS))?.unwrap_or_default())
     }
 
     pub(super) fn write_ended(
@@ -319,7 +372,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ContainerError> {
 }
 
 /// Writes a file whole: a reader sees the one before or this one.
-fn write<T: Serialize>(
+fn write<T: Serialize + ?Sized>(
     folder: &Path,
     name: &str,
     value: &T,

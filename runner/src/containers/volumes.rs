@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::engine::Engine;
 use super::error::ContainerError;
+use super::id::ContainerId;
 use super::record::Record;
-use crate::spec::{ContainerConfig, HostConfig, MountPoint, mount_points};
+use crate::spec::MountPoint;
 use crate::volumes::{InUse, VolumeError, VolumeStore, VolumeUsers};
 
 impl Engine {
@@ -16,26 +17,24 @@ impl Engine {
         VolumeStore::open(&self.roots)
     }
 
-    /// What is mounted into a container, nothing left open. Volumes that it has stay as long as what
-    /// is given back beside them is there, and then as long as the container is recorded.
-    pub(super) fn resolve_mounts(
+    /// Makes the volumes that a container is to have, and fills in what was left open. None of them goes as long as
+    /// what is given back is there, and then as long as the container is recorded.
+    pub(super) fn make_volumes(
         &self,
-        config: &ContainerConfig,
-        host_config: &HostConfig,
-    ) -> Result<(Vec<MountPoint>, Option<InUse>), ContainerError> {
-        let mut points = mount_points(config, host_config, &mut VolumeStore::random_name)?;
+        id: &ContainerId,
+        points: &mut [MountPoint],
+    ) -> Result<Option<InUse>, ContainerError> {
         if points.is_empty() {
-            return Ok((points, None));
+            return Ok(None);
+        }
+        if points.iter().any(MountPoint::is_anonymous) {
+            // Whoever finds this after a crash knows which to remove.
+            self.store.write_mounts(id, points)?;
         }
         let volumes = self.volumes();
         let kept = volumes.keep()?;
-        if let Err(error) = volumes.prepare(&mut points) {
-            drop(kept);
-            // The reason is worth more than what goes wrong while tidying up.
-            let _ = self.remove_anonymous(&points);
-            return Err(error.into());
-        }
-        Ok((points, Some(kept)))
+        volumes.prepare(points)?;
+        Ok(Some(kept))
     }
 
     /// Gives volumes that are new what the image has in their places.
@@ -49,10 +48,13 @@ impl Engine {
     }
 
     pub(super) fn remove_anonymous(&self, points: &[MountPoint]) -> Result<(), ContainerError> {
+        let volumes = self.volumes();
         for point in points.iter().filter(|point| point.is_anonymous()) {
-            match self.volumes().remove(&point.name, self) {
-                // Somebody else has it as well, or has removed it.
-                Err(VolumeError::InUse { .. } | VolumeError::NotFound(_)) => {}
+            match volumes.remove(&point.name, self) {
+                // Somebody else has it as well,
+                Err(VolumeError::InUse { .. }) => {}
+                // or has removed it, or was killed while it was made or removed.
+                Err(VolumeError::NotFound(_)) => volumes.sweep(),
                 other => other?,
             }
         }

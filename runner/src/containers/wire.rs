@@ -35,6 +35,8 @@ pub(super) struct Wanted {
 /// Said by a monitor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Report<'frame> {
+    /// What people should know although the program runs.
+    Warning(String),
     /// The program runs.
     Started,
     /// It does not, and why.
@@ -58,6 +60,7 @@ const INPUT: u8 = b'i';
 const INPUT_ENDS: u8 = b'e';
 const RESIZE: u8 = b'r';
 const SIGNAL: u8 = b's';
+const WARNING: u8 = b'W';
 const STARTED: u8 = b'S';
 const FAILED: u8 = b'F';
 const OUTPUT: u8 = b'1';
@@ -106,6 +109,7 @@ impl Report<'_> {
     /// Adds it to what is to be sent.
     pub(super) fn write(&self, to: &mut Vec<u8>) {
         match self {
+            Self::Warning(text) => frame(to, WARNING, &text.as_bytes()[..text.len().min(MOST)]),
             Self::Started => frame(to, STARTED, &[]),
             Self::Failed(Failure { code, message }) => {
                 let message = message.as_bytes();
@@ -123,6 +127,7 @@ impl Report<'_> {
 impl<'frame> Report<'frame> {
     fn read((kind, bytes): (u8, &'frame [u8])) -> Option<Self> {
         Some(match (kind, bytes) {
+            (WARNING, text) => Self::Warning(String::from_utf8_lossy(text).into_owned()),
             (STARTED, []) => Self::Started,
             (FAILED, [code, message @ ..]) => {
                 let message = String::from_utf8_lossy(message).into_owned();
@@ -225,6 +230,7 @@ mod tests {
     #[test]
     fn reports_come_as_they_were_made() {
         let reports = [
+            Report::Warning("beware".to_owned()),
             Report::Started,
             Report::Output(Stream::Output, b"out"),
             Report::Output(Stream::Errors, b"err"),

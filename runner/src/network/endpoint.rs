@@ -84,6 +84,14 @@ pub struct PublishedPort {
     pub host_port: u16,
 }
 
+impl PublishedPort {
+    /// Whether both are the same port of the host.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        (self.host_ip, self.host_port, self.container.protocol)
+            == (other.host_ip, other.host_port, other.container.protocol)
+    }
+}
+
 /// The address of an interface.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]

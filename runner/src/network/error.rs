@@ -42,6 +42,14 @@ pub enum NetworkError {
         /// Where it was to be published.
         address: SocketAddr,
     },
+    /// Another container is recorded to have the port, and nobody holds it: whoever did was killed.
+    #[error("Bind for {address} failed: port is already allocated to container {container}")]
+    PortHeld {
+        /// Where it was to be published.
+        address: SocketAddr,
+        /// Who has it, if it runs.
+        container: String,
+    },
     /// The address to publish at is none of the host's.
     #[error("failed to bind host port {address}/{protocol}: cannot assign requested address")]
     AddressUnknown {

@@ -15,6 +15,7 @@
 
 mod addresses;
 mod bridge;
+mod conntrack;
 mod endpoint;
 mod error;
 pub mod files;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ use super::reserve::{self, Host, Reserved};
 use super::settings::Settings;
 use super::subnet::SubnetIpv6;
 use super::{
-    Attach, Endpoint, EndpointSettings, MacAddress, NetworkError, NetworkMode, link, namespace,
+    Attach, Endpoint, EndpointSettings, MacAddress, NetworkError, NetworkMode, PublishedPort, link,
+    namespace,
 };
 
 /// The networks of an engine.
@@ -70,7 +72,8 @@ impl Networks {
     ///
     /// # Errors
     ///
-    /// Says what is missing or taken; nothing is left of the attempt.
+    /// Says what is missing or taken; nothing is left of the attempt. [`NetworkError::PortHeld`] is to be
+    /// decided by who knows whether that container still runs: if not, [`Self::detach`] it and try again.
     pub fn attach(&self, request: &Attach<'_>) -> Result<Endpoint, NetworkError> {
         match request.mode {
             NetworkMode::Bridge => self.attach_to_bridge(request),
@@ -97,8 +100,42 @@ impl Networks {
         let record = self.records.read(container);
         match record.doing(|| format!("cannot read the network of container {container}"))? {
             Some(settings) => self.give_back(container, &settings),
-            None => Ok(()),
+            // Of one that was never whole there may be a beginning.
+            None => {
+                let removed = self.records.remove(container);
+                removed.doing(|| format!("cannot forget the network of container {container}"))
+            }
         }
+    }
+
+    /// What a container has, if it is connected to the bridge.
+    ///
+    /// # Errors
+    ///
+    /// When the file that says so cannot be read.
+    pub fn settings(&self, container: &str) -> Result<Option<EndpointSettings>, NetworkError> {
+        let record = self.records.read(container);
+        record.doing(|| format!("cannot read the network of container {container}"))
+    }
+
+    /// Takes up the connection of a container that runs, of which `pid` is a process, after whoever kept
+    /// it was killed; `None` when it is not connected to the bridge.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be found out about it.
+    pub fn resume(&self, container: &str, pid: u32) -> Result<Option<Endpoint>, NetworkError> {
+        let Some(settings) = self.settings(container)? else { return Ok(None) };
+        let namespace = namespace::of(pid);
+        let namespace =
+            namespace.doing(|| format!("cannot open the network of container {container}"))?;
+        let reservations = reserve::again(&settings.ports);
+        Ok(Some(Endpoint {
+            namespace,
+            settings,
+            warnings: Vec::new(),
+            _reservations: reservations,
+        }))
     }
 
     /// Gives back what containers had that do not run any more, and says which those were.
@@ -125,7 +162,9 @@ impl Networks {
     /// is interrupted is repeated.
     fn give_back(&self, container: &str, settings: &EndpointSettings) -> Result<(), NetworkError> {
         if !settings.ports.is_empty() {
-            Firewall::open()?.unpublish(&settings.ports);
+            let firewall = Firewall::open()?;
+            firewall.unpublish(&settings.ports);
+            firewall.forget_container(settings);
         }
         let released = match settings.ipv4 {
             Some(address) => self.addresses.release(address, container),
@@ -178,10 +217,45 @@ impl Networks {
         written
             .doing(|| format!("cannot record the network of container {}", request.container))?;
         let namespace = link::connected(socket, bridge, settings)?;
-        if !settings.ports.is_empty() {
-            firewall.publish(settings)?;
+        if let Err(error) = self.publish(request.container, settings, firewall) {
+            // They are not this container's to take out.
+            settings.ports.clear();
+            return Err(error);
         }
         Ok((namespace, reserved.sockets))
+    }
+
+    /// Publishes the ports, to which sockets are bound already.
+    fn publish(
+        &self,
+        container: &str,
+        settings: &EndpointSettings,
+        firewall: &Firewall,
+    ) -> Result<(), NetworkError> {
+        if settings.ports.is_empty() {
+            return Ok(());
+        }
+        if !firewall.publish(settings)? {
+            if let Some((holder, port)) = self.holder(container, &settings.ports) {
+                return Err(NetworkError::PortHeld {
+                    address: SocketAddr::new(port.host_ip, port.host_port),
+                    container: holder,
+                });
+            }
+            firewall.publish_anew(settings)?;
+        }
+        firewall.forget_connections(settings);
+        Ok(())
+    }
+
+    /// Another container that is recorded to have one of these ports.
+    fn holder(&self, container: &str, ports: &[PublishedPort]) -> Option<(String, PublishedPort)> {
+        let others = self.records.containers().unwrap_or_default();
+        others.into_iter().filter(|other| other != container).find_map(|other| {
+            let settings = self.records.read(&other).ok()??;
+            let meets = |port: &&PublishedPort| settings.ports.iter().any(|has| has.meets(port));
+            Some((other, *ports.iter().find(meets)?))
+        })
     }
 
     fn lease(
@@ -293,7 +367,9 @@ impl Networks {
         bridge.make(socket)?;
         // Where all rules were flushed, ports were flushed with them.
         for settings in connected.iter().filter(|settings| !settings.ports.is_empty()) {
-            firewall.publish(settings)?;
+            if !firewall.publish(settings)? {
+                firewall.publish_anew(settings)?;
+            }
         }
         if firewall.others_drop() {
             warnings.push(format!(

@@ -149,6 +149,14 @@ fn bound(address: SocketAddr, protocol: Protocol) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
+/// Takes ports again whose sockets went with the process that had them, as far as nobody else has them.
+pub(super) fn again(ports: &[PublishedPort]) -> Vec<OwnedFd> {
+    let bound = |port: &PublishedPort| {
+        bound(SocketAddr::new(port.host_ip, port.host_port), port.container.protocol).ok()
+    };
+    ports.iter().filter_map(bound).collect()
+}
+
 fn port_of(socket: &OwnedFd) -> Result<u16, Errno> {
     Ok(SocketAddr::try_from(getsockname(socket)?).map_or(0, |address| address.port()))
 }

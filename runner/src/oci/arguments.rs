@@ -26,6 +26,9 @@ pub(super) struct Global {
     /// How they are told there.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
+    /// What comes before errors on the standard error, for callers whose users know of no runtime.
+    #[arg(long, default_value = "berth oci", hide = true)]
+    pub(super) error_prefix: String,
     /// Accepted: there is no more to tell than is told.
     #[arg(long)]
     pub(super) debug: bool,

@@ -16,7 +16,8 @@ use super::error::Doing as _;
 pub(super) struct Log {
     file: Option<RefCell<File>>,
     format: LogFormat,
-    is_silent: bool,
+    /// What begins each line of the standard error; nothing is told there without it.
+    prefix: Option<String>,
 }
 
 impl Log {
@@ -26,25 +27,31 @@ impl Log {
             None => None,
             Some(path) => Some(open(path).doing(|| format!("open the log {}", path.display()))?),
         };
-        Ok(Self { file: file.map(RefCell::new), format: global.log_format, is_silent: false })
+        Ok(Self {
+            file: file.map(RefCell::new),
+            format: global.log_format,
+            prefix: Some(global.error_prefix.clone()),
+        })
     }
 
     /// One for a caller that is told by what is given back to it.
     pub(super) fn silent() -> Self {
-        Self { file: None, format: LogFormat::Text, is_silent: true }
+        Self { file: None, format: LogFormat::Text, prefix: None }
     }
 
     /// Why the command fails. Engines show the last of these to their users.
     pub(super) fn error(&self, message: &str) {
-        eprintln!("berth oci: {message}");
+        if let Some(prefix) = &self.prefix {
+            eprintln!("{prefix}: {message}");
+        }
         self.write("error", message);
     }
 
     /// What was asked for and is not there, where the command goes on all the same.
     pub(super) fn warning(&self, message: &str) {
         self.write("warning", message);
-        if self.file.is_none() && !self.is_silent {
-            eprintln!("berth oci: warning: {message}");
+        if let Some(prefix) = self.prefix.as_ref().filter(|_| self.file.is_none()) {
+            eprintln!("{prefix}: warning: {message}");
         }
     }
 

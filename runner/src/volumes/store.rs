@@ -317,7 +317,7 @@ impl VolumeStore {
     }
 
     /// Removes what a crash has left. Nobody makes or removes a volume while this has the lock.
-    fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         // What cannot be removed now, the next command tries again.
         let Ok(_lock) = self.lock(FlockOperation::LockExclusive) else { return };
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use berth_runner::network::{Attach, NetworkMode, PortMapping};
+use berth_runner::network::{Attach, NetworkError, NetworkMode, PortMapping};
 
 use super::host::{HOST, Host, WORLD, open};
 
@@ -54,10 +54,26 @@ fn what_dead_containers_had_is_collected() {
 
 #[test]
 #[ignore = "needs root: cargo xtask runner"]
-fn a_port_whose_container_was_killed_goes_to_the_next_one() {
+fn a_port_that_nobody_holds_any_more_is_its_containers_until_that_is_detached() {
     let host = Host::new();
-    // Nobody gives back what the first one had.
-    drop(host.container("killed", &["8080:80"]));
+    let killed = host.container("killed", &["8080:80"]);
+    killed.place.serve(80, "killed");
+    let place = killed.place;
+    // Who held the port was killed, and the container runs on.
+    drop(killed.endpoint);
+    let refused = host.try_container("next", &["8081:80", "8080:80"], &[]).err();
+    let Some(NetworkError::PortHeld { address, container }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((address.port(), container.as_str()), (8080, "killed"));
+    assert_eq!(host.world.call((HOST, 8080)), Some(format!("killed {WORLD}")));
+    let resumed = host.place.run(|| host.networks_again().resume("killed", std::process::id()));
+    let resumed = resumed.unwrap().unwrap();
+    let refused = host.try_container("next", &["8080:80"], &[]).err();
+    assert!(matches!(refused, Some(NetworkError::PortAllocated { .. })), "{refused:?}");
+    drop((resumed, place));
+
+    host.detach("killed");
     let next = host.container("next", &["8080:80", "8081:80"]);
     next.place.serve(80, "next");
     for port in [8080, 8081] {

@@ -113,10 +113,15 @@ impl Place {
 
     /// What a server says by UDP.
     pub(crate) fn call_by_udp(&self, to: impl Into<Target>) -> Option<String> {
+        self.call_by_udp_from(0, to)
+    }
+
+    /// The same from a port of one's own.
+    pub(crate) fn call_by_udp_from(&self, port: u16, to: impl Into<Target>) -> Option<String> {
         let Target(address) = to.into();
         self.run(|| {
-            let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-            let socket = UdpSocket::bind(any).unwrap();
+            let any = if address.is_ipv4() { "0.0.0.0" } else { "::" };
+            let socket = UdpSocket::bind((any, port)).unwrap();
             socket.connect(address).ok()?;
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
             socket.send(b"hello").ok()?;

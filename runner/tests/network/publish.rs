@@ -1,5 +1,7 @@
 //! Published ports, from all sides.
 
+use std::net::{IpAddr, UdpSocket};
+
 use berth_runner::network::NetworkError;
 
 use super::host::{HOST, HOST_IPV6, Host, WORLD, WORLD_IPV6};
@@ -122,4 +124,30 @@ fn a_port_that_is_taken_is_told_of_and_nothing_is_left() {
     host.detach("one");
     drop(one);
     assert_eq!(host.container("three", &["8080:80"]).host_port(), 8080);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask runner"]
+fn a_client_that_keeps_on_asking_by_udp_reaches_who_has_the_port_now() {
+    let host = Host::new();
+    let ask = |address: IpAddr| host.world.call_by_udp_from(4000, (address, 8080));
+    let (ipv4, ipv6) = (IpAddr::from(HOST), IpAddr::from(HOST_IPV6));
+    let one = host.container("one", &["8080:80/udp"]);
+    one.place.serve(80, "one");
+    assert_eq!(
+        [ask(ipv4), ask(ipv6)],
+        [WORLD.into(), WORLD_IPV6.into()].map(|it: IpAddr| Some(format!("one {it}")))
+    );
+    host.detach("one");
+    drop(one);
+    // A program of the host has the port meanwhile, which is remembered as well.
+    let program = host.place.run(|| UdpSocket::bind((ipv4, 8080)).unwrap());
+    assert_eq!(ask(ipv4), None);
+    drop(program);
+    let two = host.container("two", &["8080:80/udp"]);
+    two.place.serve(80, "two");
+    assert_eq!(
+        [ask(ipv4), ask(ipv6)],
+        [WORLD.into(), WORLD_IPV6.into()].map(|it: IpAddr| Some(format!("two {it}")))
+    );
 }

@@ -1,12 +1,10 @@
 //! `kill -9`, of whoever and whenever.
 
 use std::fs;
-use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use berth_tests::wait::until;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 use crate::host::{Host, IMAGE};
@@ -63,35 +61,39 @@ fn the_exit_code_is_kept_when_nobody_was_there_at_the_end() -> Result<()> {
     host.is_clean()
 }
 
-/// How often: `BERTH_CRASHES` says otherwise.
-const ROUNDS: u64 = 20;
-
 #[test]
 #[ignore = "run by cargo xtask runner"]
-fn whoever_is_killed_leaves_nothing_that_the_next_command_does_not_clean() -> Result<()> {
-    let host = Host::new()?;
-    let rounds =
-        std::env::var("BERTH_CRASHES").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
-    for round in 0..rounds {
-        let mut command =
-            host.command(&["run", "--rm", "--network", "none", IMAGE, "sleep", "0.02"])?;
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        // At another moment each time, from the first system calls to after the end.
-        std::thread::sleep(Duration::from_micros(round * 997 % 120_000));
-        if round % 3 != 0 {
-            kill_process(Pid::from_child(&child), Signal::KILL)?;
-        }
-        if round % 3 != 1 {
-            for id in host.ok(&["ps", "-aq", "--no-trunc"])?.lines() {
-                if let Ok(monitor) = monitor(&host, id) {
-                    let _ = kill_process(monitor, Signal::KILL);
-                }
-            }
-        }
-        child.wait()?;
-        until("no container is left", || Ok(host.ok(&["ps", "-aq"])?.is_empty()))
-            .with_context(|| format!("in round {round}: {:#?}", host.leftovers()))?;
-        host.is_clean().with_context(|| format!("in round {round}"))?;
-    }
-    Ok(())
+fn a_published_port_stays_its_containers_without_a_monitor() -> Result<()> {
+    let host = Host::isolated()?;
+    let serve = ["httpd", "-f", "-p", "80", "-h", "/etc"];
+    let args = ["run", "-d", "--name", "web", "-p", "18080:80", IMAGE];
+    let id = host.ok(&[&args[..], &serve].concat())?.trim().to_owned();
+    let refused = || -> Result<()> {
+        let ran = host.berth(&["run", "--rm", "-p", "18080:80", IMAGE, "true"])?;
+        assert_eq!(ran.code, 125, "{ran:?}");
+        assert!(
+            ran.complained.contains("Bind for 0.0.0.0:18080 failed: port is already allocated")
+        );
+        std::net::TcpStream::connect("127.0.0.1:18080").map(drop).map_err(Into::into)
+    };
+    kill_process(monitor(&host, &id)?, Signal::KILL)?;
+    // Nobody holds it just now,
+    refused()?;
+    // and then another monitor does.
+    assert_eq!(host.status("web")?, "running");
+    until("it is taken up", || {
+        Ok(monitor(&host, &id).is_ok_and(|pid| test_kill_process(pid).is_ok()))
+    })?;
+    refused()?;
+    host.ok(&["rm", "-f", "web"])?;
+    // What is left behind by both that were killed is in nobody's way.
+    let args = ["run", "-d", "--name", "dead", "-p", "18080:80", IMAGE];
+    let id = host.ok(&[&args[..], &serve].concat())?.trim().to_owned();
+    let program = host.inspect("dead")?["State"]["Pid"].as_i64().context("no process")?;
+    kill_process(monitor(&host, &id)?, Signal::KILL)?;
+    let program = i32::try_from(program).ok().and_then(Pid::from_raw).context("no process")?;
+    kill_process(program, Signal::KILL)?;
+    host.ok(&["run", "--rm", "-p", "18080:80", IMAGE, "true"])?;
+    host.ok(&["rm", "dead"])?;
+    host.is_clean()
 }

@@ -32,11 +32,15 @@ fn another_program_joins() -> Result<()> {
         shell(&["-u", "ann"], "grep CapEff /proc/self/status")?.said,
         "CapEff:\t0000000000000000\n"
     );
-    for (program, code) in [("nothing", 127), ("/etc/passwd", 126)] {
+    let missing =
+        "OCI runtime exec failed: exec: \"nothing\": executable file not found in $PATH\n";
+    let denied = "OCI runtime exec failed: exec: \"/etc/passwd\": permission denied\n";
+    for (program, code, words) in [("nothing", 127, missing), ("/etc/passwd", 126, denied)] {
         let ran = host.berth(&["exec", "box", program])?;
-        assert_eq!(ran.code, code, "{ran:?}");
+        assert_eq!((ran.code, ran.complained.as_str()), (code, words), "{ran:?}");
     }
-    assert_eq!(host.berth(&["exec", "-d", "box", "nothing"])?.code, 127);
+    let ran = host.berth(&["exec", "-d", "box", "nothing"])?;
+    assert_eq!((ran.code, ran.complained.as_str()), (127, &*format!("berth: {missing}")));
     host.ok(&["exec", "-d", "box", "touch", "/made"])?;
     until("it is made", || Ok(shell(&[], "test -e /made")?.code == 0))
 }
@@ -57,6 +61,12 @@ fn a_container_is_looked_at() -> Result<()> {
     ] {
         assert_eq!(host.ok(&["inspect", "-f", template, "box"])?.trim(), shown);
     }
+    let other = host.idle(&["--name", "second", "--privileged"])?;
+    let ids = host.ok(&["ps", "-q"])?;
+    let args = ["inspect", "-f", "{{.Name}} {{.HostConfig.Privileged}}"];
+    let shown = host.ok(&args.into_iter().chain(ids.lines()).collect::<Vec<_>>())?;
+    assert_eq!(shown, "/second true\n/box false\n");
+    host.ok(&["rm", "-f", &other])?;
     let processes = host.ok(&["top", "box"])?;
     assert!(processes.starts_with("UID ") && processes.contains("sh -c trap"), "{processes}");
     assert!(host.ok(&["top", "box", "-o", "pid,comm"])?.starts_with("PID "));

@@ -6,8 +6,10 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use berth_tests::berth_binary;
-use berth_tests::fixtures;
+use berth_tests::disk::Disk;
+use berth_tests::fixtures::{self, Layout};
 use berth_tests::wait::until;
+use rustix::process::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -30,10 +32,25 @@ pub(crate) struct Ran {
 impl Host {
     /// One that has the image.
     pub(crate) fn new() -> Result<Self> {
-        let host = Self { folder: tempfile::tempdir()? };
+        Self::in_folder(tempfile::tempdir()?)
+    }
+
+    /// The same with all that it keeps on this disk.
+    pub(crate) fn on(disk: &Disk) -> Result<Self> {
+        Self::in_folder(tempfile::tempdir_in(disk.path(""))?)
+    }
+
+    fn in_folder(folder: TempDir) -> Result<Self> {
+        let host = Self { folder };
         fs::write(host.settings(), "{}\n")?;
-        let archive = host.folder.path().join("image.tar");
-        let layout = fixtures::tools()?;
+        host.load(&fixtures::tools()?, IMAGE)?;
+        Ok(host)
+    }
+
+    /// Takes in another image.
+    pub(crate) fn load(&self, layout: &Layout, name: &str) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let archive = folder.path().join("image.tar");
         let packed = Command::new("tar")
             .arg("-cf")
             .arg(&archive)
@@ -42,11 +59,17 @@ impl Host {
             .arg(".")
             .status()?;
         ensure!(packed.success(), "tar ended with {packed}");
-        let loaded = host.ok(&["load", "-q", "-i", archive.to_str().context("a path")?])?;
+        let loaded = self.ok(&["load", "-q", "-i", archive.to_str().context("a path")?])?;
         let id = loaded.trim().rsplit(' ').next().context("no image")?.to_owned();
-        host.ok(&["tag", &id, IMAGE])?;
-        fs::remove_file(archive)?;
-        Ok(host)
+        self.ok(&["tag", &id, name]).map(drop)
+    }
+
+    /// The same in a network of its own, which this thread has from then on, and the programs that it starts.
+    pub(crate) fn isolated() -> Result<Self> {
+        leave_network()?;
+        let up = Command::new("ip").args(["link", "set", "lo", "up"]).status()?;
+        ensure!(up.success(), "ip ended with {up}");
+        Self::new()
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -124,25 +147,44 @@ impl Host {
         Ok(self.inspect(name)?["State"]["Status"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// What containers have left on the machine: folders, mounts, cgroups.
+    /// What containers have left on the machine: folders, names, mounts, and what is recorded of their networks and
+    /// layers.
     pub(crate) fn leftovers(&self) -> Result<Vec<String>> {
+        let (data, run) = (self.data(), self.run_folder());
         let mut left = Vec::new();
         for folder in [
-            self.data().join("containers"),
-            self.run_folder().join("containers"),
-            self.run_folder().join("oci"),
+            data.join("containers"),
+            data.join("containers/names"),
+            run.join("containers"),
+            run.join("oci"),
+            run.join("network/endpoints"),
+            run.join("network/addresses"),
         ] {
             for entry in fs::read_dir(&folder).into_iter().flatten() {
-                let name = entry?.file_name().to_string_lossy().into_owned();
-                if name != "names" {
-                    left.push(folder.join(name).display().to_string());
-                }
+                let path = entry?.path();
+                // Whose name or address it is.
+                let holder = fs::read_link(&path).unwrap_or_default();
+                left.push(format!("{} {}", path.display(), holder.display()).trim_end().to_owned());
             }
         }
-        for entry in fs::read_dir(self.data().join("containers/names")).into_iter().flatten() {
-            left.push(format!("the name {}", entry?.file_name().to_string_lossy()));
+        left.retain(|path| {
+            !path.ends_with("containers/names") && !path.contains("network/addresses/last")
+        });
+        for entry in fs::read_dir(run.join("layers/roots")).into_iter().flatten() {
+            left.push(format!(
+                "layers of {}",
+                fs::read_to_string(entry?.path()).unwrap_or_default()
+            ));
         }
-        let containers = self.run_folder().join("containers").display().to_string();
+        for entry in fs::read_dir(data.join("volumes")).into_iter().flatten() {
+            let path = entry?.path();
+            if path.to_string_lossy().contains("volumes/.new-")
+                || path.to_string_lossy().contains("volumes/.gone-")
+            {
+                left.push(path.display().to_string());
+            }
+        }
+        let containers = run.join("containers").display().to_string();
         let mounts = fs::read_to_string("/proc/self/mountinfo")?;
         left.extend(mounts.lines().filter(|line| line.contains(&containers)).map(str::to_owned));
         Ok(left)
@@ -174,6 +216,34 @@ impl Drop for Host {
             }
         }
     }
+}
+
+/// The monitors of a host's containers, and what was cloned to become one; not the command that `besides` is.
+pub(crate) fn monitors(host: &Host, besides: Pid) -> Result<Vec<Pid>> {
+    let own = host.data().display().to_string();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let Some(pid) = number.and_then(Pid::from_raw).filter(|pid| *pid != besides) else {
+            continue;
+        };
+        // Any of them may have ended by now.
+        let read = |name: &str| fs::read_to_string(path.join(name)).unwrap_or_default();
+        let (name, words) = (read("comm"), read("cmdline"));
+        let is_runtime = words.split('\0').nth(1) == Some("oci");
+        if name.starts_with("berth") && !is_runtime && read("environ").contains(&own) {
+            found.push(pid);
+        }
+    }
+    Ok(found)
+}
+
+/// Gives this thread a network of its own.
+#[allow(unsafe_code)]
+fn leave_network() -> Result<()> {
+    // SAFETY: a network namespace belongs to the thread alone, and neither descriptors nor memory are affected.
+    Ok(unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }?)
 }
 
 impl Ran {

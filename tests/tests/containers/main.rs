@@ -2,9 +2,13 @@
 //! takes root and a `berth` that is built.
 
 mod crash;
+mod debian;
 mod exec;
 mod host;
+mod images;
+mod kills;
 mod lifecycle;
+mod limits;
 mod logs;
 mod options;
 mod refusals;

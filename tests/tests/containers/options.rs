@@ -1,7 +1,7 @@
 //! What readers of books type, and what must come of it (rows N2 to N24 of the walk-throughs).
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use anyhow::Result;
 
@@ -172,6 +172,30 @@ fn too_much_memory_ends_a_program_and_that_is_told() -> Result<()> {
         "{state}"
     );
     Ok(())
+}
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn what_is_mounted_over_a_folder_decides_who_may_what_there() -> Result<()> {
+    let host = Host::new()?;
+    let look = |options: &[&str]| host.shell(options, "stat -c '%a %u:%g' /etc; ls /etc | wc -l");
+    assert_eq!(look(&[])?.said.lines().next(), Some("755 0:0"));
+    let folder = host.path().join("private");
+    fs::create_dir(&folder)?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o710))?;
+    std::os::unix::fs::chown(&folder, Some(1000), Some(50))?;
+    let path = folder.display().to_string();
+    let bind = format!("type=bind,source={path},target=/etc");
+    // The engine's own files are mounted there, whatever it is.
+    for options in [&["-v", &format!("{path}:/etc")][..], &["--mount", &bind]] {
+        assert_eq!(look(options)?.said, "710 1000:50\n3\n", "{options:?}");
+    }
+    assert_eq!(look(&["--tmpfs", "/etc:mode=1700"])?.said, "1700 0:0\n3\n");
+    assert_eq!(
+        look(&["--mount", "type=volume,src=empty,dst=/etc,volume-nocopy"])?.said,
+        "755 0:0\n3\n"
+    );
+    host.is_clean()
 }
 
 #[test]

@@ -14,3 +14,4 @@ mod namespaces;
 mod process;
 mod seccomp;
 mod terminal;
+mod validation;

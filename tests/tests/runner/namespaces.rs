@@ -1,8 +1,10 @@
 //! Namespaces: new ones, joined ones, and the host's.
 
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::bundle::Bundle;
@@ -105,5 +107,52 @@ fn settings_of_the_kernel_are_made_in_the_namespace_and_never_for_the_host() -> 
     }
     let refusal = bundle.with_namespace("network", None).refusal()?;
     assert!(refusal.contains("net.ipv4.ip_forward"), "{refusal}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn without_a_mount_namespace_there_is_the_root_and_nothing_is_left_of_it() -> Result<()> {
+    let bundle = Bundle::idle()?.with_namespace("mount", None).start()?;
+    let pid = bundle.state()?["pid"].as_i64().context("no process")?;
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt"));
+    assert_eq!(namespace(&pid.to_string())?, namespace("self")?);
+    // Neither the first process nor others see the root of the host.
+    let roots = bundle.exec(&[], "ls -d /bin/busybox /proc/1/root/bin/busybox; ls /")?;
+    assert_eq!(
+        roots.said, "/bin/busybox\n/proc/1/root/bin/busybox\nbin\ndev\netc\nproc\nroot\nsys\ntmp\n",
+        "{roots:?}"
+    );
+    assert!(
+        fs::read_to_string("/proc/self/mountinfo")?.contains(&*bundle.root().to_string_lossy())
+    );
+    bundle.command(&["delete", "--force", &bundle.id])?;
+    assert!(bundle.is_gone()?);
+    let missing = Bundle::new(&["/missing"])?.with_namespace("mount", None);
+    missing.refusal_by(127)?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn a_mount_namespace_is_joined_and_keeps_its_root() -> Result<()> {
+    let mut other = Command::new("unshare")
+        .args(["--mount", "sh", "-c", "echo there; exec sleep 1000"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut ready = String::new();
+    let stdout = other.stdout.take().context("no output")?;
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut ready)?;
+    let path = format!("/proc/{}/ns/mnt", other.id());
+    let bundle = Bundle::idle()?.with_namespace("mount", Some(&path)).start()?;
+    let pid = bundle.state()?["pid"].as_i64().context("no process")?;
+    assert_eq!(fs::read_link(format!("/proc/{pid}/ns/mnt"))?, fs::read_link(&path)?);
+    assert!(bundle.exec(&[], "ls /")?.said.starts_with("bin\ndev\netc\nproc\n"));
+    assert_eq!(fs::read_link(format!("/proc/{}/root", other.id()))?, Path::new("/"));
+    assert!(fs::exists(format!("/proc/{}/root/usr", other.id()))?, "its root is the container's");
+    bundle.command(&["delete", "--force", &bundle.id])?;
+    assert!(bundle.is_gone()?, "something of it was mounted for the host");
+    other.kill()?;
+    other.wait()?;
     Ok(())
 }

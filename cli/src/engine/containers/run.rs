@@ -1,7 +1,7 @@
 //! `run`, `create`, `start`, `attach`: whatever has a container speak here.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use berth_runner::layers::LayerStore;
 use berth_runner::spec::ContainerConfig;
 
 use super::arguments::{AttachArguments, StartArguments};
-use super::{complain, engine};
+use super::{complain, engine, warn};
 use crate::engine::images::pull_missing;
 use crate::engine::options::{CreateOptions, Pull, Request, RunOptions};
 
@@ -29,7 +29,8 @@ pub(super) fn create(options: CreateOptions) -> ExitCode {
     let created = || -> Result<ExitCode> {
         let request = options.container.request()?;
         let engine = engine()?;
-        let created = make(&engine, request)?;
+        let created = make(&engine, request, false)?;
+        warn(&created.warnings);
         println!("{}", created.id());
         Ok(ExitCode::SUCCESS)
     };
@@ -42,7 +43,7 @@ pub(super) fn start(arguments: &StartArguments) -> ExitCode {
             let engine = engine()?;
             Ok(super::each(&arguments.containers, |name| {
                 if let Some(attachment) = engine.start(name)? {
-                    attachment.started()?;
+                    warn(&attachment.started()?);
                 }
                 println!("{name}");
                 Ok(())
@@ -73,17 +74,18 @@ pub(super) fn attach(arguments: &AttachArguments) -> ExitCode {
 }
 
 fn try_run(options: RunOptions) -> Result<ExitCode> {
+    options.check()?;
     let RunOptions { container, detach, detach_keys, sig_proxy } = options;
     let keys = keys(detach_keys.as_deref())?;
     let mut request = container.request()?;
     let streams = attached_streams(&mut request.config, detach)?;
     let engine = engine()?;
-    let created = make(&engine, request)?;
-    created.warnings.iter().for_each(|warning| eprintln!("WARNING: {warning}"));
+    let created = make(&engine, request, true)?;
+    warn(&created.warnings);
     let id = created.id().to_string();
     let attachment = created.start(&engine)?;
     if detach {
-        attachment.started()?;
+        warn(&attachment.started()?);
         println!("{id}");
         return Ok(ExitCode::SUCCESS);
     }
@@ -164,34 +166,56 @@ fn keys(text: Option<&str>) -> Result<DetachKeys> {
     Ok(text.map(str::parse).transpose()?.unwrap_or_default())
 }
 
-/// Makes a container, of an image that is pulled where it has to be.
-fn make(engine: &Engine, request: Request) -> Result<Created> {
+/// Makes a container, of an image that is pulled where it has to be; with `starts` to be started at once.
+fn make(engine: &Engine, request: Request, starts: bool) -> Result<Created> {
     let images = ImageStore::open(engine.roots())?;
     let image = image(engine, &images, &request)?;
     let Request { name, cidfile, config, host_config, .. } = request;
-    if let Some(file) = &cidfile
-        && file.exists()
-    {
-        bail!(
-            "container ID file found, make sure the other container isn't running or delete {}",
-            file.display()
-        );
-    }
+    // Before there is a container: without a place for its id there shall be none.
+    let id_file = cidfile.as_deref().map(IdFile::new).transpose()?;
     let hold = images.hold(&image.id)?;
-    let created = engine.create(CreateRequest { name, config, host_config }, &image)?;
+    let created = engine.create(CreateRequest { name, config, host_config, starts }, &image)?;
     drop(hold);
-    if let Some(file) = &cidfile {
-        write_id(file, created.id().as_str())?;
+    if let Some(file) = id_file {
+        file.write(created.id().as_str())?;
     }
     Ok(created)
 }
 
-fn write_id(file: &Path, id: &str) -> Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).open(file).with_context(|| {
-            format!("failed to create the container ID file {}", file.display())
-        })?;
-    Ok(file.write_all(id.as_bytes())?)
+/// Where the id of a container is written to. The file goes when there is no container to write of.
+struct IdFile<'path> {
+    path: &'path Path,
+    file: Option<File>,
+}
+
+impl<'path> IdFile<'path> {
+    fn new(path: &'path Path) -> Result<Self> {
+        match File::create_new(path) {
+            Ok(file) => Ok(Self { path, file: Some(file) }),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
+                "container ID file found, make sure the other container isn't running or delete {}",
+                path.display()
+            ),
+            Err(error) => {
+                let doing = format!("failed to create the container ID file {}", path.display());
+                Err(error).context(doing)
+            }
+        }
+    }
+
+    fn write(mut self, id: &str) -> Result<()> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let written = file.write_all(id.as_bytes());
+        written.with_context(|| format!("write the container ID file {}", self.path.display()))
+    }
+}
+
+impl Drop for IdFile<'_> {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
 }
 
 fn image(engine: &Engine, images: &ImageStore, request: &Request) -> Result<Image> {

@@ -13,7 +13,7 @@ mod words;
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use berth_runner::spec::{ContainerConfig, HostConfig};
 use clap::Args;
 
@@ -132,6 +132,20 @@ pub(crate) struct Request {
     pub(crate) config: ContainerConfig,
     /// On what.
     pub(crate) host_config: HostConfig,
+}
+
+impl RunOptions {
+    /// Refuses what makes sense for a container that is created, and none for one that runs at once.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in docker's words.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.detach && self.container.process.names_streams() {
+            bail!("conflicting options: cannot specify both --attach and --detach");
+        }
+        Ok(())
+    }
 }
 
 impl ContainerOptions {

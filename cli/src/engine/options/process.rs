@@ -105,6 +105,11 @@ fn uts(text: &str) -> Result<UtsMode, &'static str> {
 }
 
 impl ProcessOptions {
+    /// Whether streams are named that are to be attached.
+    pub(super) fn names_streams(&self) -> bool {
+        !self.attach.is_empty()
+    }
+
     pub(super) fn apply(self, config: &mut ContainerConfig, host: &mut HostConfig) -> Result<()> {
         let is_attached = |stream| self.attach.contains(&stream);
         let all = self.attach.is_empty();

@@ -1,6 +1,7 @@
 //! From a record to a program that runs.
 
 use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::containers::record::{Container, Record, Running};
 use crate::containers::runtime::{self, Runtime, Streams as Given};
 use crate::containers::store::private;
 use crate::layers::LayerStore;
-use crate::network::{Attach, Endpoint, NetworkMode, Networks};
+use crate::network::{Attach, Endpoint, NetworkError, NetworkMode, Networks};
 use crate::oci::container::Identity;
 use crate::spec::{
     ContainerFiles, HostFacts, IpcMode, NamespacePaths, PidMode, SpecInput, make_working_directory,
@@ -31,10 +32,7 @@ const CONFIG: &str = "config.json";
 pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     let (engine, record) = (&monitor.engine, &monitor.record);
     let run = engine.store.run(&record.id);
-    if run.exists() {
-        super::give_back(engine, record)?;
-    }
-    private(false).create(&run).doing(|| format!("make {}", run.display()))?;
+    make_run_folder(engine, record, &run)?;
     let own = identity(i32::try_from(std::process::id()).unwrap_or(0))?;
     let mut running = Running { monitor: own, program: None, started_at: None, network: None };
     engine.store.write_running(&record.id, &running)?;
@@ -48,7 +46,7 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     let endpoint = connect(engine, record)?;
     running.network = endpoint.as_ref().map(|endpoint| endpoint.settings.clone());
     let _pinned = configure(engine, record, &run, &root, endpoint.as_ref())?;
-    let (process, streams) = execute(engine, record, &run)?;
+    let (process, streams) = execute(monitor, &run)?;
 
     let started_at = Timestamp::now();
     // Without it the exit code is lost with the monitor, and nothing else.
@@ -67,9 +65,32 @@ pub(super) fn adopt(monitor: &Monitor, mut running: Running) -> Result<Program, 
     let process = Process::pinned(&run.join(PIN), program)?.ok_or_else(gone)?;
     running.monitor = identity(i32::try_from(std::process::id()).unwrap_or(0))?;
     engine.store.write_running(&record.id, &running)?;
+    // It is not yet where the monitor was killed at once.
+    let _ = process.pin(&run.join(PIN));
+    // Ports that somebody else has got meanwhile are lost, and nothing else.
+    let pid = u32::try_from(process.number()).unwrap_or(0);
+    let endpoint = Networks::open(&engine.roots)?.resume(record.id.as_str(), pid).unwrap_or(None);
     let streams = if record.config.tty { Streams::none() } else { Streams::again(&run) };
     let started_at = running.started_at.unwrap_or_else(Timestamp::now);
-    Ok(Program { process, started_at, streams, endpoint: None })
+    Ok(Program { process, started_at, streams, endpoint })
+}
+
+/// Makes the folder of what runs. What is in it of an earlier time is given back.
+fn make_run_folder(engine: &Engine, record: &Record, run: &Path) -> Result<(), ContainerError> {
+    let make = || private(false).create(run);
+    match make() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let is_empty = fs::read_dir(run).is_ok_and(|mut entries| entries.next().is_none());
+            if is_empty {
+                // By it the start was announced.
+                return Ok(());
+            }
+            super::give_back(engine, record)?;
+            make()
+        }
+        other => other,
+    }
+    .doing(|| format!("make {}", run.display()))
 }
 
 fn gone() -> ContainerError {
@@ -98,7 +119,26 @@ fn connect(engine: &Engine, record: &Record) -> Result<Option<Endpoint>, Contain
         exposed: &exposed,
         publish_all: record.host_config.publish_all_ports,
     };
-    Ok(Some(Networks::open(&engine.roots)?.attach(&attach)?))
+    let networks = Networks::open(&engine.roots)?;
+    loop {
+        match networks.attach(&attach) {
+            Err(NetworkError::PortHeld { address, container }) => {
+                if is_running(engine, &container)? {
+                    return Err(NetworkError::PortAllocated { address }.into());
+                }
+                networks.detach(&container)?;
+            }
+            other => return Ok(Some(other?)),
+        }
+    }
+}
+
+fn is_running(engine: &Engine, id: &str) -> Result<bool, ContainerError> {
+    let Ok(id) = id.parse() else { return Ok(false) };
+    match engine.store.look(&id) {
+        Err(ContainerError::NotFound(_)) => Ok(false),
+        other => Ok(other?.status.is_running()),
+    }
 }
 
 /// Another container, which must run.
@@ -192,20 +232,22 @@ fn files(
     })
 }
 
-/// Has the runtime make the container, and finds its first process.
-fn execute(
-    engine: &Engine,
-    record: &Record,
-    run: &Path,
-) -> Result<(Process, Streams), ContainerError> {
+/// Has the runtime make the container, and finds its first process. Should this process be killed meanwhile, the
+/// runtime still holds the container, so that nobody takes away what it is about to need.
+fn execute(monitor: &Monitor, run: &Path) -> Result<(Process, Streams), ContainerError> {
+    let Monitor { engine, record, held } = monitor;
     let runtime = Runtime::named(&record.host_config.runtime, engine.roots.run());
+    let execute = |streams| {
+        let _shared = held.share()?;
+        runtime.run(&record.id, run, streams)
+    };
     if record.config.tty {
         let console = Streams::console(run)?;
-        runtime.run(&record.id, run, Given::Terminal)?;
+        execute(Given::Terminal)?;
         let process = Process::of_child(runtime::started(run)?)?;
         return Ok((process, Streams::terminal(&console)?));
     }
     let (ours, theirs) = Streams::pipes(run, record.config.open_stdin)?;
-    runtime.run(&record.id, run, theirs)?;
+    execute(theirs)?;
     Ok((Process::of_child(runtime::started(run)?)?, ours))
 }

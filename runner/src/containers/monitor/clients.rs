@@ -63,8 +63,12 @@ impl Clients {
         Ok(())
     }
 
-    pub(super) fn started(&mut self) {
+    /// Says that the program runs, and what people should know although it does.
+    pub(super) fn started(&mut self, warnings: &[String]) {
         self.is_started = true;
+        for warning in warnings {
+            self.list.iter_mut().for_each(|client| client.say(&Report::Warning(warning.clone())));
+        }
         self.list.iter_mut().for_each(|client| client.say(&Report::Started));
     }
 

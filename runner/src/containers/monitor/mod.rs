@@ -133,7 +133,8 @@ impl Monitor {
     }
 
     fn attend(&self, program: Program, signals: &OwnedFd, mut clients: Clients) {
-        clients.started();
+        let warnings = program.endpoint.as_ref().map_or(&[][..], |endpoint| &endpoint.warnings);
+        clients.started(warnings);
         // Whoever died unseen is dealt with while nobody waits.
         let _ = self.engine.collect();
         (self.engine.idle)();

@@ -30,6 +30,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
+use super::conntrack;
 use super::netlink::{Family, Message, Socket};
 use super::subnet::{Subnet, SubnetIpv6};
 use super::{EndpointSettings, NetworkError, PublishedPort};
@@ -99,19 +100,34 @@ impl Firewall {
         }
     }
 
-    /// Sends published ports on to the addresses of a container.
-    pub(super) fn publish(&self, container: &EndpointSettings) -> Result<(), NetworkError> {
-        let elements = sets::of_ports(container);
-        match self.change(sets::by_set(&elements, sets::add)) {
-            // The port is ours: a socket is bound to it. So these are of a container that is gone,
-            // and nobody was left to take them out.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.unpublish(&container.ports);
-                self.change(sets::by_set(&elements, sets::add))
-            }
-            result => result,
+    /// Sends published ports on to the addresses of a container. `false` when one of them goes elsewhere; then
+    /// nothing is changed.
+    pub(super) fn publish(&self, container: &EndpointSettings) -> Result<bool, NetworkError> {
+        match self.change(sets::by_set(&sets::of_ports(container), sets::add)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            result => result.map(|()| true).map_err(NetworkError::Firewall),
         }
-        .map_err(NetworkError::Firewall)
+    }
+
+    /// The same wherever they go until now: to a container that is gone, when nobody was left to take them out.
+    pub(super) fn publish_anew(&self, container: &EndpointSettings) -> Result<(), NetworkError> {
+        self.unpublish(&container.ports);
+        let added = self.change(sets::by_set(&sets::of_ports(container), sets::add));
+        added.map_err(NetworkError::Firewall)
+    }
+
+    /// Has packets of UDP that come to published ports go where the rules say, although they went elsewhere before.
+    pub(super) fn forget_connections(&self, container: &EndpointSettings) {
+        if container.ports.iter().any(conntrack::is_udp) {
+            conntrack::forget_others(&self.0, container);
+        }
+    }
+
+    /// The same for ports of a container that goes.
+    pub(super) fn forget_container(&self, container: &EndpointSettings) {
+        if container.ports.iter().any(conntrack::is_udp) {
+            conntrack::forget_container(&self.0, container);
+        }
     }
 
     /// Takes published ports out. Those that are not there any more do not matter.

@@ -64,6 +64,12 @@ impl Message {
         self.0
     }
 
+    /// What comes after the header.
+    #[cfg(test)]
+    pub(in crate::network) fn into_payload(self) -> Vec<u8> {
+        self.finish(0, 0).split_off(HEADER)
+    }
+
     fn align(&mut self) {
         self.0.resize(self.0.len().next_multiple_of(4), 0);
     }

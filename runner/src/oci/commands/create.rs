@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::super::Result;
 use super::super::arguments::{Bundle, Run};
+use super::super::config::linux::NamespaceKind;
 use super::super::config::{Config, Hooks};
 use super::super::container::{ContainerId, Folder, Record, Status};
 use super::super::error::{Doing as _, Error};
@@ -97,7 +98,7 @@ fn make(
         let _ = folder.remove();
         return Err(error);
     }
-    let mut record = record(id, &path, &config, &plan);
+    let mut record = record(id, &path, &config, &plan)?;
     let made = Surroundings {
         start: None,
         console: console.filter(|_| plan.process.terminal),
@@ -145,8 +146,9 @@ fn make_in(
     launch::container(plan, opened, hooks, record)
 }
 
-fn record(id: ContainerId, bundle: &Path, config: &Config, plan: &Plan) -> Record {
-    Record {
+fn record(id: ContainerId, bundle: &Path, config: &Config, plan: &Plan) -> Result<Record> {
+    let shares_mounts = !plan.namespaces.is_new(NamespaceKind::Mount);
+    Ok(Record {
         id,
         identity: None,
         bundle: bundle.to_owned(),
@@ -160,7 +162,8 @@ fn record(id: ContainerId, bundle: &Path, config: &Config, plan: &Plan) -> Recor
             poststop: config.hooks.poststop.clone(),
             ..Hooks::default()
         },
-    }
+        shared_mounts: shares_mounts.then(|| launch::mount_at(&plan.root.path)).transpose()?,
+    })
 }
 
 /// Sockets that a service manager has handed over are the container's.

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 
 use super::super::container::{ContainerId, Folder, Process, Record, Status};
 use super::super::error::{Doing as _, Error};
-use super::super::{Result, hooks};
+use super::super::{Result, hooks, launch};
 use super::Context;
 
 pub(super) fn delete(context: &Context<'_>, id: &ContainerId, force: bool) -> Result<()> {
@@ -24,6 +24,7 @@ pub(super) fn delete(context: &Context<'_>, id: &ContainerId, force: bool) -> Re
         _ if force => end(&record)?,
         status => return Err(Error::Status { action: "delete", status }),
     }
+    launch::unmount_shared(&record)?;
     record.cgroup.remove()?;
     hooks::run_and_warn(&record.hooks.poststop, &record.state(Status::Stopped), context.log);
     folder.remove()

@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::process::ExitCode;
 
+use rustix::fs::{Mode, OFlags, open};
+
 use super::super::Result;
 use super::super::arguments::Exec;
 use super::super::config::process::{Capabilities, Process as Specified};
@@ -34,6 +36,10 @@ pub(super) fn exec(context: &Context<'_>, exec: &Exec) -> Result<ExitCode> {
     let identity = record.identity.as_ref().ok_or(Error::NotRunning)?;
     let member = Process::of(identity)?.ok_or(Error::NotRunning)?;
     let pid_namespace = File::open(format!("/proc/{}/ns/pid", identity.pid));
+    let root = record.shared_mounts.map(|_| {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        open(format!("/proc/{}/root", identity.pid), flags, Mode::empty())
+    });
     let foreground = Foreground::prepare(exec.detach, exec.options.console_socket.is_some())?;
     let console = match &exec.options.console_socket {
         Some(path) => Some(launch::connect(path)?),
@@ -42,6 +48,7 @@ pub(super) fn exec(context: &Context<'_>, exec: &Exec) -> Result<ExitCode> {
     let joining = Joining {
         member: member.pidfd,
         pid_namespace: pid_namespace.doing(|| "open the pid namespace")?.into(),
+        root: root.transpose().doing(|| "open the root of the container")?,
         namespaces: record.namespaces.clone(),
         console: console.filter(|_| process.terminal),
         preserved: exec.options.preserve_fds + listening_descriptors(),

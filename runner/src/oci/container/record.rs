@@ -33,6 +33,9 @@ pub(in crate::oci) struct Record {
     pub(in crate::oci) namespaces: Vec<NamespaceKind>,
     /// Those that run after `start` and after the end.
     pub(in crate::oci) hooks: Hooks,
+    /// Without a mount namespace for itself: the mount that its root was mounted upon.
+    #[serde(default)]
+    pub(in crate::oci) shared_mounts: Option<u64>,
 }
 
 impl Record {

@@ -3,6 +3,7 @@
 
 mod files;
 mod identity;
+mod order;
 mod paths;
 mod program;
 mod rootfs;
@@ -16,7 +17,7 @@ use std::path::Path;
 use std::process::exit;
 
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior, setsid, umask};
+use rustix::process::{DumpableBehavior, chroot, fchdir, set_dumpable_behavior, setsid, umask};
 use rustix::thread::{
     LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags, move_into_link_name_space,
     move_into_thread_name_spaces,
@@ -33,6 +34,8 @@ use super::launch::{self, Opened};
 use super::plan::{Plan, ProcessPlan};
 use super::{Result, hooks};
 
+use rootfs::Change;
+
 /// What a process joins.
 #[derive(Debug)]
 pub(super) struct Joining {
@@ -40,6 +43,8 @@ pub(super) struct Joining {
     pub(super) member: OwnedFd,
     /// Its pid namespace.
     pub(super) pid_namespace: OwnedFd,
+    /// Its root, where that is not the root of its mount namespace.
+    pub(super) root: Option<OwnedFd>,
     pub(super) namespaces: Vec<NamespaceKind>,
     pub(super) console: Option<OwnedFd>,
     pub(super) preserved: u32,
@@ -110,7 +115,15 @@ fn become_container(
         enter_cgroup(plan, caller)?;
     }
     hooks::run(&opened.around.create_container, &record.state(Status::Creating))?;
-    rootfs::change_to(&root, opened.around.pivot, &plan.root)?;
+    let change = match opened.around.pivot {
+        _ if !plan.namespaces.is_new(NamespaceKind::Mount) => Change::Enter,
+        true => Change::Pivot,
+        false => Change::Move,
+    };
+    // Whoever has a container run at once wants that to be short, and looks at no list.
+    let is_listed = change == Change::Pivot && opened.around.start.is_some();
+    let root = if is_listed { order::renew(root, &plan.root)? } else { root };
+    rootfs::change_to(&root, change, &plan.root)?;
     if opened.around.new_keyring {
         let name = format!("_ses.{}", record.id);
         task::new_session_keyring(&program::c_string(name)?).doing(|| "make a session keyring")?;
@@ -145,6 +158,9 @@ fn join_container(
         .doing(|| "join the namespaces of the container")?;
     if joining.namespaces.contains(&NamespaceKind::User) {
         identity::become_root()?;
+    }
+    if let Some(root) = &joining.root {
+        fchdir(root).and_then(|()| chroot(".")).doing(|| "enter the root of the container")?;
     }
     let root = rustix::fs::open(
         "/",

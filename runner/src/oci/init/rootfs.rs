@@ -7,11 +7,12 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat2};
 use rustix::io::Errno;
-use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
+use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
 
 use super::super::Result;
 use super::super::cgroups::View;
+use super::super::config::linux::NamespaceKind;
 use super::super::error::{Doing as _, Error};
 use super::super::kernel::mount::{Attributes, Setting, attach, file_system, set_attributes};
 use super::super::kernel::procfs::PROC_SUPER_MAGIC;
@@ -38,13 +39,9 @@ const REPLACEABLE: [&str; 10] = [
 
 /// Mounts everything where the root is on the host, in this process's mount namespace.
 pub(super) fn build(plan: &Plan, opened: &mut Opened, is_new_user: bool) -> Result<RootDirectory> {
-    let slash = directory(Path::new("/"))?;
-    // Mounts made here never reach the host. Those of the host go on to come here, unless they are
-    // not wanted, until the root is changed.
-    let private = plan.root.propagation == libc::MS_PRIVATE;
-    let propagation = if private { libc::MS_PRIVATE } else { libc::MS_SLAVE };
-    set_attributes(slash.as_fd(), Attributes { propagation, ..Attributes::default() }, true)
-        .doing(|| "separate the mounts from those of the host")?;
+    if plan.namespaces.is_new(NamespaceKind::Mount) {
+        separate(plan.root.propagation)?;
+    }
     let root = opened.root.try_clone().doing(|| "open the root")?;
     // The root cannot be changed to one that is shared, so that comes after.
     let shared = plan.root.propagation == libc::MS_SHARED;
@@ -65,6 +62,16 @@ pub(super) fn build(plan: &Plan, opened: &mut Opened, is_new_user: bool) -> Resu
     Ok(root)
 }
 
+/// Mounts made here never reach the host. Those of the host go on to come here, unless they are
+/// not wanted, until the root is changed.
+fn separate(propagation: u64) -> Result<()> {
+    let private = propagation == libc::MS_PRIVATE;
+    let propagation = if private { libc::MS_PRIVATE } else { libc::MS_SLAVE };
+    let slash = directory(Path::new("/"))?;
+    set_attributes(slash.as_fd(), Attributes { propagation, ..Attributes::default() }, true)
+        .doing(|| "separate the mounts from those of the host")
+}
+
 fn name_of(source: &Source) -> String {
     match source {
         Source::FileSystem { kind, .. } => kind.clone(),
@@ -73,7 +80,7 @@ fn name_of(source: &Source) -> String {
     }
 }
 
-fn directory(path: &Path) -> Result<OwnedFd> {
+pub(super) fn directory(path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     open(path, flags, Mode::empty()).doing(|| format!("open {}", path.display()))
 }
@@ -180,20 +187,31 @@ fn refuse_procfs(target: &OwnedFd, path: &Path) -> Result<()> {
     Err(Error::invalid(format!("mounts: {} is inside a procfs", path.display())))
 }
 
+/// How the root of this process becomes the container's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The mount namespace gets another root, and that of the host is not there any more.
+    Pivot,
+    /// The container's is moved over that of the host, for roots that cannot be left otherwise.
+    Move,
+    /// Others are in this mount namespace, whose root stays what it is.
+    Enter,
+}
+
 /// Has this process see the container's root and nothing else.
-pub(super) fn change_to(root: &RootDirectory, pivot: bool, plan: &RootPlan) -> Result<()> {
+pub(super) fn change_to(root: &RootDirectory, change: Change, plan: &RootPlan) -> Result<()> {
     fchdir(root).doing(|| "enter the root")?;
-    if pivot {
+    if change == Change::Pivot {
         // The old root ends up above the new one, where it is let go of at once.
         pivot_root(".", ".").doing(|| {
             format!("change the root to {} (--no-pivot does it another way)", plan.path.display())
         })?;
         unmount(".", UnmountFlags::DETACH).doing(|| "let go of the root of the host")?;
     } else {
-        let slash = directory(Path::new("/"))?;
-        let flags =
-            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        move_mount(root, "", &slash, "", flags).doing(|| "move the root over that of the host")?;
+        if change == Change::Move {
+            let slash = directory(Path::new("/"))?;
+            attach(root, slash).doing(|| "move the root over that of the host")?;
+        }
         chroot(".").doing(|| "change the root")?;
     }
     chdir("/").doing(|| "enter the root")?;

@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
+use std::thread::sleep;
+use std::time::Duration;
 
 use rustix::process::Pid;
 
@@ -26,6 +28,22 @@ pub(crate) enum Cloned {
 /// Of `clone3` alone, so it does not fit the `int` that the C library has for the others.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// How often, and how far apart, it is looked whether the other threads have ended.
+const TRIES: u32 = 1000;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Threads that were joined have ended for who joined them, and are there for a moment still.
+fn wait_for_other_threads() -> io::Result<()> {
+    for _ in 0..TRIES {
+        // The folder of a process with one thread has three links: its own two, and that thread.
+        if fs::metadata("/proc/self/task")?.nlink() == 3 {
+            return Ok(());
+        }
+        sleep(PAUSE);
+    }
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this process has other threads"))
+}
+
 /// Clones this process with `flags` (`CLONE_NEW*`), into `cgroup` (of version 2) from its first
 /// moment.
 ///
@@ -34,10 +52,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// The kernel's, and [`io::ErrorKind::Unsupported`] when this process has more than one thread:
 /// what the others hold would be held for ever in the clone.
 pub(crate) fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
-    // The folder of a process with one thread has three links: its own two, and that thread.
-    if fs::metadata("/proc/self/task")?.nlink() != 3 {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "this process has other threads"));
-    }
+    wait_for_other_threads()?;
     let mut pidfd: libc::c_int = -1;
     let into_cgroup = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
     let arguments = libc::clone_args {

@@ -4,6 +4,7 @@ mod executable;
 mod host;
 mod id_maps;
 mod open;
+mod shared;
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -27,6 +28,7 @@ use super::{Result, hooks, init};
 pub(super) use executable::make_read_only;
 pub(super) use host::facts;
 pub(super) use open::{Opened, Surroundings};
+pub(super) use shared::{mount_at, unmount_shared};
 
 /// A process that is all it should be but for `execve`, and waits for a word.
 #[derive(Debug)]
@@ -256,6 +258,7 @@ pub(super) fn set_oom_score(procfs: &Procfs, pid: &str, adjustment: i32) -> Resu
 /// Undoes what was made of a container that did not come to be.
 pub(super) fn undo(folder: Folder, record: &Record, error: Error) -> Error {
     // The reason is worth more than what goes wrong while tidying up.
+    let _ = unmount_shared(record);
     let _ = record.cgroup.remove();
     let _ = folder.remove();
     error

@@ -110,11 +110,6 @@ impl Plan {
             masked: absolute(&config.linux.masked_paths, "linux.maskedPaths")?,
             readonly_paths: absolute(&config.linux.readonly_paths, "linux.readonlyPaths")?,
         };
-        if !namespaces.has_mount() {
-            return Err(Error::unsupported(
-                "linux.namespaces: without a new mount namespace the container's mounts would be somebody else's",
-            ));
-        }
         Ok(Self {
             sysctls: sysctls(&config.linux.sysctl, &namespaces)?,
             namespaces,

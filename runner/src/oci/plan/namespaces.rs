@@ -104,10 +104,6 @@ impl NamespacePlan {
         self.has(NamespaceKind::User)
     }
 
-    pub(super) fn has_mount(&self) -> bool {
-        self.is_new(NamespaceKind::Mount)
-    }
-
     pub(super) fn has_cgroup(&self) -> bool {
         self.has(NamespaceKind::Cgroup)
     }

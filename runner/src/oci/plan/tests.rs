@@ -110,7 +110,6 @@ fn mounts_that_make_no_sense_are_refused() {
 fn namespaces_are_there_once_and_with_what_they_need() {
     for (namespaces, words) in [
         (json!([{"type": "mount"}, {"type": "mount"}]), "there twice"),
-        (json!([{"type": "pid"}]), "without a new mount namespace"),
         (json!([{"type": "mount"}, {"type": "user"}]), "uidMappings"),
         (json!([{"type": "mount"}, {"type": "network", "path": "relative"}]), "not absolute"),
     ] {
