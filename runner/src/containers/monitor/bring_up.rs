@@ -42,10 +42,15 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     let root = run.join(ROOT);
     private(false).create(&root).doing(|| format!("make {}", root.display()))?;
     let layers = LayerStore::open(&engine.roots)?;
-    layers.mount_root(&record.layers, &engine.store.data(&record.id), &root)?;
+    let writable = engine.store.data(&record.id);
+    match record.host_config.auto_remove {
+        true => layers.mount_root_once(&record.layers, &writable, &root)?,
+        false => layers.mount_root(&record.layers, &writable, &root)?,
+    };
     engine.fill_volumes(record, &root)?;
     make_working_directory(&root, &record.config)?;
-    let endpoint = connect(engine, record)?;
+    let networks = Networks::open(&engine.roots)?;
+    let endpoint = connect(engine, record, &networks)?;
     running.network = endpoint.as_ref().map(|endpoint| endpoint.settings.clone());
     let _pinned = configure(engine, record, &run, &root, endpoint.as_ref())?;
     let (process, streams) = execute(engine, record, &run)?;
@@ -56,7 +61,7 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     running.program = Some(identity(process.number())?);
     running.started_at = Some(started_at);
     engine.store.write_running(&record.id, &running)?;
-    Ok(Program { process, started_at, streams, endpoint })
+    Ok(Program { process, started_at, streams, networks, endpoint })
 }
 
 /// Takes up a program that runs.
@@ -69,7 +74,8 @@ pub(super) fn adopt(monitor: &Monitor, mut running: Running) -> Result<Program, 
     engine.store.write_running(&record.id, &running)?;
     let streams = if record.config.tty { Streams::none() } else { Streams::again(&run) };
     let started_at = running.started_at.unwrap_or_else(Timestamp::now);
-    Ok(Program { process, started_at, streams, endpoint: None })
+    let networks = Networks::open(&engine.roots)?;
+    Ok(Program { process, started_at, streams, networks, endpoint: None })
 }
 
 fn gone() -> ContainerError {
@@ -81,7 +87,11 @@ fn identity(pid: i32) -> Result<Identity, ContainerError> {
 }
 
 /// Connects the container to its network.
-fn connect(engine: &Engine, record: &Record) -> Result<Option<Endpoint>, ContainerError> {
+fn connect(
+    engine: &Engine,
+    record: &Record,
+    networks: &Networks,
+) -> Result<Option<Endpoint>, ContainerError> {
     let mode: NetworkMode = record.host_config.network_mode.parse()?;
     let joined = match &mode {
         NetworkMode::Container(other) => {
@@ -98,7 +108,7 @@ fn connect(engine: &Engine, record: &Record) -> Result<Option<Endpoint>, Contain
         exposed: &exposed,
         publish_all: record.host_config.publish_all_ports,
     };
-    Ok(Some(Networks::open(&engine.roots)?.attach(&attach)?))
+    Ok(Some(networks.attach(&attach)?))
 }
 
 /// Another container, which must run.
