@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use crate::containers::engine::Engine;
 use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::process::Process;
 use crate::containers::record::{Container, Record, Running};
-use crate::containers::runtime::{self, Runtime, Streams as Given};
+use crate::containers::runtime::{self, Begun, Runtime, Streams as Given};
 use crate::containers::store::private;
 use crate::layers::LayerStore;
 use crate::network::{Attach, Endpoint, NetworkMode, Networks};
@@ -39,6 +40,8 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     let mut running = Running { monitor: own, program: None, started_at: None, network: None };
     engine.store.write_running(&record.id, &running)?;
 
+    let runtime = Runtime::named(&record.host_config.runtime, engine.roots.run());
+    let (begun, streams) = begin(&runtime, record, &run)?;
     let root = run.join(ROOT);
     private(false).create(&root).doing(|| format!("make {}", root.display()))?;
     let layers = LayerStore::open(&engine.roots)?;
@@ -52,8 +55,10 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     let networks = Networks::open(&engine.roots)?;
     let endpoint = connect(engine, record, &networks)?;
     running.network = endpoint.as_ref().map(|endpoint| endpoint.settings.clone());
-    let _pinned = configure(engine, record, &run, &root, endpoint.as_ref())?;
-    let (process, streams) = execute(engine, record, &run)?;
+    let (config, _pinned) = configure(engine, record, &run, &root, endpoint.as_ref())?;
+    begun.run(&config)?;
+    let process = Process::of_child(runtime::started(&run)?)?;
+    let streams = streams.ready()?;
 
     let started_at = Timestamp::now();
     // Without it the exit code is lost with the monitor, and nothing else.
@@ -123,15 +128,15 @@ fn running(engine: &Engine, name: &str, what: &str) -> Result<Container, Contain
     )))
 }
 
-/// Writes what the runtime is told, and the files that the container gets of the engine. What is given back has to
-/// stay open until the runtime has mounted it.
+/// Writes what the runtime is told, and the files that the container gets of the engine. What is given back beside
+/// the configuration has to stay open until the runtime has mounted it.
 fn configure(
     engine: &Engine,
     record: &Record,
     run: &Path,
     root: &Path,
     endpoint: Option<&Endpoint>,
-) -> Result<Vec<OwnedFd>, ContainerError> {
+) -> Result<(String, Vec<OwnedFd>), ContainerError> {
     let (mounts, pinned) = engine.volumes().pin(&record.mounts)?;
     let namespaces = namespaces(engine, record, endpoint)?;
     let files = files(engine, record, run, endpoint)?;
@@ -147,9 +152,9 @@ fn configure(
         files: &files,
         host: &HostFacts::detect()?,
     })?;
-    let path = run.join(CONFIG);
-    fs::write(&path, spec.to_string()).doing(|| format!("write {}", path.display()))?;
-    Ok(pinned)
+    let (path, config) = (run.join(CONFIG), spec.to_string());
+    fs::write(&path, &config).doing(|| format!("write {}", path.display()))?;
+    Ok((config, pinned))
 }
 
 fn namespaces(
@@ -202,20 +207,33 @@ fn files(
     })
 }
 
-/// Has the runtime make the container, and finds its first process.
-fn execute(
-    engine: &Engine,
-    record: &Record,
-    run: &Path,
-) -> Result<(Process, Streams), ContainerError> {
-    let runtime = Runtime::named(&record.host_config.runtime, engine.roots.run());
-    if record.config.tty {
-        let console = Streams::console(run)?;
-        runtime.run(&record.id, run, Given::Terminal)?;
-        let process = Process::of_child(runtime::started(run)?)?;
-        return Ok((process, Streams::terminal(&console)?));
+/// The monitor's ends of what a program reads and writes.
+enum Ends {
+    Pipes(Streams),
+    /// The terminal comes by this socket, when the container is made.
+    Terminal(UnixListener),
+}
+
+impl Ends {
+    fn ready(self) -> Result<Streams, ContainerError> {
+        match self {
+            Self::Pipes(streams) => Ok(streams),
+            Self::Terminal(console) => Streams::terminal(&console),
+        }
     }
-    let (ours, theirs) = Streams::pipes(run, record.config.open_stdin)?;
-    runtime.run(&record.id, run, theirs)?;
-    Ok((Process::of_child(runtime::started(run)?)?, ours))
+}
+
+/// Starts the runtime before there is anything for it to do: it needs as long for that as for the rest.
+fn begin<'run>(
+    runtime: &'run Runtime,
+    record: &Record,
+    run: &'run Path,
+) -> Result<(Begun<'run>, Ends), ContainerError> {
+    let (ends, given) = if record.config.tty {
+        (Ends::Terminal(Streams::console(run)?), Given::Terminal)
+    } else {
+        let (ours, theirs) = Streams::pipes(run, record.config.open_stdin)?;
+        (Ends::Pipes(ours), theirs)
+    };
+    Ok((runtime.begin(&record.id, run, given)?, ends))
 }
