@@ -1,11 +1,13 @@
 //! The OCI runtime, as a program.
 
 use std::fs::File;
+use std::io::{PipeWriter, Write as _, pipe};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use jiff::Timestamp;
+use rustix::io::dup;
 use serde::Deserialize;
 
 use super::error::{ContainerError, Doing as _};
@@ -49,13 +51,14 @@ impl Runtime {
         }
     }
 
-    /// Makes a container of the bundle and lets it run.
-    pub(super) fn run(
-        &self,
+    /// Starts it for a container of the bundle, as far as that can be before there is a configuration: our own waits
+    /// for that, and has its start behind it when it comes.
+    pub(super) fn begin<'run>(
+        &'run self,
         id: &ContainerId,
-        bundle: &Path,
+        bundle: &'run Path,
         streams: Streams,
-    ) -> Result<(), ContainerError> {
+    ) -> Result<Begun<'run>, ContainerError> {
         let (mut command, _program) = self.command()?;
         command.args(["--log", LOG, "--log-format", "json"]);
         command.args(["run", "--detach", "--bundle", ".", "--pid-file", PID_FILE]);
@@ -68,9 +71,20 @@ impl Runtime {
                 command.args(["--console-socket", CONSOLE]);
             }
         }
-        let status = command.arg(id.as_str()).current_dir(bundle).status();
-        let status = status.doing(|| format!("execute the runtime {}", self.name()))?;
-        if status.success() { Ok(()) } else { Err(self.failure(bundle, status)) }
+        command.current_dir(bundle);
+        let started = if self.program.is_none() {
+            let (reader, writer) = pipe().doing(|| "make a pipe")?;
+            // One that the runtime inherits; here there is none left of it when it is started.
+            let inherited = dup(&reader).doing(|| "make a pipe")?;
+            command.arg("--config").arg(format!("/proc/self/fd/{}", inherited.as_raw_fd()));
+            let child = command.arg(id.as_str()).spawn();
+            let child = child.doing(|| format!("execute the runtime {}", self.name()))?;
+            Started::Waiting(Waiting(child), writer)
+        } else {
+            command.arg(id.as_str());
+            Started::Not(Box::new(command))
+        };
+        Ok(Begun { runtime: self, bundle, started })
     }
 
     /// Removes what is left of a container that has ended, or ends it.
@@ -135,6 +149,52 @@ fn protected() -> std::io::Result<OwnedFd> {
     let attributes = Attributes { set: READ_ONLY, ..Attributes::default() };
     set_attributes(program.as_fd(), attributes, false)?;
     Ok(program)
+}
+
+/// A runtime that is to make a container.
+#[derive(Debug)]
+pub(super) struct Begun<'run> {
+    runtime: &'run Runtime,
+    bundle: &'run Path,
+    started: Started,
+}
+
+#[derive(Debug)]
+enum Started {
+    /// It waits for the configuration.
+    Waiting(Waiting, PipeWriter),
+    /// It reads the configuration from the bundle.
+    Not(Box<Command>),
+}
+
+/// A process that ends with this, if it has not by itself: without a configuration there is nothing of a container
+/// yet.
+#[derive(Debug)]
+struct Waiting(Child);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // Both do nothing where somebody has waited for its end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Begun<'_> {
+    /// Has it make the container and let it run. The configuration is in the bundle, too.
+    pub(super) fn run(self, config: &str) -> Result<(), ContainerError> {
+        let status = match self.started {
+            Started::Waiting(mut waiting, mut writer) => {
+                // One that has ended says why.
+                let _ = writer.write_all(config.as_bytes());
+                drop(writer);
+                waiting.0.wait()
+            }
+            Started::Not(mut command) => command.status(),
+        };
+        let status = status.doing(|| format!("execute the runtime {}", self.runtime.name()))?;
+        if status.success() { Ok(()) } else { Err(self.runtime.failure(self.bundle, status)) }
+    }
 }
 
 #[derive(Deserialize)]

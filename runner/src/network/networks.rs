@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -27,6 +28,9 @@ use super::{
 };
 
 /// The networks of an engine.
+///
+/// To drop it can take the kernel some milliseconds, where a port was published or given back: whoever is waited
+/// for does that later.
 #[derive(Debug)]
 pub struct Networks {
     settings: PathBuf,
@@ -34,6 +38,8 @@ pub struct Networks {
     lock: PathBuf,
     addresses: Addresses,
     records: Records,
+    /// That of the namespace in which it was needed first.
+    firewall: OnceLock<Firewall>,
 }
 
 /// The bridge as a container finds it.
@@ -62,6 +68,7 @@ impl Networks {
             lock: run.join("lock"),
             addresses: Addresses::new(addresses),
             records: Records::new(endpoints),
+            firewall: OnceLock::new(),
         })
     }
 
@@ -162,7 +169,7 @@ impl Networks {
     /// is interrupted is repeated.
     fn give_back(&self, container: &str, settings: &EndpointSettings) -> Result<(), NetworkError> {
         if !settings.ports.is_empty() {
-            let firewall = Firewall::open()?;
+            let firewall = self.firewall()?;
             firewall.unpublish(&settings.ports);
             firewall.forget_container(settings);
         }
@@ -179,8 +186,8 @@ impl Networks {
     fn attach_to_bridge(&self, request: &Attach<'_>) -> Result<Endpoint, NetworkError> {
         self.detach(request.container)?;
         let socket = Socket::open(Family::Route).doing(|| "cannot speak with the kernel")?;
-        let firewall = Firewall::open()?;
-        let found = self.find_bridge(&socket, &firewall)?;
+        let firewall = self.firewall()?;
+        let found = self.find_bridge(&socket, firewall)?;
         let mut settings = match self.lease(request, &found.bridge) {
             Ok(settings) => settings,
             Err(error) => {
@@ -188,7 +195,7 @@ impl Networks {
                 return Err(error);
             }
         };
-        match self.connect(request, &mut settings, found.link, &socket, &firewall) {
+        match self.connect(request, &mut settings, found.link, &socket, firewall) {
             Ok((namespace, reservations)) => Ok(Endpoint {
                 namespace,
                 settings,
@@ -326,6 +333,16 @@ impl Networks {
         }
         let _held = self.hold().doing(|| format!("cannot lock {}", self.lock.display()))?;
         self.make_bridge(&settings, socket, firewall)
+    }
+
+    fn firewall(&self) -> Result<&Firewall, NetworkError> {
+        match self.firewall.get() {
+            Some(firewall) => Ok(firewall),
+            None => {
+                let firewall = Firewall::open()?;
+                Ok(self.firewall.get_or_init(|| firewall))
+            }
+        }
     }
 
     /// The lock, until it is dropped.

@@ -125,6 +125,9 @@ pub(super) struct Bundle {
     /// The folder that has config.json and the root of the container.
     #[arg(long, short, value_name = "DIRECTORY", default_value = ".")]
     pub(super) bundle: PathBuf,
+    /// Read the configuration from here, which may be a pipe, in place of the bundle's config.json.
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) process: ProcessOptions,
     /// Change the root with chroot, as a root in memory at the start of the machine needs.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use berth_runner::Roots;
 use berth_runner::layers::{LayerError, LayerStore, Limits, Rung};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::archives::{Archive, digest};
@@ -150,6 +151,41 @@ fn a_root_is_unmounted_by_whoever_comes_and_as_often_as_wanted() {
         other.unmount_root(Path::new("/never/there")).unwrap();
         assert_eq!(mounts_below(store.path()), [""; 0]);
     }
+}
+
+#[test]
+#[ignore = "mounts take root: run `cargo xtask runner`"]
+fn a_root_that_was_detached_is_there_for_whoever_has_it_and_does_not_hold_its_layers() {
+    let store = Store::new(Rung::Erofs);
+    let layer = store.layer(&Archive::default().file("a", "text").finish());
+    let root = store.root("a", &[layer]);
+    let held = store.layers.detach_root(&root.path).unwrap().unwrap();
+    assert_eq!(names(&root.path), [""; 0]);
+    store.layers.remove(&layer).unwrap();
+    let file = openat(&held, "a", OFlags::RDONLY, Mode::empty()).unwrap();
+    assert_eq!(io::read_to_string(fs::File::from(file)).unwrap(), "text");
+    drop(held);
+    assert_eq!(mounts_below(store.path()), [""; 0]);
+    assert!(store.layers.detach_root(Path::new("/never/there")).unwrap().is_none());
+}
+
+#[test]
+#[ignore = "mounts take root: run `cargo xtask runner`"]
+fn a_root_for_once_is_not_forced_to_the_disk() {
+    let store = Store::new(Rung::Erofs);
+    let layer = store.layer(&Archive::default().file("a", "text").finish());
+    let (writable, target) = (store.path().join("writable"), store.path().join("target"));
+    fs::create_dir_all(&target).unwrap();
+    let is_volatile = || mounts_below(&target).iter().any(|mount| mount.contains(",volatile"));
+    store.layers.mount_root_once(&[layer], &writable, &target).unwrap();
+    assert!(is_volatile(), "{:?}", mounts_below(&target));
+    assert_eq!(names(&target), ["a"]);
+    store.layers.unmount_root(&target).unwrap();
+
+    store.layers.mount_root(&[layer], &store.path().join("kept"), &target).unwrap();
+    assert!(!is_volatile());
+    store.layers.unmount_root(&target).unwrap();
+    assert_eq!(mounts_below(store.path()), [""; 0]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Making, starting, killing and deleting containers.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
 
 use anyhow::Result;
 
@@ -12,6 +14,22 @@ fn a_container_runs_and_leaves_nothing() -> Result<()> {
     let bundle = Bundle::shell("echo hello; exit 7")?;
     let ran = bundle.run()?;
     assert_eq!((ran.code, ran.said.as_str(), ran.complained.as_str()), (7, "hello\n", ""));
+    assert!(bundle.is_gone()?);
+    Ok(())
+}
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn a_configuration_may_come_by_a_pipe_when_it_is_there() -> Result<()> {
+    let bundle = Bundle::shell("echo hello")?;
+    let mut command = bundle.making("run", &["--config", "/dev/stdin"])?;
+    let path = bundle.path().join("config.json");
+    let config = fs::read(&path)?;
+    fs::remove_file(path)?;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    child.stdin.take().unwrap().write_all(&config)?;
+    let output = child.wait_with_output()?;
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"hello\n"[..]));
     assert!(bundle.is_gone()?);
     Ok(())
 }

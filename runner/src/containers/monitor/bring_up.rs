@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use crate::containers::engine::Engine;
 use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::process::Process;
 use crate::containers::record::{Container, Record, Running};
-use crate::containers::runtime::{self, Runtime, Streams as Given};
+use crate::containers::runtime::{self, Begun, Runtime, Streams as Given};
 use crate::containers::store::private;
 use crate::layers::LayerStore;
 use crate::network::{Attach, Endpoint, NetworkError, NetworkMode, Networks};
@@ -37,16 +38,28 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     let mut running = Running { monitor: own, program: None, started_at: None, network: None };
     engine.store.write_running(&record.id, &running)?;
 
+    let runtime = Runtime::named(&record.host_config.runtime, engine.roots.run());
+    let (begun, streams) = begin(monitor, &runtime, &run)?;
     let root = run.join(ROOT);
     private(false).create(&root).doing(|| format!("make {}", root.display()))?;
     let layers = LayerStore::open(&engine.roots)?;
-    layers.mount_root(&record.layers, &engine.store.data(&record.id), &root)?;
+    let writable = engine.store.data(&record.id);
+    match record.host_config.auto_remove {
+        true => layers.mount_root_once(&record.layers, &writable, &root)?,
+        false => layers.mount_root(&record.layers, &writable, &root)?,
+    };
     engine.fill_volumes(record, &root)?;
     make_working_directory(&root, &record.config)?;
-    let endpoint = connect(engine, record)?;
+    let networks = Networks::open(&engine.roots)?;
+    let endpoint = connect(engine, record, &networks)?;
     running.network = endpoint.as_ref().map(|endpoint| endpoint.settings.clone());
-    let _pinned = configure(engine, record, &run, &root, endpoint.as_ref())?;
-    let (process, streams) = execute(monitor, &run)?;
+    let (config, _pinned) = configure(engine, record, &run, &root, endpoint.as_ref())?;
+    {
+        let _shared = monitor.held.share()?;
+        begun.run(&config)?;
+    }
+    let process = Process::of_child(runtime::started(&run)?)?;
+    let streams = streams.ready()?;
 
     let started_at = Timestamp::now();
     // Without it the exit code is lost with the monitor, and nothing else.
@@ -54,7 +67,7 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     running.program = Some(identity(process.number())?);
     running.started_at = Some(started_at);
     engine.store.write_running(&record.id, &running)?;
-    Ok(Program { process, started_at, streams, endpoint })
+    Ok(Program { process, started_at, streams, networks, endpoint })
 }
 
 /// Takes up a program that runs.
@@ -69,10 +82,11 @@ pub(super) fn adopt(monitor: &Monitor, mut running: Running) -> Result<Program, 
     let _ = process.pin(&run.join(PIN));
     // Ports that somebody else has got meanwhile are lost, and nothing else.
     let pid = u32::try_from(process.number()).unwrap_or(0);
-    let endpoint = Networks::open(&engine.roots)?.resume(record.id.as_str(), pid).unwrap_or(None);
+    let networks = Networks::open(&engine.roots)?;
+    let endpoint = networks.resume(record.id.as_str(), pid).unwrap_or(None);
     let streams = if record.config.tty { Streams::none() } else { Streams::again(&run) };
     let started_at = running.started_at.unwrap_or_else(Timestamp::now);
-    Ok(Program { process, started_at, streams, endpoint })
+    Ok(Program { process, started_at, streams, networks, endpoint })
 }
 
 /// Makes the folder of what runs. What is in it of an earlier time is given back.
@@ -102,7 +116,11 @@ fn identity(pid: i32) -> Result<Identity, ContainerError> {
 }
 
 /// Connects the container to its network.
-fn connect(engine: &Engine, record: &Record) -> Result<Option<Endpoint>, ContainerError> {
+fn connect(
+    engine: &Engine,
+    record: &Record,
+    networks: &Networks,
+) -> Result<Option<Endpoint>, ContainerError> {
     let mode: NetworkMode = record.host_config.network_mode.parse()?;
     let joined = match &mode {
         NetworkMode::Container(other) => {
@@ -119,7 +137,6 @@ fn connect(engine: &Engine, record: &Record) -> Result<Option<Endpoint>, Contain
         exposed: &exposed,
         publish_all: record.host_config.publish_all_ports,
     };
-    let networks = Networks::open(&engine.roots)?;
     loop {
         match networks.attach(&attach) {
             Err(NetworkError::PortHeld { address, container }) => {
@@ -153,15 +170,15 @@ fn running(engine: &Engine, name: &str, what: &str) -> Result<Container, Contain
     )))
 }
 
-/// Writes what the runtime is told, and the files that the container gets of the engine. What is given back has to
-/// stay open until the runtime has mounted it.
+/// Writes what the runtime is told, and the files that the container gets of the engine. What is given back beside
+/// the configuration has to stay open until the runtime has mounted it.
 fn configure(
     engine: &Engine,
     record: &Record,
     run: &Path,
     root: &Path,
     endpoint: Option<&Endpoint>,
-) -> Result<Vec<OwnedFd>, ContainerError> {
+) -> Result<(String, Vec<OwnedFd>), ContainerError> {
     let (mounts, pinned) = engine.volumes().pin(&record.mounts)?;
     let namespaces = namespaces(engine, record, endpoint)?;
     let files = files(engine, record, run, endpoint)?;
@@ -177,9 +194,9 @@ fn configure(
         files: &files,
         host: &HostFacts::detect()?,
     })?;
-    let path = run.join(CONFIG);
-    fs::write(&path, spec.to_string()).doing(|| format!("write {}", path.display()))?;
-    Ok(pinned)
+    let (path, config) = (run.join(CONFIG), spec.to_string());
+    fs::write(&path, &config).doing(|| format!("write {}", path.display()))?;
+    Ok((config, pinned))
 }
 
 fn namespaces(
@@ -232,22 +249,37 @@ fn files(
     })
 }
 
-/// Has the runtime make the container, and finds its first process. Should this process be killed meanwhile, the
-/// runtime still holds the container, so that nobody takes away what it is about to need.
-fn execute(monitor: &Monitor, run: &Path) -> Result<(Process, Streams), ContainerError> {
-    let Monitor { engine, record, held } = monitor;
-    let runtime = Runtime::named(&record.host_config.runtime, engine.roots.run());
-    let execute = |streams| {
-        let _shared = held.share()?;
-        runtime.run(&record.id, run, streams)
-    };
-    if record.config.tty {
-        let console = Streams::console(run)?;
-        execute(Given::Terminal)?;
-        let process = Process::of_child(runtime::started(run)?)?;
-        return Ok((process, Streams::terminal(&console)?));
+/// The monitor's ends of what a program reads and writes.
+enum Ends {
+    Pipes(Streams),
+    /// The terminal comes by this socket, when the container is made.
+    Terminal(UnixListener),
+}
+
+impl Ends {
+    fn ready(self) -> Result<Streams, ContainerError> {
+        match self {
+            Self::Pipes(streams) => Ok(streams),
+            Self::Terminal(console) => Streams::terminal(&console),
+        }
     }
-    let (ours, theirs) = Streams::pipes(run, record.config.open_stdin)?;
-    execute(theirs)?;
-    Ok((Process::of_child(runtime::started(run)?)?, ours))
+}
+
+/// Starts the runtime before there is anything for it to do: it needs as long for that as for the rest. Should this
+/// process be killed meanwhile, the runtime still holds the container, so that nobody takes away what it is about to
+/// need.
+fn begin<'run>(
+    monitor: &Monitor,
+    runtime: &'run Runtime,
+    run: &'run Path,
+) -> Result<(Begun<'run>, Ends), ContainerError> {
+    let Monitor { record, held, .. } = monitor;
+    let _shared = held.share()?;
+    let (ends, given) = if record.config.tty {
+        (Ends::Terminal(Streams::console(run)?), Given::Terminal)
+    } else {
+        let (ours, theirs) = Streams::pipes(run, record.config.open_stdin)?;
+        (Ends::Pipes(ours), theirs)
+    };
+    Ok((runtime.begin(&record.id, run, given)?, ends))
 }

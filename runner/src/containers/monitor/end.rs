@@ -1,5 +1,7 @@
 //! From a program that has ended to nothing that is left of it.
 
+use std::os::fd::OwnedFd;
+
 use super::Monitor;
 use super::bring_up::{PIN, ROOT};
 use super::clients::Clients;
@@ -17,21 +19,31 @@ use crate::network::Networks;
 
 impl Monitor {
     /// Writes down how it ended, gives all back, and tells whoever waits as soon as what they may ask for next is
-    /// there: the name, the ports, the image.
+    /// there: the name, the ports, the image, the volumes.
     pub(super) fn finish(&self, past: Past, clients: Clients) {
-        let Past { ended, endpoint } = past;
+        let Past { ended, is_unsettled, networks, endpoint } = past;
         let code = ended.exit_code;
         let is_removed = self.write_end(&ended, false);
         drop(endpoint);
         // What goes wrong here is tried again by the next command that looks.
-        let _ = release(&self.engine, &self.record);
+        let _ = networks.detach(self.record.id.as_str());
+        let root = detach_root(&self.engine, &self.record);
+        if is_removed {
+            let _ = self.engine.remove_volumes(&self.record);
+        }
         clients.exited(code);
+        // For these the kernel may wait: for its processors, for the disk.
+        drop((networks, root));
+        let _ = release(&self.engine, &self.record);
         if !is_removed {
             let _ = self.engine.store.write_ended(&self.held.id, &ended, true);
         }
         let _ = dispose(&self.engine, &self.record);
         if is_removed {
             let _ = self.engine.discard(&self.record);
+        }
+        if is_unsettled {
+            let _ = self.engine.collect();
         }
     }
 
@@ -92,6 +104,12 @@ pub(in crate::containers) fn give_back_unknown(
     Runtime::named("", engine.roots.run()).delete(id)?;
     unpin(&run.join(PIN))?;
     remove_all(&run)
+}
+
+/// Takes the root away from where others see it.
+fn detach_root(engine: &Engine, record: &Record) -> Result<Option<OwnedFd>, ContainerError> {
+    let root = engine.store.run(&record.id).join(ROOT);
+    Ok(LayerStore::open(&engine.roots)?.detach_root(&root)?)
 }
 
 /// Gives back what others may want: addresses, ports, layers.

@@ -33,7 +33,7 @@ use super::record::{Record, Running};
 use super::runtime::null;
 use super::store::Held;
 use super::wire::Failure;
-use crate::network::Endpoint;
+use crate::network::{Endpoint, Networks};
 use crate::oci::kernel::clone::{Cloned, clone};
 use crate::oci::kernel::{memory, signals, task};
 
@@ -103,6 +103,7 @@ struct Program {
     process: Process,
     started_at: Timestamp,
     streams: Streams,
+    networks: Networks,
     /// Keeps the namespace and the ports.
     endpoint: Option<Endpoint>,
 }
@@ -135,13 +136,16 @@ impl Monitor {
     fn attend(&self, program: Program, signals: &OwnedFd, mut clients: Clients) {
         let warnings = program.endpoint.as_ref().map_or(&[][..], |endpoint| &endpoint.warnings);
         clients.started(warnings);
-        // Whoever died unseen is dealt with while nobody waits.
+        let past = watch::watch(self, program, signals, &mut clients);
+        self.finish(past, clients);
+    }
+
+    /// What is done once while nobody waits: whoever died unseen is dealt with, and memory is given back.
+    fn settle(&self) {
         let _ = self.engine.collect();
         (self.engine.idle)();
         // What could not be given back is only memory.
         let _ = memory::give_back();
-        let ended = watch::watch(self, program, signals, &mut clients);
-        self.finish(ended, clients);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::umask;
 
@@ -13,7 +14,11 @@ use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::logs::{LogOptions, LogWriter, Stream};
 use crate::containers::process::{Outcome, path_in};
 use crate::containers::record::Ended;
+use crate::network::{Endpoint, Networks};
 use crate::oci::kernel::signals;
+
+/// How long a program must have run before the monitor settles: one that ends at once is not held up.
+const SETTLING: Duration = Duration::from_millis(20);
 
 /// The name of the socket.
 pub(in crate::containers) const SOCKET: &str = "attach";
@@ -21,7 +26,10 @@ pub(in crate::containers) const SOCKET: &str = "attach";
 /// A program that has ended, and what is still to be given back.
 pub(super) struct Past {
     pub(super) ended: Ended,
-    pub(super) endpoint: Option<crate::network::Endpoint>,
+    /// Whether [`Monitor::settle`] was for another time.
+    pub(super) is_unsettled: bool,
+    pub(super) networks: Networks,
+    pub(super) endpoint: Option<Endpoint>,
 }
 
 /// Passes on what is written and read until the program has ended.
@@ -31,12 +39,18 @@ pub(super) fn watch(
     signals: &OwnedFd,
     clients: &mut Clients,
 ) -> Past {
-    let Program { mut process, started_at, mut streams, endpoint } = program;
+    let Program { mut process, started_at, mut streams, networks, endpoint } = program;
     let options = LogOptions::new(&monitor.record.host_config.log_config).unwrap_or_default();
     let folder = monitor.engine.store.data(&monitor.held.id).join("log");
     let mut log = LogWriter::new(folder, options);
     let listener = listen(monitor).ok();
+    let (begun, mut is_unsettled) = (Instant::now(), true);
     loop {
+        if is_unsettled && begun.elapsed() >= SETTLING {
+            is_unsettled = false;
+            monitor.settle();
+        }
+        let patience = Timespec { tv_sec: 0, tv_nsec: i64::from(SETTLING.subsec_nanos()) };
         let mut fds =
             vec![PollFd::new(&process.pidfd, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         match &listener {
@@ -45,7 +59,7 @@ pub(super) fn watch(
         }
         streams.poll(&mut fds, !clients.are_behind(), signals);
         clients.poll(&mut fds, streams.has_room());
-        if let Err(error) = poll(&mut fds, None)
+        if let Err(error) = poll(&mut fds, is_unsettled.then_some(&patience))
             && error != rustix::io::Errno::INTR
         {
             break;
@@ -110,7 +124,7 @@ pub(super) fn watch(
         oom_killed: monitor.memory_kills() > 0,
         error,
     };
-    Past { ended, endpoint }
+    Past { ended, is_unsettled, networks, endpoint }
 }
 
 const UNKNOWN: &str =

@@ -21,6 +21,7 @@ use super::prepare::FILES;
 use super::rung::{Choice, Rung};
 use super::store::LayerStore;
 use crate::oci::kernel::mount::attach;
+use overlay::Changes;
 pub(super) use probe::{choose, unmount_in as unmount_trial_in};
 use users::Users;
 
@@ -51,10 +52,35 @@ impl LayerStore {
         writable: &Path,
         target: &Path,
     ) -> Result<MountedRoot, LayerError> {
+        self.mount_with(layers, writable, target, Changes::Kept)
+    }
+
+    /// The same for once: what is changed is there as long as the root is mounted. The kernel need not write any of
+    /// it to the disk, and with it all that others have written there, when the root goes.
+    ///
+    /// # Errors
+    ///
+    /// As of [`LayerStore::mount_root`].
+    pub fn mount_root_once(
+        &self,
+        layers: &[Digest],
+        writable: &Path,
+        target: &Path,
+    ) -> Result<MountedRoot, LayerError> {
+        self.mount_with(layers, writable, target, Changes::Dropped)
+    }
+
+    fn mount_with(
+        &self,
+        layers: &[Digest],
+        writable: &Path,
+        target: &Path,
+        changes: Changes,
+    ) -> Result<MountedRoot, LayerError> {
         if let Some(missing) = layers.iter().find(|layer| !self.has(layer)) {
             return Err(LayerError::NotFound(*missing));
         }
-        let mounted = self.mount(layers, writable, target);
+        let mounted = self.mount(layers, writable, target, changes);
         if mounted.is_err() {
             self.unmount_root(target)?;
         }
@@ -73,6 +99,18 @@ impl LayerStore {
         users.remove(target)
     }
 
+    /// Takes a root away from where it is mounted: its layers can be removed. The kernel is done with it when what is
+    /// given back is dropped, and that may take it long. [`LayerStore::unmount_root`] comes after it.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel has against it.
+    pub fn detach_root(&self, target: &Path) -> Result<Option<OwnedFd>, LayerError> {
+        let root = openat(CWD, target, FOLDER, Mode::empty()).ok();
+        unmount_at(target)?;
+        Ok(root)
+    }
+
     /// Unmounts a layer that no root is made of.
     pub(super) fn release(&self, diff_id: &Digest) -> Result<(), LayerError> {
         Users::lock(&self.run)?.release(diff_id)
@@ -83,6 +121,7 @@ impl LayerStore {
         layers: &[Digest],
         writable: &Path,
         target: &Path,
+        changes: Changes,
     ) -> Result<MountedRoot, LayerError> {
         let Choice { rung, reason } = self.choice()?.clone();
         if layers.is_empty() {
@@ -105,7 +144,7 @@ impl LayerStore {
         let fresh = !overlay::is_prepared(writable);
         let mounting = || format!("mount {}", target.display());
         let upper = overlay::prepare(&lower, writable).doing(mounting)?;
-        match overlay::create(&lower, writable) {
+        match overlay::create(&lower, writable, changes) {
             Ok(overlay) => {
                 attach_at(overlay, target).doing(mounting)?;
                 Ok(MountedRoot { rung, upper, notice: reason })
@@ -148,10 +187,12 @@ impl LayerStore {
     }
 }
 
+const FOLDER: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// Attaches a mount at the folder `target`.
 fn attach_at(mount: OwnedFd, target: &Path) -> io::Result<()> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    attach(mount, openat(CWD, target, flags, Mode::empty())?)
+    attach(mount, openat(CWD, target, FOLDER, Mode::empty())?)
 }
 
 /// Unmounts what is at `target`, if anything is, without waiting for who uses it.

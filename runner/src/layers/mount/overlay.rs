@@ -17,6 +17,15 @@ const UPPER: &str = "upper";
 /// What overlay needs besides.
 const WORK: &str = "work";
 
+/// What becomes of what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changes {
+    /// It is there the next time.
+    Kept,
+    /// There is no next time.
+    Dropped,
+}
+
 /// Whether a container has written, or could have.
 pub(super) fn is_prepared(writable: &Path) -> bool {
     writable.join(UPPER).exists()
@@ -57,8 +66,8 @@ fn make_like(model: Option<&PathBuf>, folder: &Path) -> io::Result<()> {
 }
 
 /// The overlay of `lower`, the lowest one first, and the folders in `writable`, mounted nowhere yet.
-pub(super) fn create(lower: &[PathBuf], writable: &Path) -> io::Result<OwnedFd> {
-    let mut settings = Vec::with_capacity(lower.len() + 5);
+pub(super) fn create(lower: &[PathBuf], writable: &Path, changes: Changes) -> io::Result<OwnedFd> {
+    let mut settings = Vec::with_capacity(lower.len() + 6);
     let mut paths = Vec::with_capacity(lower.len() + 2);
     let mut value = |key: &str, path: &Path| -> io::Result<()> {
         let path = PathText::new(path)?;
@@ -78,6 +87,9 @@ pub(super) fn create(lower: &[PathBuf], writable: &Path) -> io::Result<OwnedFd> 
     // What a layer says is what it has, and never where else to look.
     for (key, setting) in [("redirect_dir", "nofollow"), ("index", "off"), ("metacopy", "off")] {
         settings.push(Setting::Value(key.to_owned(), setting.to_owned()));
+    }
+    if changes == Changes::Dropped {
+        settings.push(Setting::Flag("volatile".to_owned()));
     }
     file_system("overlay", Some("overlay".as_ref()), &settings, 0)
 }

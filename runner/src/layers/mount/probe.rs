@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use super::overlay::Changes;
 use super::{attach_at, layer, overlay, unmount_at};
 use crate::layers::error::{Doing as _, LayerError};
 use crate::layers::prepare::prepare;
@@ -105,7 +106,7 @@ fn attempt(rung: Rung, folder: &Path) -> Result<io::Result<()>, LayerError> {
     let lower = [lower];
     let mounted = mounted.and_then(|()| {
         overlay::prepare(&lower, &writable)?;
-        attach_at(overlay::create(&lower, &writable)?, &target)
+        attach_at(overlay::create(&lower, &writable, Changes::Kept)?, &target)
     });
     unmount_at(&target)?;
     unmount_at(&lower[0])?;

@@ -26,7 +26,6 @@ mod rules;
 mod sets;
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
@@ -36,23 +35,11 @@ use super::subnet::{Subnet, SubnetIpv6};
 use super::{EndpointSettings, NetworkError, PublishedPort};
 
 /// A way to the firewall of the namespace that this process is in.
+///
+/// A kernel that has just taken something out lets nobody close a socket before all processors have seen
+/// that, which takes longer than all the rest. So whoever is waited for keeps this.
 #[derive(Debug)]
 pub(super) struct Firewall(Socket);
-
-/// The socket of the last firewall that was dropped.
-static PARKED: Mutex<Option<Socket>> = Mutex::new(None);
-
-/// A kernel that has just taken something out lets nobody close a socket before all processors have seen
-/// that, which takes longer than all the rest. So the closing is put off to the next time, or to
-/// the end of the process.
-impl Drop for Firewall {
-    fn drop(&mut self) {
-        if let Ok(socket) = self.0.try_clone() {
-            let last = PARKED.lock().unwrap_or_else(PoisonError::into_inner).replace(socket);
-            drop(last);
-        }
-    }
-}
 
 /// A bridge as the firewall knows it.
 #[derive(Clone, Copy, Debug)]

@@ -42,11 +42,6 @@ impl Socket {
         )?))
     }
 
-    /// Another descriptor of the same socket.
-    pub(in crate::network) fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
-    }
-
     /// Has the kernel do all that the messages ask for, in their order, until it refuses one.
     pub(in crate::network) fn execute(&self, messages: Vec<Message>) -> Result<(), Errno> {
         self.exchange(messages, |_| libc::NLM_F_ACK as u16).map(|_| ())

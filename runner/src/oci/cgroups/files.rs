@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::Result;
 use super::super::error::Doing as _;
@@ -17,6 +17,25 @@ pub(super) fn write(folder: &Path, name: &str, value: impl AsRef<str>) -> Result
 pub(super) fn try_write(folder: &Path, name: &str, value: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(folder.join(name))?;
     file.write_all(value.as_bytes())
+}
+
+/// A file that takes one line after the other, each by a call of its own.
+pub(super) struct Lines {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lines {
+    pub(super) fn open(folder: &Path, name: &str) -> Result<Self> {
+        let path = folder.join(name);
+        let file = OpenOptions::new().write(true).open(&path);
+        Ok(Self { file: file.doing(|| format!("open {}", path.display()))?, path })
+    }
+
+    pub(super) fn write(&self, line: &str) -> Result<()> {
+        let written = (&self.file).write_all(line.as_bytes());
+        written.doing(|| format!("write {line:?} to {}", self.path.display()))
+    }
 }
 
 pub(super) fn read(folder: &Path, name: &str) -> Result<String> {
@@ -94,8 +113,8 @@ fn below(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     Ok(entries.filter_map(|entry| entry.ok()).filter(is_folder).map(|entry| entry.path()).collect())
 }
 
-/// `cgroup.procs` of a folder, to be written into later, by whoever has it then.
-pub(super) fn open_processes(folder: &Path) -> Result<File> {
-    let path = folder.join("cgroup.procs");
+/// `tasks` of a folder, to be written into later, by whoever has it then.
+pub(super) fn open_tasks(folder: &Path) -> Result<File> {
+    let path = folder.join("tasks");
     OpenOptions::new().write(true).open(&path).doing(|| format!("open {}", path.display()))
 }

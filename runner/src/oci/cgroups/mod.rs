@@ -38,18 +38,18 @@ pub(crate) enum Cgroup {
 pub(super) enum Entrance {
     /// It is cloned into this folder.
     Clone(OwnedFd),
-    /// It is written into each of these files.
+    /// It goes in by itself, by each of these files.
     Write(Vec<File>),
 }
 
 impl Entrance {
-    /// Brings a process in that was not cloned into it. The kernel takes milliseconds for that, in
-    /// which the process can go on with something else.
-    pub(super) fn bring(self, pid: i32) -> Result<()> {
+    /// Brings this process in, unless it was cloned into it. It has one thread, and that is what is brought in: for
+    /// one that brings itself the kernel waits for nobody. For whole processes, and for others, it waits until all
+    /// processors have seen that none is about to clone, which takes milliseconds.
+    pub(super) fn enter(self) -> Result<()> {
         let Self::Write(files) = self else { return Ok(()) };
         files.into_iter().try_for_each(|mut file| {
-            file.write_all(pid.to_string().as_bytes())
-                .doing(|| "bring the process into the cgroup of the container")
+            file.write_all(b"0").doing(|| "bring the process into the cgroup of the container")
         })
     }
 }

@@ -178,7 +178,7 @@ impl Cgroup {
     }
 
     pub(super) fn entrance(&self) -> Result<Vec<File>> {
-        self.folders.iter().map(|folder| files::open_processes(&folder.path)).collect()
+        self.folders.iter().map(|folder| files::open_tasks(&folder.path)).collect()
     }
 
     pub(super) fn views(&self) -> Vec<View> {
@@ -319,11 +319,10 @@ fn inherit_cpuset(folder: &Folder) -> Result<()> {
 /// Takes all devices away, and gives back what the rules say, in their order, and what every
 /// container has.
 fn write_devices(path: &Path, rules: &[DeviceRule]) -> Result<()> {
-    let write = |rule: &DeviceRule| {
-        let file = if rule.allow { "devices.allow" } else { "devices.deny" };
-        files::write(path, file, line(rule))
-    };
-    files::write(path, "devices.deny", "a")?;
+    let allow = files::Lines::open(path, "devices.allow")?;
+    let deny = files::Lines::open(path, "devices.deny")?;
+    let write = |rule: &DeviceRule| if rule.allow { &allow } else { &deny }.write(&line(rule));
+    deny.write("a")?;
     rules.iter().try_for_each(write)?;
     super::device_program::always_allowed().iter().try_for_each(write)
 }

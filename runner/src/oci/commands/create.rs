@@ -82,10 +82,12 @@ fn make(
     let id: ContainerId = bundle.id.parse()?;
     let path = fs::canonicalize(&bundle.bundle)
         .doing(|| format!("open the bundle {}", bundle.bundle.display()))?;
-    let text = fs::read(path.join("config.json"))
-        .doing(|| format!("read {}", path.join("config.json").display()))?;
+    // Before the configuration: whoever gives it may still be about to make it.
+    let facts = launch::facts()?;
+    let text = bundle.config.clone().unwrap_or_else(|| path.join("config.json"));
+    let text = fs::read(&text).doing(|| format!("read {}", text.display()))?;
     let config = Config::parse(&text)?;
-    let mut plan = Plan::new(&config, &path, &id, &launch::facts()?)?;
+    let mut plan = Plan::new(&config, &path, &id, &facts)?;
     plan.warnings.iter().for_each(|warning| context.log.warning(warning));
     plan.root.path = fs::canonicalize(&plan.root.path)
         .doing(|| format!("open the root {}", plan.root.path.display()))?;

@@ -23,6 +23,7 @@ use rustix::thread::{
     move_into_thread_name_spaces,
 };
 
+use super::cgroups::Entrance;
 use super::config::linux::NamespaceKind;
 use super::container::{Record, Status};
 use super::error::{Doing as _, Error};
@@ -51,17 +52,28 @@ pub(super) struct Joining {
 }
 
 /// Becomes the first process of a container.
-pub(super) fn container(plan: &Plan, opened: Opened, command: Channel, record: &Record) -> ! {
+pub(super) fn container(
+    plan: &Plan,
+    opened: Opened,
+    entrance: Entrance,
+    command: Channel,
+    record: &Record,
+) -> ! {
     let mut caller = Caller::Command(command);
-    let Err(error) = become_container(plan, opened, &mut caller, record);
+    let Err(error) = become_container(plan, opened, entrance, &mut caller, record);
     caller.tell(&error);
     exit(1)
 }
 
 /// Becomes another process of a container.
-pub(super) fn joining(process: &ProcessPlan, joining: Joining, command: Channel) -> ! {
+pub(super) fn joining(
+    process: &ProcessPlan,
+    joining: Joining,
+    entrance: Entrance,
+    command: Channel,
+) -> ! {
     let mut caller = Caller::Command(command);
-    let Err(error) = join_container(process, joining, &mut caller);
+    let Err(error) = join_container(process, joining, entrance, &mut caller);
     caller.tell(&error);
     exit(1)
 }
@@ -69,6 +81,7 @@ pub(super) fn joining(process: &ProcessPlan, joining: Joining, command: Channel)
 fn become_container(
     plan: &Plan,
     mut opened: Opened,
+    entrance: Entrance,
     caller: &mut Caller,
     record: &Record,
 ) -> Result<Infallible> {
@@ -81,12 +94,15 @@ fn become_container(
     if is_new_user || opened.namespaces.iter().any(|(kind, _)| *kind == NamespaceKind::User) {
         identity::become_root()?;
     }
-    // A namespace of cgroups has for its root the one that its maker is in. What mounts them looks
-    // there for it, and so do hooks; all else can go on meanwhile.
+    // Hooks look at the cgroup, and so does what mounts one of version 2. All else is not held up by the limits of the
+    // container, and not counted as its own.
     let early = opened.around.host_hooks || plan.cgroup.is_unified();
-    if early {
-        enter_cgroup(plan, caller)?;
-    }
+    let late = if early {
+        enter_cgroup(plan, entrance)?;
+        None
+    } else {
+        Some(entrance)
+    };
     if plan.namespaces.is_new(NamespaceKind::Network) {
         task::raise_loopback().doing(|| "raise the loopback interface")?;
     }
@@ -111,8 +127,8 @@ fn become_container(
         terminal::open(&root, process, opened.around.console.take(), true)?;
     }
     paths::restrict(&root, plan)?;
-    if !early {
-        enter_cgroup(plan, caller)?;
+    if let Some(entrance) = late {
+        enter_cgroup(plan, entrance)?;
     }
     hooks::run(&opened.around.create_container, &record.state(Status::Creating))?;
     let change = match opened.around.pivot {
@@ -142,9 +158,11 @@ fn become_container(
 fn join_container(
     process: &ProcessPlan,
     joining: Joining,
+    entrance: Entrance,
     caller: &mut Caller,
 ) -> Result<Infallible> {
     begin()?;
+    entrance.enter()?;
     let procfs = Procfs::open().doing(|| "open /proc")?;
     launch::set_limits(None, process)?;
     if let Some(adjustment) = process.oom_score_adj {
@@ -223,8 +241,9 @@ fn thread_flag(kind: NamespaceKind) -> ThreadNameSpaceType {
     }
 }
 
-fn enter_cgroup(plan: &Plan, caller: &Caller) -> Result<()> {
-    caller.wait_for(&Message::Entered)?;
+/// A namespace of cgroups has for its root the one that its maker is in, so that comes first.
+fn enter_cgroup(plan: &Plan, entrance: Entrance) -> Result<()> {
+    entrance.enter()?;
     if plan.namespaces.is_new(NamespaceKind::Cgroup) {
         task::unshare(UnshareFlags::NEWCGROUP).doing(|| "make a cgroup namespace")?;
     }

@@ -17,8 +17,6 @@ pub(crate) enum Message {
     /// By the process: its namespaces are there, and the mounts of the host still are. By the
     /// command: go on.
     Namespaces,
-    /// By the command: the process is in its cgroup.
-    Entered,
     /// By the process: everything is there, and it waits. By the command: execute.
     Ready,
     /// By the process: it could not do something, and ends.
@@ -39,11 +37,10 @@ impl Channel {
     pub(crate) fn send(&self, message: &Message) -> io::Result<()> {
         let bytes = match message {
             Message::Namespaces => vec![0],
-            Message::Entered => vec![1],
-            Message::Ready => vec![2],
+            Message::Ready => vec![1],
             Message::Failed(reason) => {
                 let reason = reason.as_bytes();
-                [&[3], &reason[..reason.len().min(LONGEST)]].concat()
+                [&[2], &reason[..reason.len().min(LONGEST)]].concat()
             }
         };
         send(&self.0, &bytes, SendFlags::NOSIGNAL)?;
@@ -65,8 +62,7 @@ impl Channel {
         match bytes[..length].split_first() {
             None => Ok(None),
             Some((0, _)) => Ok(Some(Message::Namespaces)),
-            Some((1, _)) => Ok(Some(Message::Entered)),
-            Some((2, _)) => Ok(Some(Message::Ready)),
+            Some((1, _)) => Ok(Some(Message::Ready)),
             Some((_, reason)) => {
                 Ok(Some(Message::Failed(String::from_utf8_lossy(reason).into_owned())))
             }
@@ -95,7 +91,7 @@ mod tests {
     #[test]
     fn the_last_word_is_heard_although_nobody_listened() {
         let (one, other) = Channel::pair().unwrap();
-        other.send(&Message::Entered).unwrap();
+        other.send(&Message::Namespaces).unwrap();
         one.send(&Message::Failed("why".into())).unwrap();
         drop(one);
         assert_eq!(other.receive().unwrap(), Some(Message::Failed("why".into())));

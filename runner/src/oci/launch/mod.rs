@@ -60,12 +60,12 @@ pub(super) fn container(
     let entrance = plan.cgroup.entrance()?;
     let cloned = clone_into(plan.namespaces.clone_flags(), &entrance)?;
     let Cloned::Parent(child) = cloned else {
-        drop((ours, entrance));
-        init::container(plan, opened, theirs, record);
+        drop(ours);
+        init::container(plan, opened, entrance, theirs, record);
     };
-    drop((theirs, opened));
+    drop((theirs, opened, entrance));
     let mut waiting = Waiting { child, channel: ours };
-    match waiting.see_through(plan, entrance, hooks, record) {
+    match waiting.see_through(plan, hooks, record) {
         Ok(()) => Ok(waiting),
         Err(error) => Err(waiting.give_up(error)),
     }
@@ -92,12 +92,12 @@ pub(super) fn joining(
     }
     let cloned = clone_into(0, &entrance)?;
     let Cloned::Parent(child) = cloned else {
-        drop((ours, entrance));
-        init::joining(process, joining, theirs);
+        drop(ours);
+        init::joining(process, joining, entrance, theirs);
     };
-    drop((theirs, joining));
+    drop((theirs, joining, entrance));
     let waiting = Waiting { child, channel: ours };
-    match waiting.bring(entrance).and_then(|()| waiting.until_ready()) {
+    match waiting.until_ready() {
         Ok(()) => Ok(waiting),
         Err(error) => Err(waiting.give_up(error)),
     }
@@ -134,7 +134,6 @@ impl Waiting {
     fn see_through(
         &mut self,
         plan: &Plan,
-        entrance: Entrance,
         hooks: HostHooks<'_>,
         record: &mut Record,
     ) -> Result<()> {
@@ -144,8 +143,6 @@ impl Waiting {
             self.lend_rights(&plan.namespaces.ids, &plan.process)?;
             self.go_on(&Message::Namespaces)?;
         }
-        self.bring(entrance)?;
-        self.go_on(&Message::Entered)?;
         loop {
             match self.channel.receive().doing(|| "listen to the container's process")? {
                 Some(Message::Namespaces) => {
@@ -156,20 +153,8 @@ impl Waiting {
                 }
                 Some(Message::Ready) => return Ok(()),
                 Some(Message::Failed(reason)) => return Err(Error::Init(reason)),
-                Some(Message::Entered) | None => return Err(self.ended()),
+                None => return Err(self.ended()),
             }
-        }
-    }
-
-    fn bring(&self, entrance: Entrance) -> Result<()> {
-        let Err(error) = entrance.bring(self.child.pid.as_raw_nonzero().get()) else {
-            return Ok(());
-        };
-        // A process that has ended cannot be brought anywhere, and has said why it ended.
-        let error = self.give_up(error);
-        match self.channel.receive() {
-            Ok(Some(Message::Failed(reason))) => Err(Error::Init(reason)),
-            _ => Err(error),
         }
     }
 
@@ -177,7 +162,7 @@ impl Waiting {
         match self.channel.receive().doing(|| "listen to the process")? {
             Some(Message::Ready) => Ok(()),
             Some(Message::Failed(reason)) => Err(Error::Init(reason)),
-            Some(Message::Namespaces | Message::Entered) | None => Err(self.ended()),
+            Some(Message::Namespaces) | None => Err(self.ended()),
         }
     }
 
@@ -217,7 +202,7 @@ impl Waiting {
         }
         match self.channel.receive().doing(|| "listen to the container's process")? {
             Some(Message::Failed(reason)) => Err(self.give_up(Error::Init(reason))),
-            Some(Message::Namespaces | Message::Entered | Message::Ready) | None => Ok(self.child),
+            Some(Message::Namespaces | Message::Ready) | None => Ok(self.child),
         }
     }
 
