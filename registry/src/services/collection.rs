@@ -29,8 +29,13 @@ const REMOVAL: Duration = Duration::from_secs(2 * 60);
 const PAUSE: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// How many times as long as it worked a gentle collection rests.
-const REST: u32 = 3;
+/// How many times as long as it worked a gentle collection rests: so long that not one request in a hundred meets it.
+const REST: u32 = 12;
+
+/// The same of one that has been at it for longer than `LONG`, or that removes bytes, which waits for the disk more
+/// than it works.
+const SHORT_REST: u32 = 3;
+const LONG: Duration = Duration::from_secs(10 * 60);
 
 /// How fast a collection goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +155,8 @@ impl Registry {
             if looked < u64::from(pace.links()) || stop.is_cancelled() {
                 break;
             }
-            rest(pace, batch, stop).await;
+            let times = if started.elapsed() > LONG { SHORT_REST } else { REST };
+            rest_for(pace, times * batch.elapsed(), stop).await;
         }
         // What was taken is removed: a push may wait for the end of that.
         while !stop.is_cancelled() {
@@ -328,9 +334,13 @@ impl Registry {
 
 /// Rests after the work since a moment, unless somebody waits for the end.
 pub(super) async fn rest(pace: Pace, since: Instant, stop: &CancellationToken) {
+    rest_for(pace, SHORT_REST * since.elapsed(), stop).await;
+}
+
+async fn rest_for(pace: Pace, time: Duration, stop: &CancellationToken) {
     match pace {
         Pace::Gentle => tokio::select! {
-            () = tokio::time::sleep(REST * since.elapsed()) => {}
+            () = tokio::time::sleep(time) => {}
             () = stop.cancelled() => {}
         },
         Pace::Brisk => tokio::task::yield_now().await,
