@@ -285,4 +285,9 @@ pub trait LinkTree: Send + Sync {
     /// Makes the tree follow the changes, in order. Applying a change again changes nothing.
     /// When this returns they are on stable storage.
     async fn apply(&self, changes: Vec<LinkChange>) -> Result<(), StoreError>;
+
+    /// The same where nobody waits for it, with the time that all others leave.
+    async fn apply_behind_others(&self, changes: Vec<LinkChange>) -> Result<(), StoreError> {
+        self.apply(changes).await
+    }
 }

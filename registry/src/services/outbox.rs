@@ -13,6 +13,10 @@ use crate::{Registry, RegistryError};
 /// How many changes one round applies.
 const ROUND: u32 = 4096;
 
+/// How many full rounds in a row are applied behind whatever else the machine does. On one that has no time
+/// left the tree would fall back ever further.
+const ROUNDS_BEHIND: u32 = 8;
+
 /// How long to wait between two rounds, so that a busy registry syncs its tree once for many
 /// changes.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -29,7 +33,8 @@ impl Registry {
                 () = self.metadata.outbox_filled() => {}
                 () = stop.cancelled() => break,
             }
-            let pause = match self.as_job(Job::Links, Duration::ZERO, self.drain_outbox()).await {
+            let followed = self.drain_outbox(Some(&stop));
+            let pause = match self.as_job(Job::Links, Duration::ZERO, followed).await {
                 Ok(()) => PAUSE,
                 Err(error) => {
                     warn!(%error, cause = error.cause(), "the storage's links or its journal lag behind");
@@ -49,7 +54,7 @@ impl Registry {
     /// Brings the storage tree's link files up to date now, unless another process is at it, or they have to
     /// stand still.
     pub(crate) async fn settle_links(&self) -> Result<(), RegistryError> {
-        self.as_job(Job::Links, Duration::ZERO, self.drain_outbox()).await
+        self.as_job(Job::Links, Duration::ZERO, self.drain_outbox(None)).await
     }
 
     /// Has the storage tree's link files stand still for as long as the answer lives. What is changed
@@ -58,17 +63,23 @@ impl Registry {
         LinksHold { registry: self, turn: Some(self.links_turn.write().await) }
     }
 
-    async fn drain_outbox(&self) -> Result<(), RegistryError> {
+    /// Somebody waits for it, or will from `stop` on.
+    async fn drain_outbox(&self, stop: Option<&CancellationToken>) -> Result<(), RegistryError> {
         // Somebody needs the tree to stand still, and tells when it need not any longer.
         let Ok(_turn) = self.links_turn.try_read() else { return Ok(()) };
         match (self.blobs.link_tree(), self.blobs.files()) {
-            (Some(tree), _) => self.drain_into_tree(tree).await,
+            (Some(tree), _) => self.drain_into_tree(tree, stop).await,
             (None, Some(files)) => self.drain_into_journal(files).await,
             (None, None) => Ok(()),
         }
     }
 
-    async fn drain_into_tree(&self, tree: &dyn LinkTree) -> Result<(), RegistryError> {
+    async fn drain_into_tree(
+        &self,
+        tree: &dyn LinkTree,
+        stop: Option<&CancellationToken>,
+    ) -> Result<(), RegistryError> {
+        let mut rounds = 0_u32;
         loop {
             let mut entries = self.metadata.outbox(ROUND).await?;
             self.stop_before_a_removal(&mut entries).await?;
@@ -78,13 +89,19 @@ impl Registry {
             let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
             debug!(changes = entries.len(), "updating the storage tree's links");
             let files: Vec<_> = entries.iter().filter_map(manifest_file).collect();
-            tree.apply(entries.into_iter().map(|entry| entry.change).collect()).await?;
+            let changes = entries.into_iter().map(|entry| entry.change).collect();
+            let is_awaited = stop.is_none_or(CancellationToken::is_cancelled);
+            match is_awaited || rounds >= ROUNDS_BEHIND {
+                true => tree.apply(changes).await?,
+                false => tree.apply_behind_others(changes).await?,
+            }
             if !files.is_empty() && !self.metadata.discard_files(&files).await? {
                 // All of it again when the removal that is running is over.
                 self.metadata.outbox_refill();
                 return Ok(());
             }
             self.metadata.outbox_done(&ids).await?;
+            rounds = rounds.saturating_add(1);
         }
     }
 

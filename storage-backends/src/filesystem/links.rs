@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use berth_oci::{Digest, LinkChange, UploadId};
 
 use super::layout::Layout;
-use super::{behind_others, durable};
+use super::{behind_others, blocking, durable};
 use crate::{LinkTree, StoreError};
 
 /// The link files of `registry:2`.
 ///
 /// A batch of changes is written first and synced as a whole by one sync of the filesystem: link
-/// files are tiny and many, and nobody waits for them; so they are written by a thread that steps back
-/// behind those that serve.
+/// files are tiny and many. Where nobody waits for them they are written by a thread that steps back behind
+/// those that serve.
 #[derive(Clone, Debug)]
 pub(super) struct FilesystemLinks {
     layout: Arc<Layout>,
@@ -30,16 +30,22 @@ impl FilesystemLinks {
 impl LinkTree for FilesystemLinks {
     async fn apply(&self, changes: Vec<LinkChange>) -> Result<(), StoreError> {
         let layout = self.layout.clone();
-        behind_others(move || {
-            let scratch = layout.upload(UploadId::random());
-            for change in &changes {
-                apply_one(&layout, &scratch, change)?;
-            }
-            rustix::fs::syncfs(File::open(layout.uploads())?).map_err(io::Error::from)?;
-            Ok(())
-        })
-        .await
+        blocking(move || apply_all(&layout, &changes)).await
     }
+
+    async fn apply_behind_others(&self, changes: Vec<LinkChange>) -> Result<(), StoreError> {
+        let layout = self.layout.clone();
+        behind_others(move || apply_all(&layout, &changes)).await
+    }
+}
+
+fn apply_all(layout: &Layout, changes: &[LinkChange]) -> Result<(), StoreError> {
+    let scratch = layout.upload(UploadId::random());
+    for change in changes {
+        apply_one(layout, &scratch, change)?;
+    }
+    rustix::fs::syncfs(File::open(layout.uploads())?).map_err(io::Error::from)?;
+    Ok(())
 }
 
 fn apply_one(layout: &Layout, scratch: &Path, change: &LinkChange) -> io::Result<()> {
