@@ -15,7 +15,7 @@ const ROUND: u32 = 4096;
 
 /// How many full rounds in a row are applied behind whatever else the machine does. On one that has no time
 /// left the tree would fall back ever further.
-const ROUNDS_BEHIND: u32 = 8;
+const ROUNDS_BEHIND: u32 = 64;
 
 /// How long to wait between two rounds, so that a busy registry syncs its tree once for many
 /// changes.
