@@ -60,6 +60,11 @@ pub async fn of_two_new_files_of_one_name_one_is_written(store: Arc<dyn BlobStor
     assert!(!files.write_new("some/deep/a", other.clone()).await.unwrap());
     assert_eq!(files.read("some/deep/a", 1000).await.unwrap(), one);
     assert_eq!(list(files, "some").await.len(), 1);
+}
+
+pub async fn of_two_writers_at_the_same_time_one_writes(store: Arc<dyn BlobStore>) {
+    let Some(files) = store.files() else { return };
+    let (one, other) = (bytes(1, 100), bytes(2, 200));
     let (first, second) = tokio::join!(
         files.write_new("some/b", one.clone()),
         files.write_new("some/b", other.clone()),

@@ -70,6 +70,8 @@ macro_rules! blob_store_suite {
                 blobs:
                     an_open_blob_outlives_its_deletion,
                     an_open_blob_outlives_its_replacement;
+                files:
+                    of_two_writers_at_the_same_time_one_writes;
             }
         }
     };
