@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use yaml_serde::{Mapping, Value};
 
 use super::junit::Report;
+use super::log_in;
 use crate::Home;
 
 /// Every switch of the suite's configuration, whatever its default.
@@ -61,14 +62,12 @@ pub fn current_with_login(
     name: &str,
     host: &str,
     authorities: &Path,
-    (user, password): (&str, &str),
+    login: (&str, &str),
     results: &Path,
 ) -> Result<Vec<String>> {
     let mut home = Home::new()?;
     home.set("OCI_TLS", "enabled");
-    home.set("SSL_CERT_FILE", authorities);
-    home.set("OCI_USERNAME", user);
-    home.set("OCI_PASSWORD", password);
+    log_in(&mut home, authorities, login);
     let complaints = run(home, name, host, results)?;
     Ok(complaints.into_iter().filter(|complaint| !is_of_a_mount_from_anywhere(complaint)).collect())
 }

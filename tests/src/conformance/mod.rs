@@ -5,7 +5,9 @@ mod current;
 mod junit;
 mod released;
 
-use crate::Launch;
+use std::path::Path;
+
+use crate::{Home, Launch};
 
 pub use self::current::{current, current_with_login};
 pub use self::released::{released, released_over_tls, released_with_login};
@@ -17,4 +19,11 @@ pub fn sparse(launch: Launch) -> Launch {
         .env("REGISTRY_VALIDATION_MANIFESTS_BLOBS", "optional")
         .env("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS", "none")
         .env("REGISTRY_STORAGE_REDIRECT_DISABLE", "true")
+}
+
+/// Has a suite trust the authorities of a file, and log in with a name and a password.
+fn log_in(home: &mut Home, authorities: &Path, (user, password): (&str, &str)) {
+    home.set("SSL_CERT_FILE", authorities);
+    home.set("OCI_USERNAME", user);
+    home.set("OCI_PASSWORD", password);
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::junit::Report;
+use super::log_in;
 use crate::Home;
 
 /// Tests that exclude one another or the rest of the suite, by the end of their names, and why they cannot run.
@@ -65,13 +66,11 @@ pub fn released_with_login(
     name: &str,
     host: &str,
     authorities: &Path,
-    (user, password): (&str, &str),
+    login: (&str, &str),
     results: &Path,
 ) -> Result<Vec<String>> {
     let mut home = Home::new()?;
-    home.set("SSL_CERT_FILE", authorities);
-    home.set("OCI_USERNAME", user);
-    home.set("OCI_PASSWORD", password);
+    log_in(&mut home, authorities, login);
     run(home, version, name, &format!("https://{host}"), Discovery::Disabled, results)
 }
 
