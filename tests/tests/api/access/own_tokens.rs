@@ -9,6 +9,7 @@ use berth_auth::token::{IssuedToken, NewKey, OwnKeys, Way};
 use berth_auth::{AccessEntry, AccessList, Holder, Who};
 use berth_metadata::{AccountChange, AccountKind, NewAccount};
 use berth_oci::access::Actions;
+use berth_tests::content::Blob;
 use berth_tests::wait;
 use berth_tests::wire::{get, post};
 use serde_json::{Value, json};
@@ -66,6 +67,34 @@ fn a_token_is_for_what_its_holder_may_of_what_was_asked() -> Result<()> {
             request.line()
         );
     }
+    Ok(())
+}
+
+#[test]
+fn a_mount_asks_for_a_token_that_is_for_its_source_where_its_holder_may_read_that() -> Result<()> {
+    let file = PasswordFile::of(&["alice"])?;
+    let api = start(&file)?;
+    let into = "scope=repository:team/app:pull,push";
+    let both = "scope=repository:team/app:pull,push&scope=repository:team/base:pull";
+    let [narrow, wide] =
+        [into, both].map(|query| ask_token(&api, "alice", query).and_then(token_of));
+    let (narrow, wide) = (narrow?, wide?);
+    let blob = Blob::new("mounted");
+    let whole = format!("/v2/team/base/blobs/uploads/?digest={}", blob.digest);
+    let pushed = token_of(ask_token(&api, "alice", "scope=repository:team/base:pull,push")?)?;
+    api.send(&with_token(&pushed, post(whole).body(&*blob.bytes)))?.expect(201)?;
+    let mount = |token: &str, from: &str| {
+        let target = format!("/v2/team/app/blobs/uploads/?mount={}&from={from}", blob.digest);
+        api.send(&with_token(token, post(target)))
+    };
+    let challenge = challenged(mount(&narrow, "team/base")?)?;
+    ensure!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+    for scope in ["repository:team/app:pull,push", "repository:team/base:pull"] {
+        ensure!(challenge.contains(scope), "{challenge}");
+    }
+    mount(&wide, "team/base")?.expect(201)?;
+    // What no token would let her read is nowhere: the blob is uploaded.
+    mount(&narrow, "other/base")?.expect(202)?;
     Ok(())
 }
 
