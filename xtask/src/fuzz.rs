@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::context::Context;
 use crate::part::{Outcome, Part, Tests};
-use crate::process::{output, run, succeeds};
+use crate::process::{output, succeeds, watched};
 use crate::tools::cargo::{self, CARGO_FUZZ};
 
 /// A look at each target, as a part of `cargo xtask test`. What it takes is the building, so that is not optimised.
@@ -80,19 +80,19 @@ fn fuzz_all(context: &Context, effort: Effort, wanted: &[String]) -> Result<Outc
     for target in targets {
         let mut run_target = command("run");
         run_target.args([profile, target, "--", &limit, "-rss_limit_mb=2048", "-verbosity=0"]);
-        match run(&mut run_target) {
+        match watched(&mut run_target, |_| {})? {
             Ok(()) => tests.passed += 1,
-            Err(_) => {
+            Err(reason) => {
                 tests.failed += 1;
-                broken.push(target);
+                broken.push(format!("{target}: {reason}"));
             }
         }
     }
     Ok(match broken.is_empty() {
         true => Outcome::Passed { tests, note: format!("{seconds} s each") },
-        false => Outcome::Failed {
-            tests,
-            reason: format!("{}: see tests/fuzz/artifacts", broken.join(", ")),
-        },
+        false => {
+            broken.push("the inputs are in tests/fuzz/artifacts".to_owned());
+            Outcome::Failed { tests, reason: broken.join("\n") }
+        }
     })
 }

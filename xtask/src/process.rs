@@ -58,6 +58,24 @@ pub(crate) fn check(command: &mut Command) -> Result<Outcome> {
 
 /// Runs tests and adds up what their runners count.
 pub(crate) fn tests(command: &mut Command) -> Result<Outcome> {
+    let mut tests = Tests::default();
+    let ended = watched(command, |text| {
+        if let Some(counted) = runner_line(text) {
+            tests += counted;
+        }
+    })?;
+    if let Err(reason) = ended {
+        return Ok(Outcome::Failed { tests, reason });
+    }
+    ensure!(tests.passed > 0, "{} ran no test", line(command));
+    Ok(Outcome::Passed { tests, note: format!("{} tests", tests.passed) })
+}
+
+/// Runs a command to its end and looks at each line that it prints; if it fails, what it told of its failures.
+pub(crate) fn watched(
+    command: &mut Command,
+    mut look: impl FnMut(&str),
+) -> Result<Result<(), String>> {
     announce(command);
     let (output, input) = pipe()?;
     let mut child = command
@@ -67,25 +85,21 @@ pub(crate) fn tests(command: &mut Command) -> Result<Outcome> {
         .with_context(|| format!("cannot start {}", program(command)))?;
     // It holds the other end of the pipe, which would never end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut tests = Tests::default();
     let mut failures = Failures::default();
     for text in BufReader::new(output).split(b'\n') {
         let text = text?;
         let text = String::from_utf8_lossy(&text);
         println!("{text}");
         failures.look_at(&text);
-        if let Some(counted) = runner_line(&text) {
-            tests += counted;
-        }
+        look(&text);
     }
     let status = child.wait()?;
-    if !status.success() {
-        let mut reason = format!("{} ended with {status}", line(command));
-        reason.extend(failures.told.iter().map(|line| format!("\n{line}")));
-        return Ok(Outcome::Failed { tests, reason });
+    if status.success() {
+        return Ok(Ok(()));
     }
-    ensure!(tests.passed > 0, "{} ran no test", line(command));
-    Ok(Outcome::Passed { tests, note: format!("{} tests", tests.passed) })
+    let mut reason = format!("{} ended with {status}", line(command));
+    reason.extend(failures.told.iter().map(|line| format!("\n{line}")));
+    Ok(Err(reason))
 }
 
 /// What tests say of their failures, to be told again at the end of a long run.
@@ -103,8 +117,12 @@ impl Failures {
 
     fn look_at(&mut self, text: &str) {
         let error = text.starts_with("Error: ") || text.contains(" ... Error: ");
+        // A fuzzer's input, which nothing else keeps where the folder is thrown away.
+        let input = text.starts_with("Base64: ");
         if error || text.contains(" panicked at ") {
             self.more = Self::OF_ONE;
+        } else if input {
+            self.more = 1;
         } else if text.starts_with("test ") {
             self.more = 0;
         }
@@ -148,7 +166,8 @@ mod unit_tests {
         let mut failures = Failures::default();
         let lines = ["test a ... Error: lost", "", "Caused by:", "test b ... ok", "fine"];
         lines.iter().for_each(|line| failures.look_at(line));
-        assert_eq!(failures.told, ["test a ... Error: lost", "", "Caused by:"]);
+        ["stat::new_units_added: 2", "Base64: MDA=", ""].map(|line| failures.look_at(line));
+        assert_eq!(failures.told, ["test a ... Error: lost", "", "Caused by:", "Base64: MDA="]);
     }
 
     #[test]

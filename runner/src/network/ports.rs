@@ -164,12 +164,7 @@ impl PortMapping {
         let container_ports = parse_range(container)
             .filter(|ports| *ports.start() > 0)
             .ok_or_else(|| invalid(&format!("invalid containerPort: {container}")))?;
-        let host_ports = match host {
-            "" | "0" => None,
-            host => Some(
-                parse_range(host).ok_or_else(|| invalid(&format!("invalid hostPort: {host}")))?,
-            ),
-        };
+        let host_ports = parse_host_ports(host)?;
         let protocol = protocol.parse::<Protocol>()?;
         let mapping =
             |container_port, host_ports| Self { host_ip, host_ports, container_port, protocol };
@@ -196,16 +191,9 @@ impl PortMapping {
     ///
     /// In docker's words, what is wrong with it.
     pub fn from_binding(port: Port, host_ip: &str, host_port: &str) -> Result<Self, NetworkError> {
-        let host_ports = match host_port {
-            "" | "0" => None,
-            text => Some(
-                parse_range(text)
-                    .ok_or_else(|| NetworkError::Invalid(format!("invalid hostPort: {text}")))?,
-            ),
-        };
         Ok(Self {
             host_ip: parse_host_ip(host_ip)?,
-            host_ports,
+            host_ports: parse_host_ports(host_port)?,
             container_port: port.number,
             protocol: port.protocol,
         })
@@ -282,6 +270,18 @@ fn parse_host_ip(text: &str) -> Result<Option<IpAddr>, NetworkError> {
     }
 }
 
+/// Port 0 is any port, however it is written; a range cannot begin there.
+fn parse_host_ports(text: &str) -> Result<Option<RangeInclusive<u16>>, NetworkError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match parse_range(text).map(RangeInclusive::into_inner) {
+        Some((0, 0)) => Ok(None),
+        Some((first, last)) if first > 0 => Ok(Some(first..=last)),
+        _ => Err(NetworkError::Invalid(format!("invalid hostPort: {text}"))),
+    }
+}
+
 fn parse_range(text: &str) -> Option<RangeInclusive<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (parse_number(first)?, parse_number(last)?);
@@ -332,6 +332,9 @@ mod tests {
         assert_eq!(one("8000-8010:80"), mapping(None, Some(8000..=8010), 80, tcp));
         assert_eq!(one("published=8080,target=80,protocol=udp"), one("8080:80/udp"));
         assert_eq!(one("target=80"), one("80"));
+        for any in ["0:80", "00:80", "0-0:80", "127.0.0.1:0:80"] {
+            assert_eq!(one(any).host_ports, None, "{any}");
+        }
     }
 
     #[test]
@@ -362,6 +365,7 @@ mod tests {
         assert_eq!(refused("70000:80"), "invalid hostPort: 70000");
         assert_eq!(refused("+80:80"), "invalid hostPort: +80");
         assert_eq!(refused("90-80:80"), "invalid hostPort: 90-80");
+        assert_eq!(refused("0-5:80"), "invalid hostPort: 0-5");
         assert_eq!(refused("80:80/icmp"), "invalid proto: icmp");
         assert_eq!(
             refused("8000-8001:80-82"),
