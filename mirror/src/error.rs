@@ -85,4 +85,11 @@ impl MirrorError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Upstream(ClientError::NotFound { .. }) | Self::KnownAbsent { .. })
     }
+
+    /// Whether an upstream understood the question, or did not, but neither refused it nor failed: another way
+    /// to ask may have another answer.
+    pub fn is_answer(&self) -> bool {
+        use ClientError::{Nonsense, NotFound};
+        matches!(self, Self::Upstream(NotFound { .. } | Nonsense { .. }))
+    }
 }

@@ -1,7 +1,7 @@
 //! A registry under test: a process of its own on a loopback port.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::authority::{Pair, Trust};
+use crate::home;
 use crate::process::Daemon;
 use crate::registry::Registry;
 
@@ -24,15 +25,20 @@ pub enum Target {
     Berth,
     /// Debian's `docker-registry` (distribution 2.8): the yardstick for the tests themselves.
     DockerRegistry,
+    /// The registry of distribution 3.
+    Distribution3,
 }
 
 impl Target {
-    /// Reads `BERTH_TEST_TARGET` (`berth`, which is the default, or `docker-registry`).
+    /// Reads `BERTH_TEST_TARGET` (`berth`, which is the default, `docker-registry` or `distribution`).
     pub fn from_environment() -> Result<Self> {
         match env::var("BERTH_TEST_TARGET").as_deref() {
             Ok("berth") | Err(env::VarError::NotPresent) => Ok(Self::Berth),
             Ok("docker-registry") => Ok(Self::DockerRegistry),
-            other => bail!("BERTH_TEST_TARGET must be berth or docker-registry, not {other:?}"),
+            Ok("distribution") => Ok(Self::Distribution3),
+            other => bail!(
+                "BERTH_TEST_TARGET must be berth, docker-registry or distribution, not {other:?}"
+            ),
         }
     }
 }
@@ -160,10 +166,10 @@ impl Launch {
         let root = root.as_deref();
         let command = match self.target {
             Target::Berth => self.berth(address, root, directory.path())?,
-            Target::DockerRegistry => {
-                let mut command = docker_registry(address, root, directory.path())?;
-                command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-                command
+            Target::DockerRegistry => self.other("docker-registry", address, root, &directory)?,
+            Target::Distribution3 => {
+                let program = home::cache()?.join("bin/distribution");
+                self.other(program, address, root, &directory)?
             }
         };
         let log = directory.path().join("log");
@@ -178,6 +184,25 @@ impl Launch {
         };
         daemon.wait_until(|| registry.answers())?;
         Ok(Server { target: self.target, daemon, address, registry, _directory: directory })
+    }
+
+    /// A registry that is not Berth.
+    fn other(
+        &self,
+        program: impl AsRef<OsStr>,
+        address: SocketAddr,
+        root: Option<&Path>,
+        directory: &TempDir,
+    ) -> Result<Command> {
+        let directory = directory.path();
+        let config = directory.join("config.yml");
+        fs::write(&config, distribution_config(address, root))?;
+        let mut command = Command::new(program);
+        command.arg("serve").arg(config).current_dir(directory);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        // distribution 3 sends traces unless it is told not to.
+        command.env("OTEL_TRACES_EXPORTER", "none");
+        Ok(command)
     }
 
     fn has_database(&self) -> bool {
@@ -289,9 +314,9 @@ impl Server {
     pub fn stop_for_log(self) -> Result<String> {
         let log = self.daemon.log_file().to_owned();
         let status = self.daemon.stop()?;
-        // distribution 2.8 does not handle SIGTERM, so it ends by the signal.
+        // distribution 2.8 does not handle SIGTERM, so it ends by the signal, and 3 calls its end an error.
         ensure!(
-            status.success() || self.target == Target::DockerRegistry,
+            status.success() || self.target != Target::Berth,
             "the registry stopped with {status}"
         );
         Ok(String::from_utf8_lossy(&fs::read(log)?).into_owned())
@@ -326,19 +351,14 @@ pub fn berth_binary() -> Result<PathBuf> {
     path.canonicalize().with_context(|| format!("cannot resolve {}", path.display()))
 }
 
-fn docker_registry(address: SocketAddr, root: Option<&Path>, directory: &Path) -> Result<Command> {
+fn distribution_config(address: SocketAddr, root: Option<&Path>) -> String {
     let storage = match root {
         Some(root) => format!("filesystem: {{rootdirectory: \"{}\"}}", root.display()),
         None => "inmemory: {}".to_owned(),
     };
-    let config = format!(
+    format!(
         "version: 0.1\nstorage:\n  {storage}\n  delete: {{enabled: true}}\nhttp: {{addr: \"{address}\"}}\n"
-    );
-    let path = directory.join("config.yml");
-    fs::write(&path, config)?;
-    let mut command = Command::new("docker-registry");
-    command.arg("serve").arg(path).current_dir(directory);
-    Ok(command)
+    )
 }
 
 fn target_directory() -> PathBuf {

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::context::Context;
-use crate::process::{cargo, output, run};
+use crate::process::{cargo, run};
 use crate::tools::{self, debian, go};
 
 /// Programs that are measured or measure, and their Debian packages.
@@ -25,9 +25,6 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("containerd", "containerd"),
     ("skopeo", "skopeo"),
 ];
-
-const DISTRIBUTION: &str = "github.com/distribution/distribution/v3/cmd/registry";
-const DISTRIBUTION_VERSION: &str = "v3.1.2";
 
 /// What berth-bench calls its rows.
 const ROWS: [&str; 27] = [
@@ -92,7 +89,7 @@ pub(crate) fn bench(context: &Context, arguments: &Arguments) -> Result<ExitCode
     command.env("PATH", path);
     if !arguments.render {
         install_programs(context);
-        match distribution(context) {
+        match go::program_of(context, go::DISTRIBUTION) {
             Ok(path) => {
                 command.arg("--distribution3").arg(path);
             }
@@ -152,23 +149,4 @@ fn install_store(context: &Context) {
     if let Err(error) = run(install.arg("versitygw")) {
         println!("no S3 server is measured: {error:#}");
     }
-}
-
-/// The `registry` of distribution 3, built if it is not in the cache.
-fn distribution(context: &Context) -> Result<PathBuf> {
-    let folder = context.cache.join(format!("distribution-{DISTRIBUTION_VERSION}"));
-    let program = folder.join("registry");
-    if program.is_file() {
-        return Ok(program);
-    }
-    println!("building distribution {DISTRIBUTION_VERSION}");
-    output(
-        Command::new(go::find_or_install(context)?)
-            .args(["install", "-p", "2"])
-            .arg(format!("{DISTRIBUTION}@{DISTRIBUTION_VERSION}"))
-            .env("GOBIN", &folder)
-            .env("CGO_ENABLED", "0")
-            .env("GOFLAGS", "-trimpath -buildvcs=false"),
-    )?;
-    Ok(program)
 }

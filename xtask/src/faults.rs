@@ -9,10 +9,11 @@ use crate::conformance;
 use crate::context::Context;
 use crate::part::{Outcome, Part};
 use crate::process::{cargo, tests};
-use crate::tools;
+use crate::tools::{self, go};
 
-/// What disks are made with, what takes a right away from root, and who speaks TLS that nobody should.
-const PROGRAMS: [&str; 5] = ["mkfs.ext4", "mount", "umount", "setpriv", "openssl"];
+/// What disks are made with, what takes a right away from root, who speaks TLS that nobody should, and another registry.
+const PROGRAMS: [&str; 6] =
+    ["mkfs.ext4", "mount", "umount", "setpriv", "openssl", go::DISTRIBUTION];
 
 pub(crate) fn parts() -> Vec<Part> {
     vec![conformance::build(), part()]
@@ -43,6 +44,7 @@ fn faults(context: &Context) -> Result<Outcome> {
             "test --workspace --locked --test administration --test faults --test mirror --test safety --test tls -- --ignored",
         )
         .env("BERTH_BIN", context.berth())
+        .env("BERTH_CACHE", &context.cache)
         .env("RUST_BACKTRACE", "0"),
     )
 }

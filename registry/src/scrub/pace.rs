@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+/// How many bytes are read before it is asked again whether more may be.
+const STEP: u64 = 1 << 20;
+
+/// The same where nothing limits: threads that hash for long stay on a core each, where those that
+/// begin and end all the time share one.
+const LONG_STEP: u64 = 64 << 20;
+
 /// How fast bytes are read.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -25,6 +32,11 @@ impl Pace {
             Some(_) => 1,
             None => available_parallelism().map_or(1, usize::from),
         }
+    }
+
+    /// How many bytes of a blob are read in one go.
+    pub(super) fn at_a_time(&self) -> u64 {
+        if self.rate.is_some() { STEP } else { LONG_STEP }
     }
 
     /// Waits until so many bytes may be read.

@@ -21,20 +21,24 @@ fn setting(launch: &Launch, sought: &str) -> OsString {
 #[test]
 #[ignore = "run by cargo xtask faults"]
 fn the_settings_of_registry_2_make_the_whole_registry_a_mirror() -> Result<()> {
-    let (upstream, image) = (docker_registry()?, Image::new(70));
-    image.push(&upstream, "team/app", "v1")?;
-    let mirror = Launch::temporary()?
-        .target(Target::Berth)
-        .env("REGISTRY_PROXY_REMOTEURL", format!("http://{}", upstream.host()))
-        .env("REGISTRY_PROXY_TTL", "168h")
-        .start()?;
-    let (digest, _) = mirror.registry().verify("team/app", "v1")?;
-    ensure!(digest == image.manifest.digest);
-    let push = wire::post("/v2/team/app/blobs/uploads/");
-    let message = wire::send(mirror.address(), &push)?.refusal(405, "UNSUPPORTED")?;
-    ensure!(message.contains("mirror"), "{message}");
-    mirror.stop()?;
-    upstream.stop()
+    for target in [Target::DockerRegistry, Target::Distribution3, Target::Berth] {
+        let upstream = Launch::temporary()?.target(target).start()?;
+        let image = Image::new(70);
+        image.push(&upstream, "team/app", "v1")?;
+        let mirror = Launch::temporary()?
+            .target(Target::Berth)
+            .env("REGISTRY_PROXY_REMOTEURL", format!("http://{}", upstream.host()))
+            .env("REGISTRY_PROXY_TTL", "168h")
+            .start()?;
+        let (digest, _) = mirror.registry().verify("team/app", "v1")?;
+        ensure!(digest == image.manifest.digest, "of {target:?}");
+        let push = wire::post("/v2/team/app/blobs/uploads/");
+        let message = wire::send(mirror.address(), &push)?.refusal(405, "UNSUPPORTED")?;
+        ensure!(message.contains("mirror"), "{message}");
+        mirror.stop()?;
+        upstream.stop()?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::debian;
 use crate::context::Context;
@@ -46,12 +46,16 @@ const CONFORMANCE: &str = "github.com/opencontainers/distribution-spec/conforman
 /// Where the programs are that validate OCI runtimes.
 pub(crate) const RUNTIME_TOOLS: &str = "runtime-tools";
 
-const TOOLS: [GoTool; 9] = [
+/// The registry of distribution 3, upstream of mirrors and peer of benchmarks.
+pub(crate) const DISTRIBUTION: &str = "distribution";
+
+const TOOLS: [GoTool; 10] = [
     program("crane", "github.com/google/go-containerregistry", "v0.22.1", "/cmd/crane"),
     program("oras", "oras.land/oras", "v1.3.2", "/cmd/oras"),
     program("regctl", "github.com/regclient/regclient", "v0.11.7", "/cmd/regctl"),
     program("helm", "helm.sh/helm/v4", "v4.3.1", "/cmd/helm"),
     program("cosign", "github.com/sigstore/cosign/v3", "v3.1.3", "/cmd/cosign"),
+    program(DISTRIBUTION, "github.com/distribution/distribution/v3", "v3.1.2", "/cmd/registry"),
     // The suites have no version tags of their own: these are the commits of main, of v1.1.1 and of v1.0.1.
     suite(
         "oci-conformance-current",
@@ -145,6 +149,16 @@ pub(crate) fn install(context: &Context) -> Result<Outcome> {
     }
     let reason = format!("cannot build {}; built {built} of {}", failures.join(", "), wanted.len());
     Ok(Outcome::NotRun { tests: Tests::default(), reason, accepted })
+}
+
+/// Where a tool is, which is built if it is missing.
+pub(crate) fn program_of(context: &Context, name: &str) -> Result<PathBuf> {
+    let tool = TOOLS.iter().find(|tool| tool.name == name);
+    let tool = tool.with_context(|| format!("there is no tool {name}"))?;
+    if !tool.is_installed(context) {
+        tool.build(context, &find_or_install(context)?)?;
+    }
+    Ok(context.bin().join(name))
 }
 
 /// Whether the module proxy has a module and will not give it out. Not every proxy serves every

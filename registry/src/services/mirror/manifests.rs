@@ -177,8 +177,13 @@ impl Registry {
         self.metrics.mirror.misses.inc();
         if let (Some(here), Reference::Tag(tag)) = (&here, reference) {
             // Upstreams count heads for less than manifests, or not at all.
-            let head = source.manifest_head(reference).await?;
-            if head.digest == Some(here.digest) {
+            let unmoved = match source.manifest_head(reference).await {
+                Ok(head) => head.digest == Some(here.digest),
+                // Some answer only a GET as they should.
+                Err(error) if error.is_answer() => false,
+                Err(error) => return Err(error),
+            };
+            if unmoved {
                 self.note_checked(source, repository, tag, here).await;
                 return Ok(here.clone());
             }
