@@ -11,6 +11,7 @@
 #![cfg(target_os = "linux")]
 
 pub mod containers;
+mod engine_file;
 pub mod images;
 pub mod layers;
 pub mod network;

@@ -1,17 +1,14 @@
 //! The engine's settings, as far as they are about registries.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use berth_client::RegistryUrl;
 use serde::{Deserialize, Deserializer};
 
 use super::error::ImageError;
 use super::name::HUB;
-
-/// Where the settings are, unless `BERTH_ENGINE_CONFIG` says otherwise.
-const PATH: &str = "/etc/berth/engine.yml";
+use crate::engine_file::EngineFile;
 
 /// How registries are reached.
 ///
@@ -74,17 +71,10 @@ impl Settings {
     /// # Errors
     /// When it cannot be read, or says something that is not known.
     pub fn read() -> Result<Self, ImageError> {
-        let named = std::env::var_os("BERTH_ENGINE_CONFIG").filter(|path| !path.is_empty());
-        let path = named.as_ref().map_or(Path::new(PATH), Path::new);
-        let unusable =
-            |reason: String| ImageError::File { path: path.display().to_string(), reason };
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text).map_err(unusable),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
-                Ok(Self::default())
-            }
-            Err(error) => Err(unusable(error.to_string())),
-        }
+        let file = EngineFile::of_environment();
+        let text = file.text().map_err(|error| error.to_string());
+        text.and_then(|text| Self::parse(&text))
+            .map_err(|reason| ImageError::File { path: file.path().display().to_string(), reason })
     }
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -26,6 +26,7 @@ use super::{
     Attach, Endpoint, EndpointSettings, MacAddress, NetworkError, NetworkMode, PublishedPort, link,
     namespace,
 };
+use crate::engine_file::EngineFile;
 
 /// The networks of an engine.
 ///
@@ -33,7 +34,6 @@ use super::{
 /// for does that later.
 #[derive(Debug)]
 pub struct Networks {
-    settings: PathBuf,
     bridge: PathBuf,
     lock: PathBuf,
     addresses: Addresses,
@@ -63,7 +63,6 @@ impl Networks {
             made.doing(|| format!("cannot make {}", folder.display()))?;
         }
         Ok(Self {
-            settings: PathBuf::from("/etc/berth/engine.yml"),
             bridge: data.join("bridge.json"),
             lock: run.join("lock"),
             addresses: Addresses::new(addresses),
@@ -324,7 +323,7 @@ impl Networks {
 
     /// The bridge, which is made when it is not there.
     fn find_bridge(&self, socket: &Socket, firewall: &Firewall) -> Result<Found, NetworkError> {
-        let settings = Settings::read(&self.settings)?;
+        let settings = Settings::read()?;
         let chosen = Bridge::read(&self.bridge).filter(|bridge| bridge.suits(&settings));
         if let Some(bridge) = chosen
             && let Some(link) = complete(&bridge, socket, firewall)?
@@ -367,7 +366,7 @@ impl Networks {
                     "the bridge {} is another than {} asks for, and stays as long as containers \
                      are connected to it",
                     old.name,
-                    self.settings.display()
+                    EngineFile::of_environment().path().display()
                 ));
                 before = Some(old);
             } else {

@@ -7,14 +7,11 @@
 //!   ipv6subnet: fd00:1:2::/64    # else one that nobody else has; `none` for no IPv6
 //! ```
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
-
 use serde::Deserialize;
 
 use super::NetworkError;
 use super::subnet::{Subnet, SubnetIpv6};
+use crate::engine_file::EngineFile;
 
 /// What the file says of the bridge.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -41,18 +38,20 @@ struct File {
 }
 
 impl Settings {
-    /// Reads the file; one that is not there says nothing.
-    pub(super) fn read(path: &Path) -> Result<Self, NetworkError> {
-        let wrong = |reason| NetworkError::Settings { path: path.display().to_string(), reason };
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(wrong(error.to_string())),
-        };
-        let file: Option<File> =
-            yaml_serde::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    /// Reads the section; without one nothing is set.
+    pub(super) fn read() -> Result<Self, NetworkError> {
+        let file = EngineFile::of_environment();
+        let text = file.text().map_err(|error| error.to_string());
+        text.and_then(|text| Self::parse(&text)).map_err(|reason| NetworkError::Settings {
+            path: file.path().display().to_string(),
+            reason,
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let file: Option<File> = yaml_serde::from_str(text).map_err(|error| error.to_string())?;
         let settings = file.unwrap_or_default().network;
-        settings.check().map_err(wrong)?;
+        settings.check().map_err(|reason| format!("network: {reason}"))?;
         Ok(settings)
     }
 
@@ -83,34 +82,28 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Settings, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("engine.yml");
-        fs::write(&path, text).unwrap();
-        Settings::read(&path).map_err(|error| error.to_string())
-    }
-
     #[test]
     fn a_file_that_says_nothing_leaves_all_as_it_is() {
         for text in ["", "# nothing\n", "mirrors: {}\n"] {
-            assert_eq!(read(text).unwrap(), Settings::default(), "{text}");
+            assert_eq!(Settings::parse(text).unwrap(), Settings::default(), "{text}");
         }
-        assert_eq!(Settings::read(Path::new("/no/such/file")).unwrap().bridge(), "berth0");
+        assert_eq!(Settings::default().bridge(), "berth0");
     }
 
     #[test]
     fn a_bridge_is_as_the_file_says() {
         let settings =
-            read("network: {bridge: br7, subnet: 10.1.0.0/24, ipv6subnet: none}\n").unwrap();
+            Settings::parse("network: {bridge: br7, subnet: 10.1.0.0/24, ipv6subnet: none}\n")
+                .unwrap();
         assert_eq!(settings.bridge(), "br7");
         assert_eq!(settings.subnet.unwrap().to_string(), "10.1.0.0/24");
         assert_eq!(settings.ipv6(), Ok(Ipv6::Off));
-        let settings = read("network: {ipv6subnet: 'fd00:7::/64'}\n").unwrap();
+        let settings = Settings::parse("network: {ipv6subnet: 'fd00:7::/64'}\n").unwrap();
         assert!(matches!(settings.ipv6(), Ok(Ipv6::Subnet(_))));
     }
 
     #[test]
-    fn what_cannot_be_is_told_of_with_the_file() {
+    fn what_cannot_be_is_refused() {
         for text in [
             "network: {bridge: a/b}",
             "network: {bridge: a-name-that-is-too-long}",
@@ -118,8 +111,8 @@ mod tests {
             "network: {ipv6subnet: 10.0.0.0/8}",
             "network: {subnets: 10.0.0.0/8}",
         ] {
-            let error = read(text).unwrap_err();
-            assert!(error.contains("engine.yml: network: "), "{error}");
+            let error = Settings::parse(text).unwrap_err();
+            assert!(error.starts_with("network: "), "{error}");
         }
     }
 }

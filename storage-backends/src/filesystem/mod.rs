@@ -207,8 +207,9 @@ impl BlobStore for FilesystemStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        // A name of its own: two checks at once must not meet in one file.
-        let path = self.layout.uploads().join(format!(".check.{}", UploadId::random()));
+        // A name of its own: two checks at once must not meet in one file. Should this process die it is found
+        // as an upload that nobody knows.
+        let path = self.layout.upload(UploadId::random());
         blocking(move || {
             fs::write(&path, b"berth")?;
             let read = fs::read(&path)?;

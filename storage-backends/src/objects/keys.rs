@@ -29,9 +29,10 @@ pub(super) fn check() -> String {
     format!("{CHECKS}{}", UploadId::random())
 }
 
-/// The upload that a key belongs to.
+/// The upload that a key belongs to. What a check has left, whose process has died, is like one that nobody
+/// knows.
 pub(super) fn upload_of(key: &str) -> Option<UploadId> {
-    let name = key.strip_prefix(BLOBS).or_else(|| key.strip_prefix(TAILS))?;
+    let name = [BLOBS, TAILS, CHECKS].iter().find_map(|folder| key.strip_prefix(folder))?;
     name.split('.').next()?.parse().ok()
 }
 

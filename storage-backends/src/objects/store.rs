@@ -77,13 +77,16 @@ impl ObjectBlobStore {
         &self,
         before: SystemTime,
     ) -> Result<BoxStream<'_, Result<StaleUpload, StoreError>>, StoreError> {
-        let unfinished = match self.objects.unfinished(keys::BLOBS).await {
-            Err(ObjectError::Denied(reason)) => {
-                warn!(%reason, "uploads that were left unfinished cannot be found: the store may keep their parts for good");
-                Vec::new()
+        let mut unfinished = Vec::new();
+        for folder in [keys::BLOBS, keys::CHECKS] {
+            match self.objects.unfinished(folder).await {
+                Err(ObjectError::Denied(reason)) => {
+                    warn!(%reason, "uploads that were left unfinished cannot be found: the store may keep their parts for good");
+                    break;
+                }
+                other => unfinished.extend(other?),
             }
-            other => other?,
-        };
+        }
         let unfinished = unfinished.into_iter().filter(move |one| one.begun < before);
         let unfinished = unfinished.filter_map(|one| {
             let id = keys::upload_of(&one.key)?;
@@ -104,14 +107,15 @@ impl ObjectBlobStore {
                 placed: None,
             }))
         });
-        let tails = self.objects.list(keys::TAILS).try_filter_map(move |found| async move {
+        let others = self.objects.list(keys::TAILS).chain(self.objects.list(keys::CHECKS));
+        let others = others.try_filter_map(move |found| async move {
             let Some(id) = keys::upload_of(&found.key).filter(|_| found.modified < before) else {
                 return Ok(None);
             };
             let handle = Handle { rest: found.size, rest_key: Some(found.key), ..Handle::new(id) };
             Ok(Some(StaleUpload { id, handle: handle.text(), location_prefix: None, placed: None }))
         });
-        let listed = blobs.chain(tails).map_err(StoreError::from);
+        let listed = blobs.chain(others).map_err(StoreError::from);
         // A blob that comes in one request has no session while it comes, however long that takes.
         let is_still = |found: &Result<StaleUpload, StoreError>| {
             let held = found.as_ref().is_ok_and(|upload| self.holds.is_held(upload.id));

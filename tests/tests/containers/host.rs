@@ -42,7 +42,7 @@ impl Host {
 
     fn in_folder(folder: TempDir) -> Result<Self> {
         let host = Self { folder };
-        fs::write(host.settings(), "{}\n")?;
+        host.set("{}\n")?;
         host.load(&fixtures::tools()?, IMAGE)?;
         Ok(host)
     }
@@ -87,6 +87,11 @@ impl Host {
     /// Settings that say nothing, in place of those of the machine.
     fn settings(&self) -> PathBuf {
         self.folder.path().join("engine.yml")
+    }
+
+    /// Gives the engine these settings.
+    pub(crate) fn set(&self, settings: &str) -> Result<()> {
+        Ok(fs::write(self.settings(), settings)?)
     }
 
     /// `berth` with these roots.

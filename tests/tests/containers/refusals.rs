@@ -181,6 +181,21 @@ fn a_port_that_a_program_of_the_host_has_is_refused() -> Result<()> {
 
 #[test]
 #[ignore = "run by cargo xtask runner"]
+fn the_bridge_is_as_the_engines_settings_have_it_and_wrong_ones_are_refused() -> Result<()> {
+    let host = Host::isolated()?;
+    let address = ["run", "--rm", IMAGE, "ip", "-4", "-o", "addr", "show", "eth0"];
+    host.set("network: {bridge: other0, subnet: 10.99.7.0/24}\n")?;
+    let shown = host.ok(&address)?;
+    assert!(shown.contains(" 10.99.7.2/24 "), "{shown}");
+    host.set("network: {bridge: a/b}\n")?;
+    let ran = host.berth(&address)?;
+    let words = "engine.yml: network: bridge: \"a/b\" is no name of a link";
+    assert!(ran.code == 125 && ran.complained.contains(words), "{ran:?}");
+    host.is_clean()
+}
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
 fn what_keeps_packets_from_the_world_is_told() -> Result<()> {
     let host = Host::isolated()?;
     let dropping = Command::new("iptables").args(["-P", "FORWARD", "DROP"]).status()?;
