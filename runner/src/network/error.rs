@@ -21,7 +21,7 @@ pub enum NetworkError {
     #[error("{0}")]
     Invalid(String),
     /// The configuration file says something of the network that cannot be.
-    #[error("{path}: network: {reason}")]
+    #[error("{path}: {reason}")]
     Settings {
         /// The file.
         path: String,
