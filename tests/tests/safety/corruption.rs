@@ -184,7 +184,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 #[test]
 #[ignore = "run by cargo xtask faults"]
 fn each_corruption_is_told_and_spoils_nothing_else() -> Result<()> {
-    let program = programs()?.remove(0);
+    let [program, _] = programs()?;
     let made = tempfile::tempdir()?;
     let mut old = OldRegistry::on_folder(&program, made.path())?;
     let image = push_image(old.address, "app", "1", 1)?;

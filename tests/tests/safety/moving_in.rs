@@ -97,7 +97,7 @@ fn a_bucket_is_adopted_in_place() -> Result<()> {
 #[test]
 #[ignore = "run by cargo xtask faults"]
 fn a_start_says_that_a_tree_is_there_or_adopts_it() -> Result<()> {
-    let program = programs()?.remove(0);
+    let [program, _] = programs()?;
     let folder = tempfile::tempdir()?;
     let mut old = OldRegistry::on_folder(&program, folder.path())?;
     old.use_it()?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use berth_test_stores::S3Access;
 use berth_tests::content::{Blob, Manifest};
+use berth_tests::home;
 use berth_tests::process::Daemon;
 use berth_tests::server::free_address;
 use berth_tests::wire::{self, get};
@@ -25,16 +26,13 @@ pub(crate) struct OldRegistry {
     _directory: TempDir,
 }
 
-/// The programs to try: Debian's 2.8, and 3 where it is installed.
-pub(crate) fn programs() -> Result<Vec<PathBuf>> {
-    let cache = std::env::var_os("BERTH_CACHE").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/berth-tools"))
-    });
-    let third = cache.map(|cache| cache.join("distribution-v3.1.2/registry"));
-    let debians = PathBuf::from("/usr/bin/docker-registry");
-    let programs = [Some(debians), third].into_iter().flatten();
-    let programs: Vec<_> = programs.filter(|program| program.is_file()).collect();
-    ensure!(!programs.is_empty(), "no other registry is installed: run `cargo xtask setup`");
+/// The programs to try: Debian's 2.8, and 3.
+pub(crate) fn programs() -> Result<[PathBuf; 2]> {
+    let programs =
+        [PathBuf::from("/usr/bin/docker-registry"), home::cache()?.join("bin/distribution")];
+    for program in &programs {
+        ensure!(program.is_file(), "{} is missing: run `cargo xtask setup`", program.display());
+    }
     Ok(programs)
 }
 
