@@ -51,9 +51,10 @@ impl Operation for DiscardFiles {
     }
 }
 
+/// A file may have been given up more than once, and the time is another in each row.
 const DISCARD_FILES: &str = concat!(
     "INSERT INTO garbage AS g (digest, size, location, remove_at)
-    SELECT DISTINCT f.digest, 0, '', ",
+    SELECT DISTINCT ON (f.digest) f.digest, 0, '', ",
     now!(),
     " FROM unnest($1::bytea[]) AS f (digest)
     WHERE (SELECT count(*) FROM manifests m WHERE m.digest = f.digest) = 0
