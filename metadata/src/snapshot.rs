@@ -7,10 +7,11 @@ use sqlx::{ConnectOptions, Connection as _};
 use crate::fault::Fault;
 use crate::sqlite::open::{self, ProcessLock};
 use crate::transfer::{Endpoint, Transfer};
-use crate::{MetadataError, sqlite};
+use crate::{MetadataError, postgres, sqlite};
 
 /// Writes a database as it is now into a file, which must not be there yet: an embedded database, whatever
-/// the source is. The source may be in use, and is held up by nothing. The file is not synced.
+/// the source is. The source may be in use, and is held up by nothing; its schema stays what it is. The file is
+/// not synced.
 ///
 /// # Errors
 /// Those of the databases.
@@ -36,11 +37,18 @@ pub async fn snapshot(source: Endpoint, to: &Path) -> Result<(), MetadataError> 
     }
 }
 
-/// Whether a file holds a database of an older schema, which opening it would change.
+/// Whether a database has an older schema, which opening it would change.
 ///
 /// # Errors
 /// Those of opening it.
-pub async fn would_migrate(path: &Path) -> Result<bool, MetadataError> {
+pub async fn would_migrate(database: &Endpoint) -> Result<bool, MetadataError> {
+    match database {
+        Endpoint::Sqlite(path) => would_migrate_file(path).await,
+        Endpoint::Postgres(options) => postgres::would_migrate(options).await,
+    }
+}
+
+async fn would_migrate_file(path: &Path) -> Result<bool, MetadataError> {
     if !path.exists() {
         return Ok(false);
     }

@@ -153,7 +153,7 @@ async fn a_snapshot_is_what_the_database_was() {
     push_manifest(&store, tagged("app", "two", &["latest"])).await;
     assert!(berth_metadata::snapshot(source(), &file).await.is_err(), "it is there already");
 
-    assert!(!berth_metadata::would_migrate(&file).await.unwrap());
+    assert!(!berth_metadata::would_migrate(&Endpoint::Sqlite(file.clone())).await.unwrap());
     let in_use = berth_metadata::restore(&file, &path).await;
     assert!(matches!(in_use, Err(MetadataError::InUse { .. })), "{in_use:?}");
     berth_metadata::restore(&file, &copy).await.unwrap();

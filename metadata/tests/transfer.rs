@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use berth_metadata::{
     Changes, Endpoint, Event, EventAction, Follower, Keep, MetadataError, NewEvent, NewManifest,
     PostgresOptions, PostgresStore, SqliteLocation, SqliteOptions, SqliteStore, TagUse, Transfer,
+    snapshot, would_migrate,
 };
 use berth_oci::Reference;
 use berth_test_stores::Postgres;
@@ -316,4 +317,37 @@ async fn a_copy_that_differs_is_told() {
         transfer.pass().await.unwrap();
         transfer.verify().await.unwrap();
     }
+}
+
+/// What the step after the ninth has made, unmade.
+const TO_THE_NINTH_SCHEMA: &str = "
+    DROP TRIGGER cached_manifest_deleted ON manifests;
+    DROP FUNCTION cached_manifest_deleted;
+    DROP TABLE cached_manifests;
+    UPDATE berth_schema SET version = 9";
+
+#[tokio::test]
+async fn a_snapshot_of_an_older_schema_leaves_it_what_it_is() {
+    let (directory, url) = (tempdir().unwrap(), SERVER.database().unwrap());
+    assert!(!would_migrate(&postgres(&url)).await.unwrap(), "there is nothing in it");
+    let store = open_url(&url).await.unwrap();
+    fill(&store).await;
+    store.close().await;
+    assert!(!would_migrate(&postgres(&url)).await.unwrap(), "it is of the present schema");
+    SERVER.sql_at(&url, TO_THE_NINTH_SCHEMA).unwrap();
+    assert!(would_migrate(&postgres(&url)).await.unwrap());
+    let path = file(&directory);
+
+    snapshot(postgres(&url), &path).await.unwrap();
+
+    assert_eq!(SERVER.sql_at(&url, "SELECT version FROM berth_schema").unwrap(), "9");
+    assert!(!would_migrate(&sqlite(&path)).await.unwrap());
+    let (copy, original) = (open_file(&path).await.unwrap(), open_url(&url).await.unwrap());
+    assert!(!would_migrate(&postgres(&url)).await.unwrap(), "it was opened to work with");
+    for store in [&copy, &original] {
+        assert_eq!(all_repositories(store).await, ["app", "other"]);
+        assert_eq!(all_tags(store, "app").await, ["all", "latest", "v0", "v1", "v2"]);
+    }
+    // What the older one had nothing of is as in a new database.
+    push_manifest(&copy, tagged("app", "image 4", &["v4"])).await;
 }

@@ -110,13 +110,20 @@ pub(super) async fn restore_newest(
 
 /// Keeps the database as it is before a new version changes its schema.
 pub(super) async fn before_migration(config: &Config, blobs: &dyn BlobStore) -> Result<()> {
-    let path = config.database_path().filter(|_| config.metadata.url.is_none());
-    let (Some(path), Some(files)) = (path, blobs.files()) else { return Ok(()) };
+    // What is in memory alone is new each time.
+    let (Ok(database), Some(files)) = (migrate::source(config), blobs.files()) else {
+        return Ok(());
+    };
     if !config.storage.backup.enabled {
         return Ok(());
     }
-    // A file that cannot be opened is told of by who opens it to work with.
-    if !berth_metadata::would_migrate(&path).await.unwrap_or(false) {
+    let is_older = match berth_metadata::would_migrate(&database).await {
+        Ok(is_older) => is_older,
+        // A file that cannot be looked at is told of by who opens it to work with.
+        Err(_) if matches!(database, Endpoint::Sqlite(_)) => false,
+        Err(error) => return Err(error.into()),
+    };
+    if !is_older {
         return Ok(());
     }
     let made = source(config)?.back_up(&Backups(files)).await;

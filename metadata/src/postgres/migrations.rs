@@ -92,13 +92,34 @@ async fn migrate_locked(session: &mut Session, steps: &[Step]) -> Result<(), Mig
     Ok(())
 }
 
+/// Whether the database has an older schema, which [`migrate`] would change. Changes nothing.
+pub(super) async fn is_older(
+    session: &mut Session,
+    steps: &[Step],
+) -> Result<bool, MigrationError> {
+    let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+    let found = found(session).await?;
+    Ok(found.is_some_and(|found| found.version > 0 && found.version < known))
+}
+
 struct Version {
     version: i64,
     needs: i64,
 }
 
-/// The schema that the database has; none at all in an empty one.
+/// The schema that the database has; an empty one is begun.
 async fn version(session: &mut Session) -> Result<Version, MigrationError> {
+    if let Some(found) = found(session).await? {
+        return Ok(found);
+    }
+    let make = "CREATE TABLE berth_schema (version bigint NOT NULL, needs bigint NOT NULL);
+        INSERT INTO berth_schema VALUES (0, 0)";
+    session.execute(make).await.map_err(MigrationError::Fault)?;
+    Ok(Version { version: 0, needs: 0 })
+}
+
+/// The schema that the database has; none at all in an empty one.
+async fn found(session: &mut Session) -> Result<Option<Version>, MigrationError> {
     let (ours, tables): (bool, i64) = session
         .query_as(
             "SELECT to_regclass('berth_schema') IS NOT NULL,
@@ -110,13 +131,11 @@ async fn version(session: &mut Session) -> Result<Version, MigrationError> {
         return Err(MigrationError::Foreign);
     }
     if !ours {
-        let make = "CREATE TABLE berth_schema (version bigint NOT NULL, needs bigint NOT NULL);
-            INSERT INTO berth_schema VALUES (0, 0)";
-        session.execute(make).await.map_err(MigrationError::Fault)?;
+        return Ok(None);
     }
     let (version, needs) = session
         .query_as("SELECT version, needs FROM berth_schema")
         .fetch_one(session.connection())
         .await?;
-    Ok(Version { version, needs })
+    Ok(Some(Version { version, needs }))
 }

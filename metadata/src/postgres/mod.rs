@@ -53,7 +53,7 @@ pub(crate) use explain::explain;
 pub use options::{Pooling, PostgresOptions};
 pub(crate) use session::Session;
 pub use store::PostgresStore;
-pub(crate) use store::transfer_session;
+pub(crate) use store::{transfer_session, would_migrate};
 
 /// The server's time in microseconds since 1970, as SQL.
 macro_rules! now {

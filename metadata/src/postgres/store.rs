@@ -128,6 +128,12 @@ impl PostgresStore {
 
 /// Looks at the server, and brings the schema to the present.
 async fn prepare(session: &mut Session, database: &str) -> Result<(), MetadataError> {
+    look_at_server(session, database).await?;
+    let migrated = migrate(session, migrations::STEPS).await;
+    migrated.map_err(|error| error.explain(database, |fault| explain_opening(fault, database)))
+}
+
+async fn look_at_server(session: &mut Session, database: &str) -> Result<(), MetadataError> {
     let opening = |fault: Fault| explain_opening(fault, database);
     // In one message, as everything outside of transactions that a pooler may see.
     let version = sqlx::raw_sql("SHOW server_version_num").fetch_one(session.connection()).await;
@@ -139,20 +145,46 @@ async fn prepare(session: &mut Session, database: &str) -> Result<(), MetadataEr
         let database = database.to_owned();
         return Err(MetadataError::ServerTooOld { database, found, least: LEAST_SERVER });
     }
-    let migrated = migrate(session, migrations::STEPS).await;
-    migrated.map_err(|error| error.explain(database, opening))
+    Ok(())
 }
 
-/// A connection of its own, to a database that is looked at and brought to the present schema, for
-/// copying it or into it. It goes by another name than those of replicas.
-pub(crate) async fn transfer_session(
+/// Whether the database has an older schema, which opening it would change.
+///
+/// # Errors
+/// Those of opening it.
+pub(crate) async fn would_migrate(options: &PostgresOptions) -> Result<bool, MetadataError> {
+    Ok(connect_to_look(options).await?.2)
+}
+
+/// A connection to a database, what it is called, and whether its schema is an older one.
+async fn connect_to_look(
     options: &PostgresOptions,
-) -> Result<(String, Session), MetadataError> {
+) -> Result<(String, Session, bool), MetadataError> {
     let servers = Servers::new(&options.url, Role::Primary, options)?;
     let name = servers.name();
     let opening = |fault: Fault| explain_opening(fault, &name);
     let mut session = servers.connect().await.map_err(opening)?;
-    prepare(&mut session, &name).await?;
+    look_at_server(&mut session, &name).await?;
+    // As one transaction, for a pooler.
+    session.execute("BEGIN READ ONLY").await.map_err(opening)?;
+    let is_older = migrations::is_older(&mut session, migrations::STEPS).await;
+    session.execute("COMMIT").await.map_err(opening)?;
+    let is_older = is_older.map_err(|error| error.explain(&name, opening))?;
+    Ok((name, session, is_older))
+}
+
+/// A connection of its own to a database, for copying it or into it. It goes by another name than those of
+/// replicas. A source of an older schema keeps that, since others may be at work with it; all else is brought
+/// to the present one.
+pub(crate) async fn transfer_session(
+    options: &PostgresOptions,
+    is_source: bool,
+) -> Result<(String, Session), MetadataError> {
+    let (name, mut session, is_older) = connect_to_look(options).await?;
+    let opening = |fault: Fault| explain_opening(fault, &name);
+    if !(is_source && is_older) {
+        prepare(&mut session, &name).await?;
+    }
     session
         .execute("SET application_name = 'berth metadata migrate'; SET idle_in_transaction_session_timeout = 0")
         .await

@@ -75,7 +75,7 @@ async fn plan(session: &mut Session, sql: &str) -> String {
 async fn every_statement_on_the_request_path_goes_by_an_index() {
     let server = Postgres::options().fsync(false).start().unwrap();
     let options = PostgresOptions::new(server.database().unwrap());
-    let (_, mut session) = transfer_session(&options).await.unwrap();
+    let (_, mut session) = transfer_session(&options, false).await.unwrap();
     for fill in [FILL, accounts::plans::FILL] {
         sqlx::raw_sql(fill).execute(session.connection()).await.unwrap();
     }

@@ -42,8 +42,8 @@ pub struct Transfer {
 const INCOMING: &str = "another database is being copied into it; let `berth metadata migrate` end";
 
 impl Transfer {
-    /// Opens both ends. The target is made or brought to the present schema, and from now on it is
-    /// not served until [`finish`](Self::finish).
+    /// Opens both ends. The source stays as it is, of an older schema if it is of one. The target is made or
+    /// brought to the present schema, and from now on it is not served until [`finish`](Self::finish).
     ///
     /// # Errors
     /// What opening a store tells, and [`MetadataError::NotEmpty`] for a target that holds data of
@@ -114,6 +114,8 @@ impl Transfer {
 async fn open(endpoint: Endpoint, is_source: bool) -> Result<Box<dyn Side>, MetadataError> {
     Ok(match endpoint {
         Endpoint::Sqlite(path) => Box::new(sqlite::SqliteSide::open(path, is_source).await?),
-        Endpoint::Postgres(options) => Box::new(postgres::PostgresSide::open(&options).await?),
+        Endpoint::Postgres(options) => {
+            Box::new(postgres::PostgresSide::open(&options, is_source).await?)
+        }
     })
 }

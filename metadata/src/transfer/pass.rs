@@ -37,11 +37,13 @@ async fn pass_over_tables(
     target: &mut dyn Side,
 ) -> Result<Changes, MetadataError> {
     let mut changes = Changes::default();
+    // What a source of a version before knows nothing of stays as the target was made with.
+    let tables: Vec<_> = TABLES.iter().filter(|table| source.has(table)).collect();
     // What refers goes before what it refers to, and comes after it.
-    for table in TABLES.iter().rev() {
+    for table in tables.iter().rev() {
         changes.deleted += delete_strangers(table, source, target).await?;
     }
-    for table in TABLES {
+    for table in tables {
         changes.written += write_missing(table, source, target).await?;
     }
     target.settle().await?;

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::{AssertSqlSafe, Row as _};
@@ -12,13 +14,25 @@ use crate::{MetadataError, PostgresOptions};
 pub(super) struct PostgresSide {
     name: String,
     session: Session,
+    /// The names of its tables: a source may have the schema of a version before.
+    tables: HashSet<String>,
 }
 
 impl PostgresSide {
-    /// Connects, and brings the database to the present schema.
-    pub(super) async fn open(options: &PostgresOptions) -> Result<Self, MetadataError> {
-        let (name, session) = transfer_session(options).await?;
-        Ok(Self { name, session })
+    /// Connects: to a source as it is, for it may be in use; a target is brought to the present schema.
+    pub(super) async fn open(
+        options: &PostgresOptions,
+        is_source: bool,
+    ) -> Result<Self, MetadataError> {
+        let (name, mut session) = transfer_session(options, is_source).await?;
+        let tables: Vec<String> = session
+            .query_scalar(
+                "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()",
+            )
+            .fetch_all(session.connection())
+            .await
+            .map_err(told)?;
+        Ok(Self { name, session, tables: tables.into_iter().collect() })
     }
 
     async fn execute(&mut self, sql: &'static str) -> Result<(), MetadataError> {
@@ -90,6 +104,10 @@ fn told(error: sqlx::Error) -> MetadataError {
 impl Side for PostgresSide {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn has(&self, table: &Table) -> bool {
+        self.tables.contains(table.name)
     }
 
     async fn hold_still(&mut self) -> Result<(), MetadataError> {

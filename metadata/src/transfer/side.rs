@@ -9,6 +9,9 @@ pub(super) trait Side: Send {
     /// What messages call it.
     fn name(&self) -> String;
 
+    /// Whether its schema has the table: a source may be of a version before.
+    fn has(&self, table: &Table) -> bool;
+
     /// Shows the same moment from now on, whatever is changed meanwhile.
     async fn hold_still(&mut self) -> Result<(), MetadataError>;
 

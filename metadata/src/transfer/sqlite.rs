@@ -96,6 +96,10 @@ impl Side for SqliteSide {
         self.path.display().to_string()
     }
 
+    fn has(&self, table: &Table) -> bool {
+        self.schema >= table.since
+    }
+
     async fn hold_still(&mut self) -> Result<(), MetadataError> {
         self.execute("BEGIN").await
     }
@@ -118,9 +122,6 @@ impl Side for SqliteSide {
         behind: Option<&[Value]>,
         limit: usize,
     ) -> Result<Vec<Row>, MetadataError> {
-        if self.schema < table.since {
-            return Ok(Vec::new());
-        }
         let query = sqlx::query(AssertSqlSafe(table.select(behind.is_some())));
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let query = behind.unwrap_or_default().iter().fold(query, bind);

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use berth_test_stores::Postgres;
 use berth_tests::{Launch, Target};
 
 use crate::client::{berth, push_image, succeed};
@@ -82,4 +83,57 @@ fn old_backups_go_when_new_ones_come() -> Result<()> {
     }
     ensure!(succeed(root, &["backup", "list"])?.lines().count() == 7);
     server.stop()
+}
+
+/// What the step after the ninth of the schema has made, unmade.
+const TO_THE_NINTH_SCHEMA: &str = "
+    DROP TRIGGER cached_manifest_deleted ON manifests;
+    DROP FUNCTION cached_manifest_deleted;
+    DROP TABLE cached_manifests;
+    UPDATE berth_schema SET version = 9";
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
+fn a_database_in_postgres_is_backed_up_before_its_schema_changes() -> Result<()> {
+    let (folder, postgres) = (tempfile::tempdir()?, Postgres::start()?);
+    let (root, url) = (folder.path(), postgres.database()?);
+    let launch = Launch::filesystem(root)?.target(Target::Berth);
+    let launch = launch.env("REGISTRY_METADATA_URL", &url);
+    let server = launch.start()?;
+    push_image(server.address(), "app", "1", 1)?;
+    let before = server.registry().contents()?;
+    server.stop()?;
+    let backups = root.join("berth/backups");
+    ensure!(!backups.exists(), "an empty database and one of today are not backed up");
+    let schema = || postgres.sql_at(&url, "SELECT version FROM berth_schema");
+    postgres.sql_at(&url, TO_THE_NINTH_SCHEMA)?;
+
+    // Without a backup nothing changes.
+    fs::write(&backups, "in the way")?;
+    let refused = launch.command(&["scrub", "--list"])?.output()?;
+    let told = String::from_utf8_lossy(&refused.stderr);
+    ensure!(!refused.status.success() && told.contains("no backup of it could be made"), "{told}");
+    ensure!(told.contains("storage.backup.enabled: false does without"), "{told}");
+    ensure!(schema()? == "9");
+    fs::remove_file(&backups)?;
+
+    let server = launch.start()?;
+    ensure!(server.log().contains("backed up before its schema changes"), "{}", server.log());
+    ensure!(server.registry().contents()? == before);
+    ensure!(schema()? == "10");
+    server.stop()?;
+
+    // The backup is the whole of what there was.
+    let stored = berth_tests::tree::files(&backups)?;
+    ensure!(stored.len() == 1, "{stored:?}");
+    fs::copy(&stored[0], root.join("berth.db"))?;
+    let server = Launch::filesystem(root)?.target(Target::Berth).start()?;
+    ensure!(server.registry().contents()? == before);
+    server.stop()?;
+
+    // Who wants none is not held up.
+    postgres.sql_at(&url, TO_THE_NINTH_SCHEMA)?;
+    launch.env("REGISTRY_STORAGE_BACKUP_ENABLED", "false").start()?.stop()?;
+    ensure!(schema()? == "10" && berth_tests::tree::files(&backups)?.len() == 1);
+    Ok(())
 }
