@@ -52,6 +52,6 @@ pub use store::MetadataStore;
 pub use transfer::{Changes, Endpoint, Summary, Transfer};
 pub use upkeep::{
     AdoptedLinks, AdoptedTags, AdoptionStore, BlobCursor, DamageStore, DamagedBlob, FoundBlob,
-    FoundLink, FoundManifest, FoundTag, Misfit, NamedBlob, Orphans, TreeCursor, TreeEntry,
+    FoundLink, FoundManifest, FoundTag, Misfit, NamedBlob, Origins, Orphans, TreeCursor, TreeEntry,
     TreeStore, UnlinkedReference, UnlinkedReferences, UpkeepStore,
 };

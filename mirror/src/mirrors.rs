@@ -7,8 +7,8 @@ use crate::source::Mirror;
 use crate::via::OwnName;
 use crate::{MirrorBound, MirrorStatus, MirrorsError, Source};
 
-/// All mirrors of a registry.
-#[derive(Debug)]
+/// All mirrors of a registry. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Mirrors {
     mirrors: Vec<Arc<Mirror>>,
     own_name: OwnName,

@@ -173,6 +173,11 @@ impl Source {
         self.mirror.settings.offline
     }
 
+    /// The upstream that is asked before the others, as the operator knows it.
+    pub fn first_upstream(&self) -> Option<&str> {
+        self.mirror.upstreams.first().map(Upstream::name)
+    }
+
     /// The prefix of the mirror, as it is written.
     pub fn prefix(&self) -> String {
         self.mirror.prefix().to_string()

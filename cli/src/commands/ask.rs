@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow, bail};
 use berth_config::{Config, Driver};
 use berth_metadata::MetadataError;
+use berth_mirror::Mirrors;
 use berth_registry::Registry;
 use berth_registry::control::{self, Ask, Told};
 use tokio::sync::mpsc;
@@ -72,7 +73,8 @@ async fn carry_out(config: Arc<Config>, ask: Ask, tell: mpsc::Sender<Told>) -> R
         }
     };
     let metadata = stores.metadata.clone();
-    let registry = Registry::new(config, stores.blobs, stores.metadata);
+    let mirrors = Mirrors::new(&config)?;
+    let registry = Registry::new(config, stores.blobs, stores.metadata).with_mirrors(mirrors);
     let registry = Arc::new(registry.with_accounts(stores.accounts).with_upkeep(stores.upkeep));
     control::carry_out(&registry, ask, tell).await;
     metadata.close().await;

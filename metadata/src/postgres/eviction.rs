@@ -8,9 +8,9 @@ use super::engine::{Context, Operation};
 use super::now;
 use super::removal::{self, Doomed, Terms};
 use super::session::Session;
-use crate::encoding::{digest, duration};
+use crate::encoding::{digest, digest_bytes, duration};
 use crate::fault::Fault;
-use crate::rows;
+use crate::{NewManifest, rows};
 
 /// Notes that a manifest came for a mirror just now. One that was here is noted only if it came so, too.
 pub(super) async fn note_fetched(
@@ -34,6 +34,31 @@ pub(super) const NOTE_AGAIN: &str = concat!(
     "UPDATE cached_manifests SET prefix = $2, pulled_at = ",
     now!(),
     " WHERE manifest_id = $1"
+);
+
+/// Notes that a manifest that was found came for a mirror, some time or other.
+pub(super) async fn note_adopted(
+    session: &mut Session,
+    manifest: &NewManifest,
+    prefix: &str,
+) -> Result<(), Fault> {
+    session
+        .query(NOTE_ADOPTED)
+        .bind(manifest.repository.as_str())
+        .bind(digest_bytes(&manifest.digest))
+        .bind(prefix)
+        .execute(session.connection())
+        .await?;
+    Ok(())
+}
+
+const NOTE_ADOPTED: &str = concat!(
+    "INSERT INTO cached_manifests (manifest_id, prefix, pulled_at)
+    SELECT m.id, $3, ",
+    now!(),
+    " FROM repositories r JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
+    WHERE r.name = $1
+    ON CONFLICT (manifest_id) DO NOTHING"
 );
 
 /// Notes that a manifest was pushed: it stays.

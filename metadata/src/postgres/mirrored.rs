@@ -8,7 +8,7 @@ use super::now;
 use super::session::Session;
 use crate::encoding::{self, digest_bytes, duration};
 use crate::fault::Fault;
-use crate::{FetchKey, MirroredTag};
+use crate::{FetchKey, FoundTag, MirroredTag};
 
 pub(super) async fn find(
     session: &mut Session,
@@ -55,6 +55,29 @@ pub(super) const NOTE: &str = concat!(
     ON CONFLICT (repository_id, name) DO UPDATE SET
         digest = excluded.digest, checked_at = excluded.checked_at, upstream = excluded.upstream"
 );
+
+/// Notes that a tag that was found, and is set by now, came from an upstream, and was not looked at there since.
+pub(super) async fn note_unchecked(
+    session: &mut Session,
+    found: &FoundTag,
+    upstream: &str,
+) -> Result<(), Fault> {
+    session
+        .query(NOTE_UNCHECKED)
+        .bind(found.repository.as_str())
+        .bind(found.tag.as_str())
+        .bind(digest_bytes(&found.digest))
+        .bind(upstream)
+        .execute(session.connection())
+        .await?;
+    Ok(())
+}
+
+const NOTE_UNCHECKED: &str = "
+    INSERT INTO mirrored_tags (repository_id, name, digest, checked_at, upstream)
+    SELECT r.id, $2, $3, 0, $4 FROM repositories r WHERE r.name = $1
+    ON CONFLICT (repository_id, name) DO UPDATE SET
+        digest = excluded.digest, checked_at = excluded.checked_at, upstream = excluded.upstream";
 
 /// See [`MetadataStore::mirrored_tag_checked`](crate::MetadataStore::mirrored_tag_checked).
 pub(super) struct Checked {

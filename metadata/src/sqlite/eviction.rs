@@ -50,6 +50,29 @@ const NOTE: &str = "
 pub(super) const NOTE_AGAIN: &str =
     "UPDATE cached_manifests SET prefix = $2, pulled_at = $3 WHERE manifest_id = $1";
 
+/// Notes that a manifest that was found came for a mirror, some time or other.
+pub(super) async fn note_adopted(
+    context: &mut Context<'_>,
+    manifest: &NewManifest,
+    prefix: &str,
+) -> Result<(), Fault> {
+    sqlx::query(NOTE_ADOPTED)
+        .bind(manifest.repository.as_str())
+        .bind(digest_bytes(&manifest.digest))
+        .bind(prefix)
+        .bind(context.now)
+        .execute(&mut *context.connection)
+        .await?;
+    Ok(())
+}
+
+const NOTE_ADOPTED: &str = "
+    INSERT INTO cached_manifests (manifest_id, prefix, pulled_at)
+    SELECT m.id, $3, $4
+    FROM repositories r JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
+    WHERE r.name = $1
+    ON CONFLICT (manifest_id) DO NOTHING";
+
 /// Notes that a manifest was pushed: it stays.
 pub(super) async fn note_pushed(context: &mut Context<'_>, manifest: i64) -> Result<(), Fault> {
     sqlx::query(FORGET).bind(manifest).execute(&mut *context.connection).await?;

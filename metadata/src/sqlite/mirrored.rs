@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 use super::writer::{Context, Operation};
 use crate::encoding::{self, digest_bytes, micros};
 use crate::fault::Fault;
-use crate::{MirroredTag, NewManifest};
+use crate::{FoundTag, MirroredTag, NewManifest};
 
 pub(super) async fn find(
     connection: &mut SqliteConnection,
@@ -60,6 +60,23 @@ pub(super) async fn note(
             .execute(&mut *context.connection)
             .await?;
     }
+    Ok(())
+}
+
+/// Notes that a tag that was found came from an upstream, and was not looked at there since.
+pub(super) async fn note_unchecked(
+    context: &mut Context<'_>,
+    found: &FoundTag,
+    upstream: &str,
+) -> Result<(), Fault> {
+    sqlx::query(NOTE)
+        .bind(found.repository.as_str())
+        .bind(found.tag.as_str())
+        .bind(digest_bytes(&found.digest))
+        .bind(0_i64)
+        .bind(upstream)
+        .execute(&mut *context.connection)
+        .await?;
     Ok(())
 }
 

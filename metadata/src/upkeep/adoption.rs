@@ -1,10 +1,11 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use berth_oci::{Digest, RepositoryName, Tag};
 
-use crate::{BlobLocation, ManifestCursor, MetadataError, NewManifest};
+use crate::{BlobLocation, ManifestCursor, MetadataError, Mirrored, NewManifest};
 
 /// Taking over the tree that a registry keeps in its storage: what is found there is put in, and what is
 /// known already is left as it is. So a pass can be broken off at any point and made again.
@@ -46,8 +47,10 @@ pub trait AdoptionStore: fmt::Debug + Send + Sync + 'static {
     async fn found_tags(&self, tags: Vec<FoundTag>) -> Result<(), MetadataError>;
 
     /// Points some of the noted tags, at most `limit`, to their manifests, unless they were set or deleted
-    /// here since they were written there.
-    async fn adopt_tags(&self, limit: u32) -> Result<AdoptedTags, MetadataError>;
+    /// here since they were written there. What `origins` says was fetched is looked at upstream when it is next
+    /// wanted.
+    async fn adopt_tags(&self, limit: u32, origins: &Origins)
+    -> Result<AdoptedTags, MetadataError>;
 
     /// Blobs that manifests refer to and that their repositories do not link: looks at `limit` manifests
     /// behind `after`.
@@ -62,6 +65,41 @@ pub trait AdoptionStore: fmt::Debug + Send + Sync + 'static {
 
     /// Ends the pass.
     async fn end_adoption(&self) -> Result<(), MetadataError>;
+}
+
+/// Says of a repository how what is found there came in, where that is known.
+#[derive(Clone)]
+pub struct Origins(Arc<dyn Says>);
+
+/// What it is made of.
+trait Says: Fn(&RepositoryName) -> Option<Mirrored> + Send + Sync {}
+
+impl<F: Fn(&RepositoryName) -> Option<Mirrored> + Send + Sync> Says for F {}
+
+impl Origins {
+    /// What a function says.
+    pub fn new(
+        origin: impl Fn(&RepositoryName) -> Option<Mirrored> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(origin))
+    }
+
+    /// How what is found in the repository came there.
+    pub fn of(&self, repository: &RepositoryName) -> Option<Mirrored> {
+        self.0(repository)
+    }
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        Self::new(|_| None)
+    }
+}
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origins").finish_non_exhaustive()
+    }
 }
 
 /// A blob in the storage.
@@ -102,7 +140,7 @@ pub struct AdoptedLinks {
 /// A manifest of a repository.
 #[derive(Clone, Debug)]
 pub struct FoundManifest {
-    /// The manifest. Tags, events and what is required count for nothing.
+    /// The manifest, and how it came. Tags, events and what is required count for nothing.
     pub manifest: NewManifest,
     /// The sizes that it tells of the blobs that it references.
     pub sizes: Vec<(Digest, u64)>,

@@ -7,7 +7,7 @@ mod tree;
 
 pub use adoption::{
     AdoptedLinks, AdoptedTags, AdoptionStore, FoundBlob, FoundLink, FoundManifest, FoundTag,
-    Misfit, Orphans, UnlinkedReference, UnlinkedReferences,
+    Misfit, Origins, Orphans, UnlinkedReference, UnlinkedReferences,
 };
 pub use damage::{BlobCursor, DamageStore, DamagedBlob, NamedBlob};
 pub use tree::{TreeCursor, TreeEntry, TreeStore};

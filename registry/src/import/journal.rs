@@ -117,7 +117,10 @@ impl Pass<'_> {
             Line::PutManifest { repository, digest, media_type, payload, at } => {
                 let revision = Revision { repository, digest, written_at: time(at) };
                 match manifests::parse(&revision, Some(&media_type), payload.into()) {
-                    Ok(manifest) => found.manifests.push(manifest),
+                    Ok(mut one) => {
+                        one.manifest.mirrored = self.origins.of(&one.manifest.repository);
+                        found.manifests.push(one);
+                    }
                     Err(reason) => {
                         let Revision { repository, digest, .. } = revision;
                         self.tell(Finding::ManifestUnusable { repository, digest, reason }).await;

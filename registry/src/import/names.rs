@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use berth_metadata::{
-    BlobLocation, FoundBlob, FoundLink, FoundTag, Misfit, UnlinkedReference, UpkeepStore,
+    BlobLocation, FoundBlob, FoundLink, FoundTag, Misfit, Origins, UnlinkedReference, UpkeepStore,
 };
 use berth_oci::{Digest, RepositoryName, Tag};
 use berth_storage_backends::{Found, FoundFile, StoreError, StoreFiles, tree, tree::TreeFile};
@@ -38,6 +38,7 @@ pub(super) struct Pass<'a> {
     pub(super) files: &'a dyn StoreFiles,
     tell: &'a mpsc::Sender<Told>,
     pub(super) lease: Duration,
+    pub(super) origins: Origins,
     pub(super) imported: Imported,
     links: Vec<FoundLink>,
     revisions: Vec<Revision>,
@@ -66,6 +67,7 @@ impl<'a> Pass<'a> {
             files,
             tell,
             lease: registry.config().storage.maintenance.garbagecollection.lease.get(),
+            origins: registry.mirror.origins(),
             imported: Imported::default(),
             links: Vec::new(),
             revisions: Vec::new(),
@@ -212,7 +214,11 @@ impl<'a> Pass<'a> {
         let mut usable = Vec::new();
         while let Some((revision, read)) = reading.try_next().await? {
             match read {
-                Ok(manifest) => usable.push(manifest),
+                Ok(mut found) => {
+                    let repository = &found.manifest.repository;
+                    found.manifest.mirrored = self.origins.of(repository);
+                    usable.push(found);
+                }
                 Err(reason) => {
                     let Revision { repository, digest, .. } = revision;
                     self.tell(Finding::ManifestUnusable { repository, digest, reason }).await;
@@ -255,7 +261,7 @@ impl<'a> Pass<'a> {
 
     pub(super) async fn adopt_tags(&mut self) -> Result<(), RegistryError> {
         loop {
-            let adopted = self.upkeep.adopt_tags(TAGS as u32).await?;
+            let adopted = self.upkeep.adopt_tags(TAGS as u32, &self.origins).await?;
             self.imported.tags += adopted.new;
             for FoundTag { repository, tag, digest, .. } in adopted.dangling {
                 self.tell(Finding::TagDangling { repository, tag, digest }).await;

@@ -11,9 +11,9 @@ use berth_tests::{Launch, Target, wait};
 
 use crate::scene::{Image, LAYER, Scene};
 
-const COLLECTION: &str = "REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECTION";
+pub(crate) const COLLECTION: &str = "REGISTRY_STORAGE_MAINTENANCE_GARBAGECOLLECTION";
 
-fn metric(scene: &Scene, name: &str) -> Result<Option<u64>> {
+pub(crate) fn metric(scene: &Scene, name: &str) -> Result<Option<u64>> {
     let text = String::from_utf8(scene.get("/metrics")?.expect(200)?.body)?;
     let value = text.lines().find_map(|line| line.strip_prefix(name));
     Ok(value.and_then(|value| value.trim().parse().ok()))

@@ -10,6 +10,7 @@ mod crowd;
 mod faults;
 mod freshness;
 mod push;
+mod reindex;
 mod replicas;
 mod routes;
 mod scene;

@@ -1,5 +1,6 @@
 //! An upstream, what can go wrong on the way to it, and a mirror behind that.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -184,6 +185,11 @@ impl Scene {
         let link = format!("tree/{repository}/_layers/sha256/{hex}/link");
         let link = self.tree.path().join(link);
         berth_tests::wait::until("the blob is kept", || Ok(link.exists()))
+    }
+
+    /// What the mirror calls its root directory.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.tree.path().join("tree")
     }
 
     /// Whether the mirror's tree has a file of this name.

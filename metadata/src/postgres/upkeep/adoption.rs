@@ -1,5 +1,6 @@
 //! Taking over a storage tree. Lists go in as arrays, so that one statement serves a batch.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,11 +10,11 @@ use crate::encoding::{self, digest_bytes, duration, integer, micros, size};
 use crate::fault::Fault;
 use crate::postgres::engine::{Context, Operation};
 use crate::postgres::session::Session;
-use crate::postgres::{manifests, now, repositories};
+use crate::postgres::{eviction, manifests, mirrored, now, repositories};
 use crate::rows;
 use crate::{
     AdoptedLinks, AdoptedTags, FoundBlob, FoundLink, FoundManifest, FoundTag, ManifestCursor,
-    Misfit, Orphans, UnlinkedReferences,
+    Mirrored, Misfit, Origins, Orphans, UnlinkedReferences,
 };
 
 /// See [`AdoptionStore::begin_adoption`](crate::AdoptionStore::begin_adoption).
@@ -197,6 +198,9 @@ impl Operation for AdoptManifests {
     async fn apply(&self, context: &mut Context<'_>) -> Result<Vec<Misfit>, Fault> {
         for found in &self.0 {
             adopt_manifest(context.session, found).await?;
+            if let Some(Mirrored::Fetched { prefix, .. }) = &found.manifest.mirrored {
+                eviction::note_adopted(context.session, &found.manifest, prefix).await?;
+            }
         }
         let sizes = || self.0.iter().flat_map(|found| &found.sizes);
         let expected = sizes().map(|(_, size)| integer(*size)).collect::<Result<Vec<_>, _>>()?;
@@ -294,14 +298,17 @@ const NOTE_TAGS: &str = "
     ON CONFLICT (repository, name) DO NOTHING";
 
 /// See [`AdoptionStore::adopt_tags`](crate::AdoptionStore::adopt_tags).
-pub(super) struct AdoptTags(pub(super) u32);
+pub(super) struct AdoptTags {
+    pub(super) limit: u32,
+    pub(super) origins: Origins,
+}
 
 #[async_trait]
 impl Operation for AdoptTags {
     type Output = AdoptedTags;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<AdoptedTags, Fault> {
-        let limit = i64::from(self.0);
+        let limit = i64::from(self.limit);
         let rows: Vec<(String, String, Vec<u8>, i64, bool)> = context
             .session
             .query_as(NEXT_TAGS)
@@ -309,17 +316,25 @@ impl Operation for AdoptTags {
             .fetch_all(context.session.connection())
             .await?;
         let mut adopted = AdoptedTags { looked_at: rows.len() as u64, ..AdoptedTags::default() };
-        for statement in [ADOPT_TAGS, FORGET_TAGS] {
-            let query = context.session.query(statement).bind(limit);
-            let done = query.execute(context.session.connection()).await?;
-            if statement == ADOPT_TAGS {
-                adopted.new = done.rows_affected();
-            }
-        }
+        let set: Vec<(String, String)> = context
+            .session
+            .query_as(ADOPT_TAGS)
+            .bind(limit)
+            .fetch_all(context.session.connection())
+            .await?;
+        let forget = context.session.query(FORGET_TAGS).bind(limit);
+        forget.execute(context.session.connection()).await?;
+        adopted.new = set.len() as u64;
+        let set: HashSet<_> = set.into_iter().collect();
         for (repository, tag, digest, written_at, is_here) in rows {
+            let found = rows::found_tag(&repository, &tag, &digest, written_at)?;
+            if set.contains(&(repository, tag))
+                && let Some(Mirrored::Fetched { upstream, .. }) = self.origins.of(&found.repository)
+            {
+                mirrored::note_unchecked(context.session, &found, &upstream).await?;
+            }
             if !is_here {
-                let tag = rows::found_tag(&repository, &tag, &digest, written_at)?;
-                adopted.dangling.push(tag);
+                adopted.dangling.push(found);
             }
         }
         Ok(adopted)
@@ -347,7 +362,8 @@ const ADOPT_TAGS: &str = "
     ORDER BY r.id, f.name
     ON CONFLICT (repository_id, name) DO UPDATE SET
         manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
-    WHERE t.manifest_id <> excluded.manifest_id AND t.updated_at < excluded.updated_at";
+    WHERE t.manifest_id <> excluded.manifest_id AND t.updated_at < excluded.updated_at
+    RETURNING (SELECT r.name FROM repositories r WHERE r.id = t.repository_id), t.name";
 
 const FORGET_TAGS: &str = "
     DELETE FROM found_tags WHERE (repository, name) IN (

@@ -11,7 +11,8 @@ use crate::postgres::store::primary;
 use crate::{
     AdoptedLinks, AdoptedTags, AdoptionStore, BlobCursor, BlobLocation, BlobRecord, DamageStore,
     DamagedBlob, FoundBlob, FoundLink, FoundManifest, FoundTag, ManifestCursor, MetadataError,
-    Misfit, NamedBlob, Orphans, Page, TreeCursor, TreeEntry, TreeStore, UnlinkedReferences,
+    Misfit, NamedBlob, Origins, Orphans, Page, TreeCursor, TreeEntry, TreeStore,
+    UnlinkedReferences,
 };
 
 #[async_trait]
@@ -50,8 +51,13 @@ impl AdoptionStore for PostgresStore {
         self.write(adoption::NoteTags(tags)).await
     }
 
-    async fn adopt_tags(&self, limit: u32) -> Result<AdoptedTags, MetadataError> {
-        self.write(adoption::AdoptTags(limit)).await
+    async fn adopt_tags(
+        &self,
+        limit: u32,
+        origins: &Origins,
+    ) -> Result<AdoptedTags, MetadataError> {
+        let origins = origins.clone();
+        self.write(adoption::AdoptTags { limit, origins }).await
     }
 
     async fn unlinked_references(

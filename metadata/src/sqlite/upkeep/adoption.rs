@@ -1,5 +1,6 @@
 //! Taking over a storage tree. Lists go in as JSON, so that one statement serves a batch.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,9 +15,10 @@ use crate::fault::Fault;
 use crate::rows;
 use crate::sqlite::cache::Cache;
 use crate::sqlite::writer::{Context, Operation};
+use crate::sqlite::{eviction, mirrored};
 use crate::{
     AdoptedLinks, AdoptedTags, FoundBlob, FoundLink, FoundManifest, FoundTag, ManifestCursor,
-    Misfit, Orphans, UnlinkedReferences,
+    Mirrored, Misfit, Origins, Orphans, UnlinkedReferences,
 };
 
 /// See [`AdoptionStore::begin_adoption`](crate::AdoptionStore::begin_adoption).
@@ -174,6 +176,9 @@ impl Operation for AdoptManifests {
     async fn apply(&self, context: &mut Context<'_>) -> Result<Vec<Misfit>, Fault> {
         for found in &self.0 {
             adopt_manifest(context.connection, found).await?;
+            if let Some(Mirrored::Fetched { prefix, .. }) = &found.manifest.mirrored {
+                eviction::note_adopted(context, &found.manifest, prefix).await?;
+            }
         }
         let sizes = self.0.iter().flat_map(|found| &found.sizes);
         let sizes: Vec<_> = sizes.map(|(digest, size)| (digest_hex(digest), size)).collect();
@@ -261,7 +266,10 @@ const NOTE_TAGS: &str = "
     ON CONFLICT (repository, name) DO NOTHING";
 
 /// See [`AdoptionStore::adopt_tags`](crate::AdoptionStore::adopt_tags).
-pub(super) struct AdoptTags(pub(super) u32);
+pub(super) struct AdoptTags {
+    pub(super) limit: u32,
+    pub(super) origins: Origins,
+}
 
 pub(super) struct Adopted {
     pub(super) answer: AdoptedTags,
@@ -273,19 +281,27 @@ impl Operation for AdoptTags {
     type Output = Adopted;
 
     async fn apply(&self, context: &mut Context<'_>) -> Result<Adopted, Fault> {
-        let limit = i64::from(self.0);
+        let limit = i64::from(self.limit);
         let rows: Vec<(String, String, Vec<u8>, i64, bool)> =
             sqlx::query_as(NEXT_TAGS).bind(limit).fetch_all(&mut *context.connection).await?;
-        let set = sqlx::query(ADOPT_TAGS).bind(limit).execute(&mut *context.connection).await?;
+        let set: Vec<(String, String)> =
+            sqlx::query_as(ADOPT_TAGS).bind(limit).fetch_all(&mut *context.connection).await?;
+        let new = set.len() as u64;
         sqlx::query(FORGET_TAGS).bind(limit).execute(&mut *context.connection).await?;
-        let mut answer = AdoptedTags { new: set.rows_affected(), ..AdoptedTags::default() };
+        let mut answer = AdoptedTags { new, ..AdoptedTags::default() };
         let mut tags = Vec::with_capacity(rows.len());
+        let set: HashSet<_> = set.into_iter().collect();
         for (repository, tag, digest, written_at, is_here) in rows {
-            let tag = rows::found_tag(&repository, &tag, &digest, written_at)?;
+            let found = rows::found_tag(&repository, &tag, &digest, written_at)?;
+            if set.contains(&(repository, tag))
+                && let Some(Mirrored::Fetched { upstream, .. }) = self.origins.of(&found.repository)
+            {
+                mirrored::note_unchecked(context, &found, &upstream).await?;
+            }
             answer.looked_at += 1;
             match is_here {
-                true => tags.push(tag),
-                false => answer.dangling.push(tag),
+                true => tags.push(found),
+                false => answer.dangling.push(found),
             }
         }
         Ok(Adopted { answer, tags })
@@ -318,7 +334,8 @@ pub(in crate::sqlite) const ADOPT_TAGS: &str = "
     )
     ON CONFLICT (repository_id, name) DO UPDATE SET
         manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
-    WHERE manifest_id <> excluded.manifest_id AND updated_at < excluded.updated_at";
+    WHERE manifest_id <> excluded.manifest_id AND updated_at < excluded.updated_at
+    RETURNING (SELECT r.name FROM repositories r WHERE r.id = repository_id), name";
 
 const FORGET_TAGS: &str = "
     DELETE FROM found_tags WHERE (repository, name) IN (

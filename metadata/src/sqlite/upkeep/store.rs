@@ -9,7 +9,8 @@ use crate::sqlite::store::read;
 use crate::{
     AdoptedLinks, AdoptedTags, AdoptionStore, BlobCursor, BlobLocation, BlobRecord, DamageStore,
     DamagedBlob, FoundBlob, FoundLink, FoundManifest, FoundTag, ManifestCursor, MetadataError,
-    Misfit, NamedBlob, Orphans, Page, TreeCursor, TreeEntry, TreeStore, UnlinkedReferences,
+    Misfit, NamedBlob, Origins, Orphans, Page, TreeCursor, TreeEntry, TreeStore,
+    UnlinkedReferences,
 };
 
 #[async_trait]
@@ -48,8 +49,13 @@ impl AdoptionStore for SqliteStore {
         self.write(adoption::NoteTags(tags)).await
     }
 
-    async fn adopt_tags(&self, limit: u32) -> Result<AdoptedTags, MetadataError> {
-        let adopted = self.write(adoption::AdoptTags(limit)).await?;
+    async fn adopt_tags(
+        &self,
+        limit: u32,
+        origins: &Origins,
+    ) -> Result<AdoptedTags, MetadataError> {
+        let origins = origins.clone();
+        let adopted = self.write(adoption::AdoptTags { limit, origins }).await?;
         Ok(adopted.answer)
     }
 

@@ -1,8 +1,8 @@
 use std::time::{Duration, SystemTime};
 
 use berth_metadata::{
-    BlobLocation, FoundBlob, FoundLink, FoundManifest, FoundTag, Misfit, NewManifest, Orphans,
-    UnlinkedReference,
+    BlobLocation, FoundBlob, FoundLink, FoundManifest, FoundTag, Mirrored, Misfit, NewManifest,
+    Origins, Orphans, UnlinkedReference,
 };
 use berth_oci::{LinkChange, Reference};
 
@@ -44,7 +44,7 @@ fn found_tag(name: &str, tagged: &str, payload: &str, seconds: u64) -> FoundTag 
 async fn adopt_all_tags(upkeep: &Upkeep) -> (u64, Vec<FoundTag>) {
     let (mut new, mut dangling) = (0, Vec::new());
     loop {
-        let adopted = upkeep.adopt_tags(2).await.unwrap();
+        let adopted = upkeep.adopt_tags(2, &Origins::default()).await.unwrap();
         new += adopted.new;
         dangling.extend(adopted.dangling);
         if adopted.looked_at == 0 {
@@ -233,4 +233,30 @@ pub async fn a_pass_that_broke_off_is_forgotten(store: Store, upkeep: Upkeep) {
     assert_eq!(adopted.without_blob.len(), 1);
     assert_eq!(adopt_all_tags(&upkeep).await, (0, Vec::new()));
     assert_eq!(all_repositories(&store).await, Vec::<String>::new());
+}
+
+pub async fn what_a_mirror_has_kept_is_known_to_be_fetched(store: Store, upkeep: Upkeep) {
+    let fetched = || Mirrored::Fetched { upstream: "hub".to_owned(), prefix: "cache".to_owned() };
+    let origins = Origins::new(move |name| name.as_str().starts_with("cache/").then(fetched));
+    let app = repository("cache/app");
+    push_manifest(&store, tagged("cache/app", "pushed", &["ours"])).await;
+    let kept = NewManifest { mirrored: origins.of(&app), ..manifest("cache/app", "kept") };
+    let manifests = [kept, manifest("own/app", "kept")].map(|one| found_manifest(one, &[]));
+    upkeep.adopt_manifests(manifests.to_vec()).await.unwrap();
+    let tags = [("cache/app", "theirs"), ("cache/app", "ours"), ("own/app", "theirs")];
+    let tags = tags.map(|(name, tag)| found_tag(name, tag, "kept", 5)).to_vec();
+    upkeep.found_tags(tags).await.unwrap();
+
+    assert_eq!(upkeep.adopt_tags(10, &origins).await.unwrap().new, 2);
+
+    let known = store.mirrored_tag(&app, &tag("theirs")).await.unwrap().unwrap();
+    assert_eq!((known.digest, &*known.upstream), (digest("kept"), "hub"));
+    assert!(known.age > Duration::from_secs(3600), "it was not looked at: {:?}", known.age);
+    for (name, tagged) in [(&app, "ours"), (&repository("own/app"), "theirs")] {
+        assert_eq!(store.mirrored_tag(name, &tag(tagged)).await.unwrap(), None, "{name}");
+    }
+    assert_eq!(store.evict_manifests("cache", LEASE, 10).await.unwrap(), 0, "it is wanted yet");
+    assert_eq!(store.evict_manifests("cache", Duration::ZERO, 10).await.unwrap(), 1);
+    assert_eq!(all_tags(&store, "cache/app").await, ["ours"]);
+    assert_eq!(all_tags(&store, "own/app").await, ["theirs"]);
 }

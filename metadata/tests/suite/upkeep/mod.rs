@@ -28,7 +28,8 @@ macro_rules! upkeep_suite {
                     a_tag_that_was_deleted_here_stays_deleted,
                     references_without_a_link_are_found,
                     what_nothing_names_is_counted,
-                    a_pass_that_broke_off_is_forgotten;
+                    a_pass_that_broke_off_is_forgotten,
+                    what_a_mirror_has_kept_is_known_to_be_fetched;
                 damage:
                     blobs_are_listed_in_pages,
                     a_damaged_blob_is_told_until_it_is_pushed_again,

@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use berth_metadata::{FetchKey, ManifestRecord};
+use berth_metadata::{FetchKey, ManifestRecord, Mirrored, Origins};
 use berth_mirror::{Arriving, Flights, MirrorBound, MirrorError, MirrorStatus, Mirrors, Source};
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
 use futures_util::future::BoxFuture;
@@ -79,6 +79,16 @@ impl Mirroring {
     /// What is known of the mirrors.
     pub(crate) fn status(&self) -> Vec<MirrorStatus> {
         self.mirrors.status()
+    }
+
+    /// How what is found in the storage came there, as far as mirrors tell: where nobody may push it was fetched.
+    pub(crate) fn origins(&self) -> Origins {
+        let mirrors = self.mirrors.clone();
+        Origins::new(move |repository| {
+            let source = mirrors.source(repository).filter(|source| !source.allows_push())?;
+            let upstream = source.first_upstream()?.to_owned();
+            Some(Mirrored::Fetched { upstream, prefix: source.prefix() })
+        })
     }
 
     /// Where a repository's content comes from, if a mirror covers it.
