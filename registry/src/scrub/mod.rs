@@ -162,6 +162,8 @@ impl Registry {
     pub(crate) async fn keep_scrubbing(&self, stop: CancellationToken) {
         let Some(mut samples) = self.samples.take() else { return };
         let mut next_round = Instant::now();
+        // When the round began that is going on.
+        let mut begun = None;
         loop {
             let settings = self.config().storage.scrub.clone();
             tokio::select! {
@@ -173,8 +175,14 @@ impl Registry {
             }
             let turn = async {
                 self.scrub_samples(&mut samples).await?;
-                if Instant::now() >= next_round && self.scrub_a_page().await? {
-                    next_round = Instant::now() + settings.period.get();
+                let now = Instant::now();
+                if now < next_round {
+                    return Ok(());
+                }
+                let since = *begun.get_or_insert(now);
+                if self.scrub_a_page().await? {
+                    next_round = since + settings.period.get();
+                    begun = None;
                 }
                 Ok(())
             };

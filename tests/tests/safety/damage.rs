@@ -11,7 +11,8 @@ use berth_tests::{Launch, Target};
 use crate::client::{berth, blob_status, expect_blob, push_image, succeed};
 use crate::old_registry::until;
 
-fn data(root: &Path, blob: &Blob) -> PathBuf {
+/// The file of a blob.
+pub(crate) fn data(root: &Path, blob: &Blob) -> PathBuf {
     let hex = blob.digest.trim_start_matches("sha256:");
     root.join("docker/registry/v2/blobs/sha256").join(&hex[..2]).join(hex).join("data")
 }

@@ -8,6 +8,7 @@ mod client;
 mod corruption;
 mod damage;
 mod exports;
+mod flips;
 mod journal;
 mod kills;
 mod moving_in;
