@@ -87,10 +87,10 @@ pub(crate) enum Command {
     ///
     /// With --oci-layout images are copied from OCI image layouts instead.
     Import(ImportOptions),
-    /// Write everything into a folder as registry:2 keeps it, or one repository as an OCI image layout.
+    /// Write everything into a folder or a bucket as registry:2 keeps it, or one repository as an OCI image layout.
     ///
-    /// A directory that Berth serves is a tree of registry:2 already; this is for blobs in an object store. It can be
-    /// broken off and run again, and may run beside the registry.
+    /// A directory that Berth serves is a tree of registry:2 already; this is for blobs in an object store, and for
+    /// moving on into one. It can be broken off and run again, and may run beside the registry.
     Export(ExportOptions),
     /// Rebuild the database from the storage.
     ///

@@ -18,8 +18,8 @@ use tracing::{debug, warn};
 
 use crate::http::{ApiAnswer, ApiRequest};
 use crate::{
-    Collected, ContentName, Damage, Exported, Finding, Imported, Registry, Retained, RetentionRun,
-    Scrubbed,
+    Collected, ContentName, Damage, Exported, Finding, Imported, Place, Registry, Retained,
+    RetentionRun, Scrubbed,
 };
 
 /// The longest request, in bytes.
@@ -55,15 +55,15 @@ pub enum Ask {
     Reindex,
     /// Copy the images of OCI image layouts.
     ImportLayouts {
-        /// The layout, or a folder with layouts in it.
-        folder: PathBuf,
+        /// The layout, or a place with layouts in it.
+        from: Place,
         /// The repository that a single layout goes to.
         name: Option<RepositoryName>,
     },
-    /// Write what there is into a folder.
+    /// Write what there is into another place.
     Export {
-        /// The folder.
-        folder: PathBuf,
+        /// The place.
+        to: Place,
         /// The repository to write as an OCI image layout; without, everything as the tree of `registry:2`.
         layout_of: Option<RepositoryName>,
     },
@@ -187,11 +187,11 @@ pub async fn carry_out(registry: &Arc<Registry>, ask: Ask, tell: mpsc::Sender<To
         Ask::Retain(run) => registry.retain_as_asked(run, &tell).await.map(Told::Retained),
         Ask::Import => registry.import_as_asked(false, &tell).await.map(Told::Imported),
         Ask::Reindex => registry.import_as_asked(true, &tell).await.map(Told::Imported),
-        Ask::ImportLayouts { folder, name } => {
-            registry.import_layouts(&folder, name, &tell).await.map(Told::Imported)
+        Ask::ImportLayouts { from, name } => {
+            registry.import_layouts(&from, name, &tell).await.map(Told::Imported)
         }
-        Ask::Export { folder, layout_of } => {
-            registry.export_as_asked(&folder, layout_of.as_ref(), &tell).await.map(Told::Exported)
+        Ask::Export { to, layout_of } => {
+            registry.export_as_asked(&to, layout_of.as_ref(), &tell).await.map(Told::Exported)
         }
         Ask::Scrub { rate } => registry.scrub(rate, &tell).await.map(Told::Scrubbed),
         Ask::Damaged => registry.tell_damaged(&tell).await.map(|()| Told::Finished),

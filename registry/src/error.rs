@@ -8,7 +8,7 @@ use berth_oci::{Digest, ManifestError, Reference, RepositoryName, RepositoryPref
 use berth_storage_backends::StoreError;
 use thiserror::Error;
 
-use crate::ContentName;
+use crate::{ContentName, Place};
 
 /// How a service can fail, by outcome. [`crate::http`] gives each its status and code.
 #[derive(Debug, Error)]
@@ -146,14 +146,27 @@ pub enum UpkeepError {
     )]
     NoFiles,
     /// No OCI image layout is there.
-    #[error("{} holds no OCI image layout: there is no file oci-layout in it or below", .0.display())]
-    NoLayout(PathBuf),
+    #[error("{0} holds no OCI image layout: there is no file oci-layout in it or below")]
+    NoLayout(Place),
     /// Several layouts cannot go to one repository.
-    #[error("{} holds several OCI image layouts: leave out the name, and each goes to a repository called as its folder is", .0.display())]
-    ManyLayouts(PathBuf),
+    #[error(
+        "{0} holds several OCI image layouts: leave out the name, and each goes to a repository called as its folder is"
+    )]
+    ManyLayouts(Place),
+    /// Layouts are written into folders alone.
+    #[error("an OCI image layout is written into a folder: name one, not a file")]
+    LayoutPlace,
     /// The folder of a layout has a name that no repository can have.
     #[error("no repository can be called as {} is: say a name", .0.display())]
     LayoutName(PathBuf),
+    /// A place that images are to come from, or go to, cannot be used.
+    #[error("{place} cannot be used: {reason}")]
+    Unusable {
+        /// The place.
+        place: Place,
+        /// Why not.
+        reason: String,
+    },
     /// A file or folder on this machine cannot be read or written.
     #[error("it cannot be read or written: {0}")]
     Unreadable(String),

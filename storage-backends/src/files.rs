@@ -13,7 +13,7 @@ use crate::{OpenBlob, StoreError};
 /// A name is a path below the root of the store, with slashes and without `.` and `..`.
 #[async_trait]
 pub trait StoreFiles: Send + Sync {
-    /// All files below a folder, in batches and in no order to rely on; none when there is no such
+    /// All files below a folder, or below the root for an empty name, in batches and in no order to rely on; none when there is no such
     /// folder. What cannot be looked at is told and passed over.
     fn list(&self, folder: &str) -> BoxStream<'static, Result<Vec<Found>, StoreError>>;
 

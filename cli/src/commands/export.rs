@@ -3,8 +3,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use berth_oci::RepositoryName;
-use berth_registry::Exported;
 use berth_registry::control::{Ask, Told};
+use berth_registry::{Exported, Place};
 
 use super::garbage_collect::bytes;
 use super::screen::Screen;
@@ -12,8 +12,9 @@ use super::screen::Screen;
 /// What `berth export` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportOptions {
-    /// Where to; it is made when it is missing.
-    folder: PathBuf,
+    /// Where to: a folder, which is made when it is missing, or a configuration file whose storage it goes into.
+    #[arg(value_name = "DIR|FILE")]
+    to: PathBuf,
     /// Write this repository as an OCI image layout, in place of everything as the tree of registry:2.
     #[arg(long, value_name = "REPOSITORY")]
     oci_layout: Option<RepositoryName>,
@@ -28,8 +29,7 @@ pub(crate) struct ExportOptions {
 /// `berth export`. Fails when something was left out.
 pub(crate) fn run(options: ExportOptions) -> Result<ExitCode> {
     let config = super::ask::config(options.config.as_deref())?;
-    let folder = std::path::absolute(&options.folder)?;
-    let ask = Ask::Export { folder, layout_of: options.oci_layout };
+    let ask = Ask::Export { to: Place::named(&options.to)?, layout_of: options.oci_layout };
     let mut screen = Screen::new(options.quiet);
     let mut left = 0;
     let code = super::ask::run(config, ask, |told| {

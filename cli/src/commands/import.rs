@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use berth_config::{Config, Filesystem};
 use berth_oci::RepositoryName;
-use berth_registry::Imported;
 use berth_registry::control::{Ask, Told};
+use berth_registry::{Imported, Place};
 
 use super::garbage_collect::bytes;
 use super::screen::Screen;
@@ -17,11 +17,13 @@ const TREE: &str = "docker/registry/v2";
 /// What `berth import` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImportOptions {
-    /// The directory of the old registry: what its configuration calls rootdirectory. Without, the storage that
-    /// the configuration names.
+    /// The directory of the old registry, which its configuration calls rootdirectory; or a configuration file, as
+    /// with --config: then the storage that it names.
+    #[arg(value_name = "DIR|FILE")]
     folder: Option<PathBuf>,
-    /// Copy the images of this OCI image layout, or of all layouts below this folder.
-    #[arg(long, value_name = "DIR", conflicts_with = "folder")]
+    /// Copy the images of this OCI image layout, or of all layouts below this folder, or of all in the storage
+    /// that this configuration file names.
+    #[arg(long, value_name = "DIR|FILE", conflicts_with = "folder")]
     oci_layout: Option<PathBuf>,
     /// The repository that a single layout goes to; without, each goes to one called as its folder is.
     #[arg(long, value_name = "REPOSITORY", requires = "oci_layout")]
@@ -39,16 +41,17 @@ pub(crate) struct ImportOptions {
 
 /// `berth import`.
 pub(crate) fn run(options: ImportOptions) -> Result<ExitCode> {
-    let config = super::ask::config(options.config.as_deref())?;
-    let config = match &options.folder {
+    let (folder, file) = match options.folder {
+        Some(file) if options.config.is_none() && file.is_file() => (None, Some(file)),
+        folder => (folder, options.config),
+    };
+    let config = super::ask::config(file.as_deref())?;
+    let config = match &folder {
         Some(folder) => Arc::new(in_folder((*config).clone(), folder)?),
         None => config,
     };
     let ask = match options.oci_layout {
-        Some(folder) => {
-            let folder = std::path::absolute(folder)?;
-            Ask::ImportLayouts { folder, name: options.name }
-        }
+        Some(path) => Ask::ImportLayouts { from: Place::named(&path)?, name: options.name },
         None => Ask::Import,
     };
     let mut report = Report::new(options.json, options.quiet);

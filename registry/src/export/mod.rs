@@ -1,20 +1,21 @@
-//! Writing what the registry has for others: `tree` as `registry:2` keeps it, `layout` as an OCI image layout.
+//! Writing what the registry has for others: `tree` as `registry:2` keeps it, with the `links` of a bucket;
+//! `layout` as an OCI image layout.
 
 mod layout;
+mod links;
 mod tree;
-
-use std::path::Path;
 
 use berth_metadata::BlobRecord;
 use berth_oci::{Digest, Hasher, RepositoryName};
-use berth_storage_backends::{FilesystemStore, OpenBlob, StoreError};
+use berth_storage_backends::{OpenBlob, StoreError};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::control::Told;
-use crate::{Registry, RegistryError};
+use crate::error::UpkeepError;
+use crate::{Place, Registry, RegistryError};
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +35,16 @@ pub struct Exported {
 impl Registry {
     pub(crate) async fn export_as_asked(
         &self,
-        folder: &Path,
+        to: &Place,
         layout_of: Option<&RepositoryName>,
         tell: &mpsc::Sender<Told>,
     ) -> Result<Exported, RegistryError> {
-        match layout_of {
-            Some(repository) => self.export_layout(repository, folder, tell).await,
-            None => self.export_tree(&FilesystemStore::open(folder)?, tell).await,
+        match (layout_of, to) {
+            (Some(repository), Place::Folder(folder)) => {
+                self.export_layout(repository, folder, tell).await
+            }
+            (Some(_), Place::Storage(_)) => Err(UpkeepError::LayoutPlace.into()),
+            (None, to) => self.export_tree(to, tell).await,
         }
     }
 

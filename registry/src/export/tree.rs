@@ -1,16 +1,50 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use berth_metadata::TreeEntry;
 use berth_oci::{Digest, LinkChange, Reference, RepositoryName};
-use berth_storage_backends::{BlobStore, LinkTree, StoreError, StoreFiles, tree};
+use berth_storage_backends::{StoreError, StoreFiles, tree};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::Exported;
+use super::links::Links;
 use crate::control::Told;
 use crate::error::UpkeepError;
-use crate::{Registry, RegistryError};
+use crate::{Place, Registry, RegistryError};
 
 /// How many entries are written together.
 const PAGE: u32 = 512;
+
+/// How many blobs are copied at the same time.
+const COPIES: usize = 8;
+
+/// Where a tree is written.
+struct Target<'a> {
+    place: &'a Place,
+    files: &'a dyn StoreFiles,
+    links: Links<'a>,
+}
+
+impl Target<'_> {
+    fn failed(&self, error: &StoreError) -> UpkeepError {
+        UpkeepError::Unusable { place: self.place.clone(), reason: error.to_string() }
+    }
+}
+
+/// What became of a blob.
+enum Outcome {
+    /// So many bytes were copied.
+    Copied(u64),
+    /// It was there already.
+    There,
+    /// It cannot be had: it is damaged or gone.
+    Left,
+    /// It was deleted since it was listed.
+    Deleted,
+}
 
 impl Registry {
     /// Writes all that the registry has into a storage tree, as `registry:2` keeps it. What is there already
@@ -20,13 +54,14 @@ impl Registry {
     /// When the database or one of the stores fails.
     pub async fn export_tree(
         &self,
-        to: &dyn BlobStore,
+        to: &Place,
         tell: &mpsc::Sender<Told>,
     ) -> Result<Exported, RegistryError> {
         let upkeep = self.upkeep()?;
-        let (Some(links), Some(files)) = (to.link_tree(), to.files()) else {
-            return Err(UpkeepError::NoFiles.into());
-        };
+        let store = to.open_to_write()?;
+        let files = store.files().ok_or(UpkeepError::NoFiles)?;
+        let links = store.link_tree().map_or(Links::Objects(files), Links::Kept);
+        let target = Target { place: to, files, links };
         let mut exported = Exported::default();
         let mut after = None;
         loop {
@@ -34,7 +69,7 @@ impl Registry {
             let Some((last, _)) = page.last() else { return Ok(exported) };
             after = Some(last.clone());
             let entries = page.into_iter().map(|(_, entry)| entry).collect();
-            self.export_page(links, files, entries, &mut exported).await?;
+            self.export_page(&target, entries, &mut exported).await?;
             // Whoever asked may have gone.
             let _ = tell.send(Told::Exporting(exported)).await;
         }
@@ -42,18 +77,16 @@ impl Registry {
 
     async fn export_page(
         &self,
-        links: &dyn LinkTree,
-        files: &dyn StoreFiles,
+        target: &Target<'_>,
         entries: Vec<TreeEntry>,
         exported: &mut Exported,
     ) -> Result<(), RegistryError> {
+        let mut blobs: HashMap<_, Vec<_>> = HashMap::new();
         let mut changes = Vec::new();
         for entry in entries {
             match entry {
                 TreeEntry::Blob(repository, digest) => {
-                    if self.export_blob(files, &repository, &digest, exported).await? {
-                        changes.push(LinkChange::LinkBlob { repository, digest });
-                    }
+                    blobs.entry(digest).or_default().push(repository);
                 }
                 TreeEntry::Manifest(repository, digest) => {
                     let reference = Reference::Digest(digest);
@@ -70,41 +103,67 @@ impl Registry {
                 }
             }
         }
-        Ok(links.apply(changes).await?)
+        let copies = stream::iter(blobs).map(|(digest, repositories)| async move {
+            let outcome = self.export_blob(target, &repositories, &digest).await?;
+            Ok::<_, RegistryError>((digest, repositories, outcome))
+        });
+        let mut copies = copies.buffer_unordered(COPIES);
+        while let Some((digest, repositories, outcome)) = copies.try_next().await? {
+            match outcome {
+                Outcome::Copied(size) => {
+                    exported.blobs += 1;
+                    exported.bytes += size;
+                }
+                Outcome::There => {}
+                Outcome::Left => {
+                    exported.left += 1;
+                    continue;
+                }
+                Outcome::Deleted => continue,
+            }
+            let link = |repository| LinkChange::LinkBlob { repository, digest };
+            changes.extend(repositories.into_iter().map(link));
+        }
+        target.links.apply(changes).await.map_err(|error| target.failed(&error).into())
     }
 
-    /// Copies a blob, unless it is there; false when it cannot be had.
+    /// Copies a blob that is in one of the repositories, unless it is there.
     async fn export_blob(
         &self,
-        files: &dyn StoreFiles,
-        repository: &RepositoryName,
+        target: &Target<'_>,
+        repositories: &[RepositoryName],
         digest: &Digest,
-        exported: &mut Exported,
-    ) -> Result<bool, RegistryError> {
-        let Some(linked) = self.metadata.blob(repository, digest).await? else { return Ok(false) };
-        let name = tree::data(digest);
-        match files.open(&name).await {
-            Ok(there) if there.size == linked.blob.size => return Ok(true),
-            Ok(_) | Err(StoreError::NotFound) => {}
-            Err(error) => return Err(error.into()),
+    ) -> Result<Outcome, RegistryError> {
+        let mut found = None;
+        for repository in repositories {
+            found = self.metadata.blob(repository, digest).await?;
+            if found.is_some() {
+                break;
+            }
         }
-        let written = match self.verified(&linked.blob).await? {
-            Some(bytes) => files.write(&name, bytes).await,
-            None => Err(StoreError::NotFound),
+        let Some(linked) = found else { return Ok(Outcome::Deleted) };
+        let size = linked.blob.size;
+        let name = tree::data(digest);
+        match target.files.open(&name).await {
+            Ok(there) if there.size == size => return Ok(Outcome::There),
+            Ok(_) | Err(StoreError::NotFound) => {}
+            Err(error) => return Err(target.failed(&error).into()),
+        }
+        let Some(bytes) = self.verified(&linked.blob).await? else {
+            warn!(%digest, "a blob could not be exported: it is damaged");
+            return Ok(Outcome::Left);
         };
-        match written {
-            Ok(()) => {
-                exported.blobs += 1;
-                exported.bytes += linked.blob.size;
-                Ok(true)
+        // Whose fault it is when the copy breaks off.
+        let is_bad = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_bad);
+        let bytes = bytes.inspect_err(move |_| told.store(true, Ordering::Relaxed)).boxed();
+        match target.files.write(&name, bytes).await {
+            Ok(()) => Ok(Outcome::Copied(size)),
+            Err(error) if is_bad.load(Ordering::Relaxed) => {
+                warn!(%digest, %error, "a blob could not be exported");
+                Ok(Outcome::Left)
             }
-            // The blob's own fault: it is damaged or gone.
-            Err(StoreError::NotFound | StoreError::Io(_)) => {
-                warn!(%repository, %digest, "a blob could not be exported: it is damaged or gone");
-                exported.left += 1;
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(target.failed(&error).into()),
         }
     }
 }

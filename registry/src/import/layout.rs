@@ -1,27 +1,27 @@
 //! OCI image layouts: what `skopeo copy … oci:` writes, and what zot keeps, a layout in each repository's folder.
 
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 use berth_oci::{
     Child, Digest, Hasher, Manifest, ManifestKind, Reference, RepositoryName, Tag, UploadId,
 };
-use berth_storage_backends::{BlobContent, OpenBlob};
+use berth_storage_backends::StoreError;
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use super::layouts::Layouts;
 use super::{Finding, Imported};
 use crate::control::Told;
 use crate::error::UpkeepError;
 use crate::services::PushManifest;
-use crate::{Registry, RegistryError};
+use crate::{Place, Registry, RegistryError};
 
 /// The largest manifest or index that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
+
+/// The file that tells which manifests a layout has.
+const INDEX: &str = "index.json";
 
 /// The annotation that tells a manifest's tag.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -45,22 +45,31 @@ struct Entry {
 }
 
 impl Registry {
-    /// Copies the images of an OCI image layout into a repository, or those of all layouts below a folder into
+    /// Copies the images of an OCI image layout into a repository, or those of all layouts in a place into
     /// repositories called as their folders are. What is here already is left as it is.
     ///
     /// # Errors
-    /// When there is no layout, or when the storage or the database fails.
+    /// When there is no layout, or when a storage or the database fails.
     pub async fn import_layouts(
         &self,
-        folder: &Path,
+        from: &Place,
         name: Option<RepositoryName>,
         tell: &mpsc::Sender<Told>,
     ) -> Result<Imported, RegistryError> {
         self.refuse_when_read_only()?;
-        let layouts = layouts(folder, name)?;
+        let store = from.open_to_read()?;
+        let files = store.files().ok_or(UpkeepError::NoFiles)?;
+        let mut layouts = Layouts::find(from, files).await?;
+        let named = layouts.named(name)?;
         let mut imported = Imported::default();
-        for (folder, repository) in layouts {
-            let mut copy = Copy { registry: self, folder, repository, imported, tell };
+        for finding in layouts.findings.drain(..) {
+            imported.findings += 1;
+            // Whoever asked may have gone.
+            let _ = tell.send(Told::Found(finding)).await;
+        }
+        for (folder, repository) in named {
+            let layouts = &layouts;
+            let mut copy = Copy { registry: self, layouts, folder, repository, imported, tell };
             copy.run().await?;
             imported = copy.imported;
         }
@@ -69,49 +78,12 @@ impl Registry {
     }
 }
 
-/// The layouts in a folder, each with the repository that it goes to.
-fn layouts(
-    folder: &Path,
-    name: Option<RepositoryName>,
-) -> Result<Vec<(PathBuf, RepositoryName)>, RegistryError> {
-    let mut found = Vec::new();
-    let mut waiting = vec![folder.to_owned()];
-    while let Some(next) = waiting.pop() {
-        if next.join("oci-layout").is_file() {
-            found.push(next);
-            continue;
-        }
-        let entries = fs::read_dir(&next).map_err(|error| unreadable(&next, &error))?;
-        let folders = entries.flatten().filter(|it| it.file_type().is_ok_and(|it| it.is_dir()));
-        waiting.extend(folders.map(|entry| entry.path()));
-    }
-    found.sort();
-    match (&found[..], name) {
-        ([], _) => Err(UpkeepError::NoLayout(folder.to_owned()).into()),
-        ([one], Some(name)) => Ok(vec![(one.clone(), name)]),
-        (_, Some(_)) => Err(UpkeepError::ManyLayouts(folder.to_owned()).into()),
-        (_, None) => found.into_iter().map(|it| named(folder, it)).collect(),
-    }
-}
-
-/// A repository is called as its folder is; a layout by itself as its own.
-fn named(folder: &Path, layout: PathBuf) -> Result<(PathBuf, RepositoryName), RegistryError> {
-    let below = layout.strip_prefix(folder).ok().filter(|path| !path.as_os_str().is_empty());
-    let name = below.or_else(|| layout.file_name().map(Path::new)).and_then(Path::to_str);
-    match name.unwrap_or_default().parse() {
-        Ok(name) => Ok((layout, name)),
-        Err(_) => Err(UpkeepError::LayoutName(layout).into()),
-    }
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> RegistryError {
-    UpkeepError::Unreadable(format!("{}: {error}", path.display())).into()
-}
-
 /// The copying of one layout.
 struct Copy<'a> {
     registry: &'a Registry,
-    folder: PathBuf,
+    layouts: &'a Layouts<'a>,
+    /// The layout's.
+    folder: String,
     repository: RepositoryName,
     imported: Imported,
     tell: &'a mpsc::Sender<Told>,
@@ -119,10 +91,15 @@ struct Copy<'a> {
 
 impl Copy<'_> {
     async fn run(&mut self) -> Result<(), RegistryError> {
-        let path = self.folder.join("index.json");
-        let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-        let index: Index = serde_json::from_slice(&bytes)
-            .map_err(|error| UpkeepError::Unreadable(format!("{}: {error}", path.display())))?;
+        let bytes = self.layouts.read(&self.folder, INDEX, LARGEST).await?;
+        let index: Index = match serde_json::from_slice(&bytes) {
+            Ok(index) => index,
+            Err(error) => {
+                let (path, reason) = (format!("{}/{INDEX}", self.folder), error.to_string());
+                self.tell(Finding::Unreadable { path, reason }).await;
+                return Ok(());
+            }
+        };
         for entry in index.manifests {
             let tag = self.tag_of(&entry).await;
             match self.manifest(entry.digest, entry.media_type, tag, DEEPEST).await? {
@@ -162,7 +139,7 @@ impl Copy<'_> {
             if depth == 0 {
                 return Ok(Err("indexes name one another too deep".to_owned()));
             }
-            let payload = match self.read(&digest) {
+            let payload = match self.read(&digest).await? {
                 Ok(payload) => payload,
                 Err(reason) => return Ok(Err(reason)),
             };
@@ -207,9 +184,11 @@ impl Copy<'_> {
         for child in manifest.children() {
             let outcome = match child {
                 Child::Blob(blob) => self.blob(blob.digest).await?,
-                // An index may name what the layout does not have.
-                Child::Manifest(child) if !self.path(&child.digest).is_file() => Ok(()),
                 Child::Manifest(child) => {
+                    // An index may name what the layout does not have.
+                    if self.layouts.open(&self.folder, &child.digest).await?.is_none() {
+                        continue;
+                    }
                     let media_type = Some(child.media_type.clone());
                     self.manifest(child.digest, media_type, None, depth - 1).await?
                 }
@@ -225,13 +204,8 @@ impl Copy<'_> {
         if self.registry.metadata.blob(&self.repository, &digest).await?.is_some() {
             return Ok(Ok(()));
         }
-        let opened = File::open(self.path(&digest)).and_then(|file| {
-            let size = file.metadata()?.len();
-            Ok(OpenBlob { size, content: BlobContent::File(Arc::new(file)) })
-        });
-        let open = match opened {
-            Ok(open) => open,
-            Err(error) => return Ok(Err(format!("its blob {digest} cannot be read: {error}"))),
+        let Some(open) = self.layouts.open(&self.folder, &digest).await? else {
+            return Ok(Err(format!("its blob {digest} is not there")));
         };
         let size = open.size;
         let handle = self.registry.blobs.begin_upload(UploadId::random()).await?;
@@ -257,21 +231,24 @@ impl Copy<'_> {
         }
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join("blobs").join(digest.algorithm().as_str()).join(digest.hex())
-    }
-
-    fn read(&self, digest: &Digest) -> Result<Bytes, String> {
-        let path = self.path(digest);
-        let size = fs::metadata(&path).map_err(|error| error.to_string())?.len();
-        if size > LARGEST {
-            return Err(format!("it has {size} bytes"));
+    /// The bytes of a manifest; a text tells why it cannot be had.
+    async fn read(&self, digest: &Digest) -> Result<Result<Bytes, String>, RegistryError> {
+        let Some(open) = self.layouts.open(&self.folder, digest).await? else {
+            return Ok(Err("the layout does not have it".to_owned()));
+        };
+        if open.size > LARGEST {
+            return Ok(Err(format!("it has {} bytes", open.size)));
         }
-        let bytes = fs::read(&path).map_err(|error| error.to_string())?;
-        match Hasher::digest(digest.algorithm(), &bytes) == *digest {
-            true => Ok(bytes.into()),
+        let read = open.into_stream().try_collect::<Vec<_>>().await;
+        let bytes = match read {
+            Ok(chunks) => Bytes::from(chunks.concat()),
+            Err(StoreError::Io(error)) => return Ok(Err(error.to_string())),
+            Err(error) => return Err(self.layouts.failed(&error).into()),
+        };
+        Ok(match Hasher::digest(digest.algorithm(), &bytes) == *digest {
+            true => Ok(bytes),
             false => Err("its bytes are not what the digest says".to_owned()),
-        }
+        })
     }
 
     async fn tell(&mut self, finding: Finding) {

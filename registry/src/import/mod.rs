@@ -2,8 +2,8 @@
 //!
 //! The tree of `registry:2` is adopted as it stands: blobs stay where they are, and the database learns of
 //! them. `names` walks the tree, `manifests` reads what it finds, `finding` is what is told of what is not
-//! as it should be. `journal` reads what Berth itself has told a store that keeps no link files. `layout` copies
-//! OCI image layouts.
+//! as it should be. `journal` reads what Berth itself has told a store that keeps no link files. `layouts` finds
+//! OCI image layouts, and `layout` copies one.
 //!
 //! Nothing is asked of the order in which a store lists its files: what must come first is noted in the
 //! database. A pass that broke off is made again from its beginning, and finds most of it done.
@@ -11,6 +11,7 @@
 mod finding;
 mod journal;
 mod layout;
+mod layouts;
 mod manifests;
 mod names;
 

@@ -46,12 +46,18 @@ impl FilesystemStore {
     /// # Errors
     /// When the directories can be neither found nor made.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let layout = Arc::new(Layout::new(root));
-        for directory in layout.directories() {
+        let store = Self::as_it_is(root);
+        for directory in store.layout.directories() {
             fs::create_dir_all(directory)?;
         }
+        Ok(store)
+    }
+
+    /// What is under `root`, to be read alone: nothing is made there.
+    pub fn as_it_is(root: &Path) -> Self {
+        let layout = Arc::new(Layout::new(root));
         let links = FilesystemLinks::new(layout.clone());
-        Ok(Self { links, files: FilesystemFiles::new(root, layout.clone()), layout })
+        Self { links, files: FilesystemFiles::new(root, layout.clone()), layout }
     }
 
     fn upload_path(&self, handle: &str) -> Result<PathBuf, StoreError> {

@@ -52,7 +52,11 @@ impl ObjectFiles {
 #[async_trait]
 impl StoreFiles for ObjectFiles {
     fn list(&self, folder: &str) -> BoxStream<'static, Result<Vec<Found>, StoreError>> {
-        let listed = self.objects.list(&format!("{folder}/")).try_chunks(BATCH);
+        let prefix = match folder {
+            "" => String::new(),
+            folder => format!("{folder}/"),
+        };
+        let listed = self.objects.list(&prefix).try_chunks(BATCH);
         let batch = listed.map_ok(|batch| {
             let file = |found: super::Listed| {
                 let (name, size, modified) = (found.key, found.size, found.modified);

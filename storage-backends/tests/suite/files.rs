@@ -42,6 +42,9 @@ pub async fn files_are_written_listed_and_deleted(store: Arc<dyn BlobStore>) {
     }
     let expected = [("some/a".to_owned(), 100), ("some/deep/er/b".to_owned(), LARGE as u64)].into();
     assert_eq!(list(files, "some").await, expected);
+    let all = list(files, "").await;
+    let names = ["some/a", "some/deep/er/b", "other/c"];
+    assert!(names.iter().all(|name| all.contains_key(*name)), "{all:?}");
     assert_eq!(files.read("some/a", 100).await.unwrap(), small);
     assert_eq!(read(&files.open("some/deep/er/b").await.unwrap()).await, large);
 

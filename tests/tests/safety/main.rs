@@ -4,6 +4,7 @@
 //! The tests need the optimised build. So they are ignored unless `cargo xtask faults` asks for them by name.
 
 mod backups;
+mod buckets;
 mod client;
 mod corruption;
 mod damage;
