@@ -29,6 +29,7 @@ mod cidr;
 mod document;
 mod driver;
 mod duration;
+mod engine;
 mod environment;
 mod error;
 mod glob;
@@ -61,6 +62,7 @@ pub use auth::{
 pub use catalog::Catalog;
 pub use cidr::Cidr;
 pub use duration::GoDuration;
+pub use engine::Engine;
 pub use environment::variables;
 pub use error::ConfigError;
 pub use glob::Glob;

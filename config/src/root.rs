@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::Driver;
 use crate::{
-    Audit, Auth, Catalog, Health, Http, Log, Metadata, Mirror, Notifications, Opaque, Policy,
-    Proxy, Storage, Validation,
+    Audit, Auth, Catalog, Engine, Health, Http, Log, Metadata, Mirror, Notifications, Opaque,
+    Policy, Proxy, Storage, Validation,
 };
 
 /// The only version of the file format there is.
@@ -46,6 +46,8 @@ pub struct Config {
     /// The list of repositories, `/v2/_catalog`.
     #[schemars(extend("x-berth-reload" = true))]
     pub catalog: Catalog,
+    /// The container engine on this machine, for which layers of pushed images are made ready.
+    pub engine: Engine,
     /// Periodic checks of what the registry depends on.
     pub health: Health,
     /// The database of names: repositories, tags, manifests, links and upload sessions.
@@ -91,6 +93,7 @@ impl Default for Config {
             http: Http::default(),
             validation: Validation::default(),
             catalog: Catalog::default(),
+            engine: Engine::default(),
             health: Health::default(),
             metadata: Metadata::default(),
             auth: Auth::default(),

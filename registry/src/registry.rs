@@ -18,7 +18,7 @@ use crate::rates::Consumption;
 use crate::retention::PullLog;
 use crate::scrub::{Samples, peers};
 use crate::services::{Mirroring, StorageHealth};
-use crate::{AccessControl, RegistryError};
+use crate::{AccessControl, PushObserver, RegistryError};
 
 /// The registry: two stores, the configuration, and the services over them.
 ///
@@ -53,6 +53,8 @@ pub struct Registry {
     pub(crate) samples: Samples,
     /// Where the journal ends, where there is one.
     pub(crate) journal: JournalPlace,
+    /// Who is told of what clients push, in this process.
+    pub(crate) push_observer: Option<Arc<dyn PushObserver>>,
     /// Written by whoever needs the storage tree's link files to stand still, read by those that write them.
     pub(crate) links_turn: RwLock<()>,
     /// Requests that change something, each a task that outlives its connection.
@@ -91,6 +93,7 @@ impl Registry {
             backup_source: None,
             samples: Samples::default(),
             journal: JournalPlace::default(),
+            push_observer: None,
             links_turn: RwLock::new(()),
             writes: TaskTracker::new(),
         }
@@ -128,6 +131,12 @@ impl Registry {
     #[must_use]
     pub fn with_backups_of(self, source: Option<BackupSource>) -> Self {
         Self { backup_source: source, ..self }
+    }
+
+    /// The same registry, with somebody who is told of what clients push.
+    #[must_use]
+    pub fn with_push_observer(self, observer: Option<Arc<dyn PushObserver>>) -> Self {
+        Self { push_observer: observer, ..self }
     }
 
     /// The configuration in force.

@@ -8,7 +8,7 @@ use berth_mirror::Mirrors;
 use berth_registry::AccessControl;
 use berth_registry::server::Tls;
 
-use super::stores;
+use super::{ahead, stores};
 
 /// `berth config check`: the configuration, and whether the storage it names can be used.
 pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
@@ -25,6 +25,7 @@ pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
     }
     AccessControl::check(&config)?;
     Mirrors::new(&config)?;
+    let engine = ahead::check(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (found, database) = runtime.block_on(async {
         let stores = stores::open(&config).await?;
@@ -44,6 +45,9 @@ pub(crate) fn check(file: Option<&Path>) -> Result<ExitCode> {
     }
     if config.storage.driver() != Driver::InMemory {
         writeln!(out, "database: {database} can be used")?;
+    }
+    if let Some(folder) = engine {
+        writeln!(out, "engine: layers can be made ready in {}", folder.display())?;
     }
     writeln!(out, "the configuration is good ({origin})")?;
     Ok(ExitCode::SUCCESS)

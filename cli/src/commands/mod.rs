@@ -1,6 +1,11 @@
 //! One file a command.
 
 pub(crate) mod administer;
+#[cfg(target_os = "linux")]
+mod ahead;
+#[cfg(not(target_os = "linux"))]
+#[path = "ahead_elsewhere.rs"]
+mod ahead;
 mod ask;
 pub(crate) mod audit;
 pub(crate) mod backup;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::config::load;
-use super::{backup, stores};
+use super::{ahead, backup, stores};
 use crate::{limits, logging};
 
 /// Threads for file operations. More of them wait for the same disk.
@@ -64,6 +64,7 @@ async fn serve(
     let registry = registry.with_accounts(stores.accounts).with_upkeep(stores.upkeep);
     // Without a file or a server there is nothing to back up.
     let registry = registry.with_backups_of(backup::source(&config).ok());
+    let registry = registry.with_push_observer(ahead::start(&config)?);
     let registry = Arc::new(registry.with_access(access).with_mirrors(mirrors));
     adopt(&config, &registry).await?;
 

@@ -15,7 +15,7 @@ use crate::load::Source;
 use crate::path::{KeyPath, Step};
 use crate::root::VERSION;
 use crate::schema::{self, Kind, Node};
-use crate::{Config, Listen, Network, driver};
+use crate::{Config, Driver, Listen, Network, driver};
 
 /// Every key must be known, and none may ask for what this build cannot do.
 pub(crate) fn keys(value: &Value, source: &Source<'_>) -> Result<(), ConfigError> {
@@ -154,12 +154,15 @@ pub(crate) fn values(config: &Config, source: &Source<'_>) -> Result<(), ConfigE
     for (key, path) in [
         ("storage.filesystem.rootdirectory", config.root_directory()),
         ("metadata.sqlite.path", config.metadata.sqlite.path.as_deref()),
+        ("engine.dataroot", config.engine.dataroot.as_deref()),
+        ("engine.execroot", Some(&*config.engine.execroot)),
     ] {
         if path.is_some_and(|path| path.as_os_str().is_empty()) {
             return invalid(key, "it must not be empty: remove the key, or name a path".to_owned());
         }
     }
     metadata(config, &invalid)?;
+    engine(config, &invalid)?;
     for (key, zero) in zeros(config) {
         if zero {
             return invalid(key, "it must be more than 0".to_owned());
@@ -212,8 +215,19 @@ fn metadata(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn engine(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
+    match config.engine.dataroot.is_some() && config.storage.driver() != Driver::Filesystem {
+        true => invalid(
+            "engine.dataroot",
+            "layers are made ready of blobs that are files on this machine: remove this key, or use `storage.filesystem`"
+                .to_owned(),
+        ),
+        false => Ok(()),
+    }
+}
+
 /// Values that would stop the service when they are zero.
-fn zeros(config: &Config) -> [(&'static str, bool); 18] {
+fn zeros(config: &Config) -> [(&'static str, bool); 20] {
     let limits = &config.http.limits;
     let purging = &config.storage.maintenance.uploadpurging;
     let health = &config.health.storagedriver;
@@ -231,6 +245,8 @@ fn zeros(config: &Config) -> [(&'static str, bool); 18] {
         ("health.storagedriver.interval", health.interval.is_zero()),
         ("health.storagedriver.threshold", health.threshold == 0),
         ("catalog.maxentries", config.catalog.maxentries == 0),
+        ("engine.keep", config.engine.keep.is_zero()),
+        ("engine.maxsize", config.engine.maxsize.bytes() == 0),
         ("metadata.sqlite.readers", config.metadata.sqlite.readers == 0),
         ("metadata.postgres.timeout", config.metadata.postgres.timeout.is_zero()),
         ("audit.keep", config.audit.keep.is_zero()),

@@ -90,6 +90,11 @@ fn a_mistake_is_told_with_its_place_and_key() {
             "catalog: {maxentries: 0}",
             "config.yml:1:11: `catalog.maxentries`: it must be more than 0",
         ),
+        ("engine: {keep: 0s}", "config.yml:1:10: `engine.keep`: it must be more than 0"),
+        (
+            "storage: inmemory\nengine: {dataroot: /var/lib/berth}",
+            "config.yml:2:10: `engine.dataroot`: layers are made ready of blobs that are files on this machine: remove this key, or use `storage.filesystem`",
+        ),
         (
             "http: {host: registry.example.org}",
             "config.yml:1:8: `http.host`: `registry.example.org` is not a URL: ",

@@ -13,6 +13,7 @@ fn changes_that_need_a_restart_are_named() {
         ("http: {headers: {X: [a]}, limits: {connections: 1, manifestsize: 1MiB}}", &[]),
         ("validation: {disabled: true, manifests: {indexes: {platforms: none}}}", &[]),
         ("catalog: {maxentries: 1}", &[]),
+        ("engine: {keep: 1h}", &["engine.keep"]),
         ("http: {secret: s}", &[]),
         ("storage: {filesystem: {maxthreads: 1}}", &[]),
         ("http: {addr: 'localhost:1'}", &["http.addr"]),

@@ -105,6 +105,7 @@ impl Registry {
         let events = self.notifications.pushed_manifest(&push.origin, told, &tags);
         let config = self.config();
         let immutable = |tag: &Tag| config.policy.immutable(push.repository.as_str(), tag.as_str());
+        let is_pushed = matches!(provenance, Provenance::Pushed);
         let immutable_tags = tags.iter().filter(|tag| immutable(tag).is_some()).cloned().collect();
         let put = self.metadata.put_manifest(NewManifest {
             repository: push.repository.clone(),
@@ -131,6 +132,9 @@ impl Registry {
         match put.await? {
             PutManifest::Stored => {
                 self.notifications.recorded(&events);
+                if let Some(observer) = self.push_observer.as_ref().filter(|_| is_pushed) {
+                    observer.pushed(&push.repository, &digest, &manifest.kind);
+                }
                 Ok(PushedManifest { digest, media_type: manifest.media_type, subject })
             }
             PutManifest::Missing(missing) => Err(RegistryError::ManifestBlobUnknown(missing)),

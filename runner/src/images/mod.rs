@@ -1,8 +1,10 @@
 //! Images: their names, manifests and configurations, and how they come and go.
 //!
 //! [`ImageStore`] has them. They come by [`pull`] and [`load`], and go by [`push`], [`save`], [`remove`]
-//! and [`prune`]. Layers are unpacked by the layer store while they come.
+//! and [`prune`]. Layers are unpacked by the layer store while they come, or before that, by a registry on this
+//! machine ([`LayersAhead`]).
 
+mod ahead;
 mod archive;
 mod config;
 mod error;
@@ -18,6 +20,7 @@ mod remove;
 mod settings;
 mod store;
 
+pub use ahead::{AheadOptions, AheadWorker, LayersAhead, Made, StoredImage, Told};
 pub use archive::{Loaded, load, save};
 pub use config::{History, ImageConfig};
 pub use error::ImageError;

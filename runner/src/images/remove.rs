@@ -122,11 +122,20 @@ pub fn prune(
             Ok(told)
         })?);
     }
+    if options.takes_all() {
+        images.forget_ahead()?;
+    }
     pruned.reclaimed = images.sweep(layers)?;
     Ok(pruned)
 }
 
 impl PruneOptions {
+    /// Whether it leaves nothing that no container uses.
+    fn takes_all(&self) -> bool {
+        let Self { all, until, labels, without_labels } = self;
+        *all && until.is_none() && labels.is_empty() && without_labels.is_empty()
+    }
+
     fn takes(&self, image: &Image) -> bool {
         let has = |(name, value): &(String, Option<String>)| {
             let label = image.config.config.labels.get(name);

@@ -28,6 +28,9 @@ pub struct LayerStore {
     rung: Arc<OnceLock<Choice>>,
 }
 
+/// In the folder of a layer on its way: somebody waits for it.
+const WANTED: &str = "wanted";
+
 /// The archive in a layer's folder.
 pub(super) const ARCHIVE: &str = "tar";
 
@@ -76,6 +79,16 @@ impl LayerStore {
         }
         let choice = mount::choose(self)?;
         Ok(self.rung.get_or_init(|| choice))
+    }
+
+    /// How layers are kept here, without a trial: the best way where nothing is set and nobody has tried yet.
+    pub(crate) fn rung_untried(&self) -> Result<Rung, LayerError> {
+        Ok(mount::known(self)?.map_or(Rung::Erofs, |choice| choice.rung))
+    }
+
+    /// Whether somebody waits for a layer that somebody else takes in.
+    pub(crate) fn is_wanted(&self, diff_id: &Digest) -> bool {
+        self.ingest_folder().join(name_of(diff_id)).join(WANTED).exists()
     }
 
     /// Whether a layer is here.
@@ -278,13 +291,18 @@ pub(super) struct Passage {
 }
 
 impl Passage {
-    /// Waits until nobody else is in it.
+    /// Waits until nobody else is in it, who is told so.
     pub(super) fn enter(path: &Path) -> Result<Self, LayerError> {
         loop {
             match fs::DirBuilder::new().mode(0o700).create(path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 other => other.doing(|| format!("make {}", path.display()))?,
             }
+            if let Some(passage) = Self::try_enter(path)? {
+                return Ok(passage);
+            }
+            // Who has gone meanwhile need not be told.
+            let _ = File::create(path.join(WANTED));
             if let Some(passage) = Self::lock(path, FlockOperation::LockExclusive)? {
                 return Ok(passage);
             }
@@ -317,6 +335,8 @@ impl Passage {
 
     /// The layer is here from now on.
     fn arrive(self, place: &Path) -> Result<(), LayerError> {
+        // That of one who comes between the two is in nobody's way.
+        let _ = fs::remove_file(self.path.join(WANTED));
         sync(&self.path)?;
         fs::rename(&self.path, place).doing(|| format!("make {}", place.display()))?;
         sync(place.parent().unwrap_or(place))
@@ -325,7 +345,13 @@ impl Passage {
     pub(super) fn leave(self) -> Result<(), LayerError> {
         // A trial that was killed has left its mounts.
         mount::unmount_trial_in(&self.path)?;
-        fs::remove_dir_all(&self.path).doing(|| format!("remove {}", self.path.display()))
+        loop {
+            match fs::remove_dir_all(&self.path) {
+                // Somebody has just said that he waits.
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                other => return other.doing(|| format!("remove {}", self.path.display())),
+            }
+        }
     }
 }
 

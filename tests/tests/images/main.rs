@@ -5,6 +5,7 @@
 //! `cargo xtask runner` asks for them by name.
 #![allow(clippy::unwrap_used)]
 
+mod ahead;
 mod archives;
 mod counterparts;
 mod hostile;

@@ -2,9 +2,10 @@
 
 mod layer;
 mod manifest;
-mod nearby;
+pub(super) mod nearby;
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -179,15 +180,24 @@ impl Pull<'_> {
         let familiar = name.familiar();
         let Chosen { source, top, image } = chosen;
         let parts = ImageParts::of(image.manifest.clone(), &familiar)?;
+        let nearby = nearby::storage_of(source, self.images.settings());
+        if let Some(storage) = &nearby {
+            nearby::take_over_verified(self.images.blobs(), storage, &parts.config)?;
+        }
         let config = self.config(source, name, &parts.config)?;
         parts.check(&config, &familiar)?;
         self.check_platform(&familiar, &config)?;
-        self.pull_layers(source, &parts.layers, &config.diff_ids)?;
+        self.pull_layers(source, nearby.as_deref(), &parts.layers, &config.diff_ids)?;
         self.images.blobs().write_as(image.digest, &image.bytes)?;
         let names = self.names(name, top.digest);
         let before = self.images.catalogue()?;
         let is_new = names.iter().any(|name| before.id_of(name) != Some(parts.config.digest));
         let image = self.images.add(parts.config.digest, image.descriptor(), &names)?;
+        // What was made ahead of this image is its own from now on.
+        for layer in &image.layers {
+            let forgotten = self.images.ahead().forget(layer);
+            forgotten.doing(|| format!("forget that the layer {layer} was made ahead"))?;
+        }
         Ok(Pulled { image, digest: top.digest, is_new })
     }
 
@@ -217,6 +227,7 @@ impl Pull<'_> {
     fn pull_layers(
         &self,
         source: &Source,
+        nearby: Option<&Path>,
         layers: &[Descriptor],
         diff_ids: &[Digest],
     ) -> Result<(), ImageError> {
@@ -243,7 +254,7 @@ impl Pull<'_> {
             while let Some((layer, diff_id)) =
                 next(&queue).filter(|_| !stop.load(Ordering::Relaxed))
             {
-                if let Err(error) = self.pull_layer(source, layer, diff_id, &stop) {
+                if let Err(error) = self.pull_layer(source, nearby, layer, diff_id, &stop) {
                     stop.store(true, Ordering::Relaxed);
                     // Those that are stopped by it fail as well, later.
                     lock(&failure).get_or_insert(error);
@@ -266,11 +277,11 @@ impl Pull<'_> {
     fn pull_layer(
         &self,
         source: &Source,
+        nearby: Option<&Path>,
         layer: &Descriptor,
         diff_id: &Digest,
         stop: &AtomicBool,
     ) -> Result<(), ImageError> {
-        let nearby = nearby::storage_of(source, self.images.settings());
         let pull = LayerPull {
             images: self.images,
             layers: self.layers,
@@ -280,7 +291,7 @@ impl Pull<'_> {
             source,
             stop,
         };
-        pull.run(layer, diff_id, nearby.as_deref())
+        pull.run(layer, diff_id, nearby)
     }
 }
 

@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use berth_oci::Descriptor;
+use berth_oci::{Descriptor, Digest, Hasher};
 use rustix::process::geteuid;
 
 use super::super::error::ImageError;
@@ -19,7 +19,7 @@ use super::super::settings::Settings;
 use super::super::store::Blobs;
 
 /// The blobs in the folder of a registry (`registry:2` has them there as well).
-const BLOBS: &str = "docker/registry/v2/blobs";
+pub(in super::super) const BLOBS: &str = "docker/registry/v2/blobs";
 
 /// Where a registry has its blobs, if they are on this machine and can be trusted.
 pub(super) fn storage_of(source: &Source, settings: &Settings) -> Option<PathBuf> {
@@ -29,17 +29,42 @@ pub(super) fn storage_of(source: &Source, settings: &Settings) -> Option<PathBuf
 }
 
 /// Takes over a blob, if it is there, whole, and can be trusted.
-pub(super) fn take_over(own: &Blobs, storage: &Path, layer: &Descriptor) -> Result<(), ImageError> {
-    let hex = layer.digest.hex();
-    let folder = storage.join(layer.digest.algorithm().as_str()).join(&hex[..2]).join(&hex);
-    let data = folder.join("data");
-    let is_whole = fs::symlink_metadata(&data)
-        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == layer.size);
-    let mut above = data.ancestors().take_while(|path| path.starts_with(storage));
-    match is_whole && above.all(is_trusted) {
-        true => own.take_over(layer.digest, &data),
-        false => Ok(()),
+pub(super) fn take_over(own: &Blobs, storage: &Path, blob: &Descriptor) -> Result<(), ImageError> {
+    match found(storage, blob) {
+        Some(data) => own.take_over(blob.digest, &data),
+        None => Ok(()),
     }
+}
+
+/// The same with a small blob, which is read, and left where it is if it is not what its digest says.
+pub(super) fn take_over_verified(
+    own: &Blobs,
+    storage: &Path,
+    blob: &Descriptor,
+) -> Result<(), ImageError> {
+    let is_good = |data: &PathBuf| {
+        let bytes = fs::read(data).unwrap_or_default();
+        Hasher::digest(blob.digest.algorithm(), &bytes) == blob.digest
+    };
+    match found(storage, blob).filter(is_good) {
+        Some(data) => own.take_over(blob.digest, &data),
+        None => Ok(()),
+    }
+}
+
+/// The file of a blob that is there, whole, and can be trusted.
+fn found(storage: &Path, blob: &Descriptor) -> Option<PathBuf> {
+    let data = data(storage, &blob.digest);
+    let is_whole = fs::symlink_metadata(&data)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == blob.size);
+    let mut above = data.ancestors().take_while(|path| path.starts_with(storage));
+    (is_whole && above.all(is_trusted)).then_some(data)
+}
+
+/// Where a blob is in the folder of the blobs, or would be.
+pub(in super::super) fn data(blobs: &Path, digest: &Digest) -> PathBuf {
+    let hex = digest.hex();
+    blobs.join(digest.algorithm().as_str()).join(&hex[..2]).join(&hex).join("data")
 }
 
 /// Whether nobody but root and us can have changed it.

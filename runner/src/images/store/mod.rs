@@ -6,6 +6,7 @@
 //! <data>/images/content                   held, shared, by whoever adds content; alone by whoever removes it
 //! <data>/images/blobs/sha256/ab/<hex>     manifests, configurations, and layers as they came
 //! <data>/images/partial/sha256-<hex>      a blob on its way, held by whoever writes it
+//! <data>/images/ahead/sha256-<hex>        until when a layer is kept that no image has yet
 //! ```
 //!
 //! An image is a configuration, whose digest is its id, and a manifest, which is kept as it was pulled: so
@@ -13,6 +14,7 @@
 //! here, since the layer store can give them again. Nothing counts references: who removes reads the few
 //! manifests that there are.
 
+mod ahead;
 mod blobs;
 mod catalogue;
 
@@ -26,6 +28,7 @@ use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
+use self::ahead::Ahead;
 use self::blobs::private_folder;
 pub(super) use self::blobs::{Begun, Blobs, Partial};
 pub(super) use self::catalogue::{Catalogue, Entry};
@@ -46,6 +49,7 @@ pub struct ImageStore {
     root: PathBuf,
     catalogue: CatalogueFile,
     blobs: Blobs,
+    ahead: Ahead,
     settings: Settings,
 }
 
@@ -86,14 +90,19 @@ impl ImageStore {
     /// # Errors
     /// When the folder cannot be made, or the engine's settings cannot be read.
     pub fn open(roots: &Roots) -> Result<Self, ImageError> {
+        Self::open_with(roots, Settings::read()?)
+    }
+
+    /// The same with these settings, whatever the engine's file says.
+    pub(super) fn open_with(roots: &Roots, settings: Settings) -> Result<Self, ImageError> {
         let root = roots.data().join("images");
         let open = || {
             private_folder(&root)?;
             Blobs::open(&root)
         };
         let blobs = open().doing(|| format!("open {}", root.display()))?;
-        let catalogue = CatalogueFile::new(&root);
-        Ok(Self { root, catalogue, blobs, settings: Settings::read()? })
+        let (catalogue, ahead) = (CatalogueFile::new(&root), Ahead::new(&root));
+        Ok(Self { root, catalogue, blobs, ahead, settings })
     }
 
     /// How registries are reached.
@@ -228,6 +237,10 @@ impl ImageStore {
         &self.blobs
     }
 
+    pub(super) fn ahead(&self) -> &Ahead {
+        &self.ahead
+    }
+
     /// A folder on the file system of all this.
     pub(super) fn folder(&self) -> &Path {
         &self.root
@@ -292,44 +305,81 @@ impl ImageStore {
         ImageParts::parse(Some(&manifest.media_type), &bytes, &manifest.digest.to_string())
     }
 
-    /// Removes all content that no image has. Where somebody adds some at this moment, it is left to the
-    /// next who does so.
+    /// Removes all content that no image has, but for layers that are kept for one. Where somebody adds some at
+    /// this moment, it is left to the next who does so.
     ///
     /// # Errors
     /// When something cannot be read or removed.
     pub fn sweep(&self, layers: &LayerStore) -> Result<u64, ImageError> {
-        let operation = FlockOperation::NonBlockingLockExclusive;
-        let _lock = match locked(&self.root.join("content"), operation) {
-            Err(error) if error.raw_os_error() == Some(Errno::WOULDBLOCK.raw_os_error()) => {
-                return self.wish_for_sweep().doing(|| "leave word of content to be removed");
-            }
-            other => other.doing(|| "hold the content of images")?,
+        let Some(_lock) = self.alone()? else {
+            return self.wish_for_sweep().doing(|| "leave word of content to be removed");
         };
-        let catalogue = self.catalogue()?;
-        let (mut kept, mut kept_layers) = (HashSet::new(), BTreeSet::new());
+        let (catalogue, now) = (self.catalogue()?, Timestamp::now());
+        let mut kept = HashSet::new();
         for (id, entry) in &catalogue.images {
             kept.extend([*id, entry.manifest.digest]);
             kept.extend(self.parts(&entry.manifest)?.layers.iter().map(|layer| layer.digest));
-            kept_layers.extend(ImageConfig::parse(&self.read(id)?)?.diff_ids);
         }
+        let mut kept_layers = self.layers_of(&catalogue)?;
+        kept_layers.extend(self.ahead.kept(now).doing(|| AHEAD)?);
         let mut freed = self.blobs.sweep(&kept).doing(|| "remove blobs")?;
         for layer in layers.list()? {
-            if kept_layers.contains(&layer) {
-                continue;
-            }
-            match layers.remove(&layer) {
-                Ok(bytes) => freed += bytes,
-                // A container has it, and the next sweep finds it again.
-                Err(LayerError::Busy { .. } | LayerError::NotFound(_)) => {}
-                Err(error) => return Err(error.into()),
+            if !kept_layers.contains(&layer) {
+                freed += take_away(layers, &layer)?;
             }
         }
+        self.ahead.forget_before(now).doing(|| AHEAD)?;
         match fs::remove_file(self.wish()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).doing(|| "remove what says that content is to be removed")
             }
             _ => Ok(freed),
         }
+    }
+
+    /// Removes layers that no image has and that were kept for one: those whose time is over, and of the others
+    /// those first that are kept least long, until the rest has `most` bytes. Not while somebody adds content.
+    pub(super) fn sweep_ahead(&self, layers: &LayerStore, most: u64) -> Result<(), ImageError> {
+        let Some(_lock) = self.alone()? else { return Ok(()) };
+        let (ahead, now) = (self.ahead.all().doing(|| AHEAD)?, Timestamp::now());
+        let size = |layer: &Digest| layers.size(layer).unwrap_or_default();
+        let mut bytes: u64 = ahead.iter().map(|(_, layer)| size(layer)).sum();
+        let of_images = self.layers_of(&self.catalogue()?)?;
+        for (until, layer) in ahead {
+            if until > now && bytes <= most {
+                break;
+            }
+            bytes -= size(&layer);
+            if !of_images.contains(&layer) {
+                take_away(layers, &layer)?;
+            }
+            self.ahead.forget(&layer).doing(|| AHEAD)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps no layers any longer for an image to come: they go with the next sweep.
+    pub(super) fn forget_ahead(&self) -> Result<(), ImageError> {
+        self.ahead.forget_before(Timestamp::MAX).doing(|| AHEAD)
+    }
+
+    /// Keeps everybody from adding content, unless somebody does.
+    fn alone(&self) -> Result<Option<File>, ImageError> {
+        let operation = FlockOperation::NonBlockingLockExclusive;
+        match locked(&self.root.join("content"), operation) {
+            Err(error) if error.raw_os_error() == Some(Errno::WOULDBLOCK.raw_os_error()) => {
+                Ok(None)
+            }
+            other => other.doing(|| "hold the content of images").map(Some),
+        }
+    }
+
+    fn layers_of(&self, catalogue: &Catalogue) -> Result<BTreeSet<Digest>, ImageError> {
+        let mut found = BTreeSet::new();
+        for id in catalogue.images.keys() {
+            found.extend(ImageConfig::parse(&self.read(id)?)?.diff_ids);
+        }
+        Ok(found)
     }
 
     /// Removes what others have left to whoever was adding content.
@@ -343,6 +393,18 @@ impl ImageStore {
 
     fn wish_for_sweep(&self) -> io::Result<u64> {
         File::create(self.wish()).map(|_| 0)
+    }
+}
+
+/// What reads and writes the notes of layers that are kept for an image to come.
+const AHEAD: &str = "look which layers are kept for an image to come";
+
+/// Removes a layer, and says how many bytes that gives back.
+fn take_away(layers: &LayerStore, layer: &Digest) -> Result<u64, ImageError> {
+    match layers.remove(layer) {
+        // A container has it, and the next sweep finds it again.
+        Err(LayerError::Busy { .. } | LayerError::NotFound(_)) => Ok(0),
+        removed => Ok(removed?),
     }
 }
 
@@ -443,4 +505,5 @@ impl ImageParts {
 /// The configuration of an image that can be run, as OCI has it.
 pub(super) const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 
-const CONFIG_TYPES: [&str; 2] = [CONFIG_TYPE, "application/vnd.docker.container.image.v1+json"];
+pub(super) const CONFIG_TYPES: [&str; 2] =
+    [CONFIG_TYPE, "application/vnd.docker.container.image.v1+json"];

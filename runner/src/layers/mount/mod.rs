@@ -22,7 +22,7 @@ use super::rung::{Choice, Rung};
 use super::store::LayerStore;
 use crate::oci::kernel::mount::attach;
 use overlay::Changes;
-pub(super) use probe::{choose, unmount_in as unmount_trial_in};
+pub(super) use probe::{choose, known, unmount_in as unmount_trial_in};
 use users::Users;
 
 /// How a root is mounted.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::overlay::Changes;
 use super::{attach_at, layer, overlay, unmount_at};
@@ -15,23 +15,30 @@ use crate::layers::{Limits, ingest};
 /// The setting that takes the choice away.
 const SETTING: &str = "BERTH_LAYERS";
 
-/// How layers are kept on this host: as is set, as was found out since the machine has been started, or
-/// as is found out now.
+/// How layers are kept on this host: as is known, or as is found out now.
 pub(in crate::layers) fn choose(store: &LayerStore) -> Result<Choice, LayerError> {
+    if let Some(choice) = known(store)? {
+        return Ok(choice);
+    }
+    let (choice, record) = (probe(store)?, record(store));
+    write(&record, &choice).doing(|| format!("write {}", record.display()))?;
+    Ok(choice)
+}
+
+/// How layers are kept on this host: as is set, or as was found out since the machine has been started.
+pub(in crate::layers) fn known(store: &LayerStore) -> Result<Option<Choice>, LayerError> {
     if let Some(setting) = std::env::var_os(SETTING).filter(|setting| !setting.is_empty()) {
         let rung = setting.to_string_lossy().parse().map_err(|why: String| {
             let source = io::Error::new(io::ErrorKind::InvalidInput, why);
             LayerError::System { doing: format!("read {SETTING}"), source }
         })?;
-        return Ok(Choice { rung, reason: None });
+        return Ok(Some(Choice { rung, reason: None }));
     }
-    let record = store.run.join("rung");
-    if let Some(choice) = fs::read_to_string(&record).ok().and_then(|text| recorded(&text)) {
-        return Ok(choice);
-    }
-    let choice = probe(store)?;
-    write(&record, &choice).doing(|| format!("write {}", record.display()))?;
-    Ok(choice)
+    Ok(fs::read_to_string(record(store)).ok().and_then(|text| recorded(&text)))
+}
+
+fn record(store: &LayerStore) -> PathBuf {
+    store.run.join("rung")
 }
 
 /// The kernel that was tried, the way, and the reason, each on a line.

@@ -31,6 +31,7 @@ pub(super) fn pull_ready(run: &RowRun) -> Vec<Check> {
         limit(run, case, BERTH, Metric::Seconds, 2.0, "2 s"),
         share(run, case, Metric::Seconds, 0.15, DOCKER),
         share(run, case, Metric::Seconds, 0.3, CONTAINERD),
+        limit(run, pull_ready::NEARBY, BERTH, Metric::Seconds, 0.05, "50 ms"),
     ]
 }
 

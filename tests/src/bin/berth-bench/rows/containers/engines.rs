@@ -49,7 +49,11 @@ impl Engine {
     }
 
     fn berth(bench: &Bench, row: Row) -> Result<Self> {
-        let folder = bench.folder(row, BERTH)?;
+        Self::berth_in(bench, &bench.folder(row, BERTH)?)
+    }
+
+    /// Berth with all that it has in a folder.
+    pub(super) fn berth_in(bench: &Bench, folder: &Path) -> Result<Self> {
         Ok(Self {
             name: BERTH,
             program: bench.berth()?.program()?.to_owned(),
@@ -60,6 +64,13 @@ impl Engine {
             ],
             daemon: None,
         })
+    }
+
+    /// With settings of Berth's, in a file there.
+    pub(super) fn set_up(&mut self, folder: &Path, settings: &str) -> Result<()> {
+        let path = write(folder, "engine.yml", settings)?;
+        self.environment.push(("BERTH_ENGINE_CONFIG", path));
+        Ok(())
     }
 
     fn docker(folder: &Path) -> Result<Self> {

@@ -18,7 +18,7 @@ use berth_tests::fixtures::Layout;
 
 use super::Row;
 use crate::Bench;
-use crate::peers::Server;
+use crate::peers::{Launch, Server};
 
 pub(crate) const CRUN: &str = "crun";
 pub(crate) const RUNC: &str = "runc";
@@ -54,15 +54,23 @@ struct Images {
 
 impl Images {
     fn with(bench: &Bench, row: Row, image: &Layout) -> Result<Self> {
-        let server = bench.berth()?.start(&row.launch(bench, "registry")?)?;
+        let images = Self::on(bench, &row.launch(bench, "registry")?)?;
+        images.push(image)?;
+        Ok(images)
+    }
+
+    /// A registry with nothing in it yet.
+    fn on(bench: &Bench, launch: &Launch) -> Result<Self> {
+        let server = bench.berth()?.start(launch)?;
         let name = image_name(server.address);
+        Ok(Self { server, name })
+    }
+
+    fn push(&self, image: &Layout) -> Result<()> {
         let mut copy = Command::new("skopeo");
         copy.args(["copy", "--quiet", "--dest-tls-verify=false", &image.oci()]);
-        says({
-            copy.arg(format!("docker://{name}"));
-            copy
-        })?;
-        Ok(Self { server, name })
+        copy.arg(format!("docker://{}", self.name));
+        says(copy).map(drop)
     }
 
     fn stop(self) -> Result<()> {
