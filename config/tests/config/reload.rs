@@ -6,7 +6,7 @@ use crate::config;
 
 #[test]
 fn changes_that_need_a_restart_are_named() {
-    let cases: [(&str, &[&str]); 20] = [
+    let cases: [(&str, &[&str]); 21] = [
         ("", &[]),
         ("log: {level: debug, accesslog: {disabled: true}}", &[]),
         ("storage: {delete: {enabled: true}, maintenance: {readonly: {enabled: true}}}", &[]),
