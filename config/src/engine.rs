@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ByteSize, GoDuration};
 
-/// The container engine on this machine (`berth run`, `berth pull`). Where it is named, layers of images that clients
-/// push are made ready to be mounted, so that a pull here has nothing left to do. It needs Linux, and `storage.filesystem`.
+/// The container engine on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Engine {

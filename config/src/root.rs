@@ -46,7 +46,9 @@ pub struct Config {
     /// The list of repositories, `/v2/_catalog`.
     #[schemars(extend("x-berth-reload" = true))]
     pub catalog: Catalog,
-    /// The container engine on this machine, for which layers of pushed images are made ready.
+    /// The container engine on this machine (`berth run`, `berth pull`). Where it is named, layers of images that clients
+    /// push are made ready to be mounted, so that a pull here has nothing left to do. It needs Linux, and
+    /// `storage.filesystem`.
     pub engine: Engine,
     /// Periodic checks of what the registry depends on.
     pub health: Health,

@@ -185,8 +185,8 @@ impl LayersAhead {
     /// Removes what was kept long enough for a pull that did not come, what is too much, and what others could not
     /// remove meanwhile.
     fn give_back(&self) -> Result<(), ImageError> {
-        self.images.sweep_if_wished(&self.layers)?;
-        self.images.sweep_ahead(&self.layers, self.options.most)
+        self.images.sweep_ahead(&self.layers, self.options.most)?;
+        self.images.sweep_if_wished(&self.layers)
     }
 }
 

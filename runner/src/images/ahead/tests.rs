@@ -189,8 +189,11 @@ fn the_queue_ends_where_it_is_full_and_nobody_waits() {
     assert_eq!(told.iter().filter(|told| matches!(told, Told::Made(..))).count(), taken);
 }
 
+/// Waits for what another thread does.
 fn until(condition: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(60);
     while !condition() {
+        assert!(std::time::Instant::now() < end, "not within a minute");
         std::thread::yield_now();
     }
 }

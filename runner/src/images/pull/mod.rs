@@ -181,8 +181,11 @@ impl Pull<'_> {
         let Chosen { source, top, image } = chosen;
         let parts = ImageParts::of(image.manifest.clone(), &familiar)?;
         let nearby = nearby::storage_of(source, self.images.settings());
+        // Links to what is on the disk already need not be waited for.
         if let Some(storage) = &nearby {
-            nearby::take_over_verified(self.images.blobs(), storage, &parts.config)?;
+            for small in [&parts.config, &image.descriptor()] {
+                nearby::take_over_verified(self.images.blobs(), storage, small)?;
+            }
         }
         let config = self.config(source, name, &parts.config)?;
         parts.check(&config, &familiar)?;
