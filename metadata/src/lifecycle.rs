@@ -117,6 +117,15 @@ pub enum Removal {
     },
 }
 
+impl Removal {
+    /// Whether somebody may be removing the bytes at the moment. Who has died does not, once the time is over
+    /// that was said; where a manifest has come to stand for the file meanwhile nobody goes on either.
+    #[must_use]
+    pub fn is_running(self, now: SystemTime) -> bool {
+        matches!(self, Self::Running { until, .. } if until > now)
+    }
+}
+
 /// How long it is remembered that bytes were removed. A push puts its bytes in place and records
 /// them in less time, or looks after them once more ([`MUST_LOOK`]).
 pub const REMEMBERED: Duration = Duration::from_secs(10 * 60);

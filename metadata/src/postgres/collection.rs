@@ -38,12 +38,7 @@ impl Operation for DiscardFiles {
             .await?;
         let settled = context
             .session
-            .query_scalar(
-                "SELECT NOT EXISTS (
-                    SELECT 1 FROM garbage
-                    WHERE digest = ANY($1) AND location = '' AND held_until <> 0
-                )",
-            )
+            .query_scalar(ARE_SETTLED)
             .bind(digests)
             .fetch_one(context.session.connection())
             .await?;
@@ -61,6 +56,14 @@ const DISCARD_FILES: &str = concat!(
         AND (SELECT count(*) FROM blobs b WHERE b.digest = f.digest) = 0
     ON CONFLICT (digest, location) DO UPDATE SET gone = 0, remove_at = excluded.remove_at
     WHERE g.gone = 1"
+);
+
+const ARE_SETTLED: &str = concat!(
+    "SELECT NOT EXISTS (
+        SELECT 1 FROM garbage
+        WHERE digest = ANY($1) AND location = '' AND held_until > ",
+    now!(),
+    ")"
 );
 
 /// See [`MetadataStore::take_garbage`](crate::MetadataStore::take_garbage).

@@ -410,6 +410,7 @@ const NOTE_PUSH_AGAIN: &str = concat!(
     ") ON CONFLICT (manifest_id) DO UPDATE SET untagged_at = excluded.untagged_at"
 );
 
-/// The file of a manifest is none of the garbage any longer.
+/// The file of a manifest is none of the garbage any longer. Who begins to remove it at this moment is waited
+/// for, so that the links, which follow this, find it at it.
 pub(super) const KEEP_FILE: &str =
-    "DELETE FROM garbage WHERE digest = $1 AND location = '' AND round = 0";
+    "DELETE FROM garbage WHERE digest = $1 AND location = '' AND held_until = 0 AND gone = 0";

@@ -39,7 +39,7 @@ pub(super) const DISCARD_FILES: &str = "
     WHERE gone = 1;
     SELECT g.id FROM json_each($1) f
     CROSS JOIN garbage g ON g.digest = unhex(f.value) AND g.location = ''
-    WHERE g.held_until <> 0";
+    WHERE g.held_until > $2";
 
 /// See [`MetadataStore::take_garbage`](crate::MetadataStore::take_garbage).
 pub(super) struct Take {

@@ -50,7 +50,7 @@ const WAL_SIZE_LIMIT: &str = "33554432";
 
 /// Cached pages of the writer and of one reader; SQLite reads a negative number as KiB.
 const WRITER_CACHE: &str = "-8192";
-const READER_CACHE: &str = "-1024";
+const READER_CACHE: &str = "-4096";
 
 /// Holds the database for this process; the system lets go of it when the process dies.
 #[derive(Debug)]

@@ -297,6 +297,20 @@ pub async fn a_file_that_was_written_too_late_is_garbage(store: Store) {
     assert_eq!(again, expected);
 }
 
+/// Nobody goes on with the removal: what stands for the file keeps others from it.
+pub async fn a_collector_that_has_died_over_a_file_is_not_waited_for(store: Store) {
+    let (app, file) = (repository("app"), by_digest("one"));
+    store.put_manifest(manifest("app", "one")).await.unwrap();
+    assert!(delete(&store, &app, &file.digest, NOW, &[]).await);
+    assert_eq!(store.take_garbage(10, NOW).await.unwrap().len(), 1);
+    store.put_manifest(manifest("app", "one")).await.unwrap();
+
+    assert!(take(&store).await.is_empty());
+    let removal = store.removal(&file.digest, &file.location).await.unwrap().unwrap();
+    assert!(!removal.is_running(store.now().await.unwrap()), "{removal:?}");
+    assert!(store.discard_files(&[file.digest]).await.unwrap());
+}
+
 pub async fn a_push_whose_session_is_gone_leaves_the_garbage(store: Store) {
     let layer = by_digest("layer");
     push(&store, "app", &layer, NOW).await;

@@ -60,6 +60,7 @@ macro_rules! metadata_suite {
                     the_file_of_a_manifest_is_garbage_with_the_last_one,
                     the_file_of_a_manifest_that_is_pushed_again_stays,
                     a_file_that_was_written_too_late_is_garbage,
+                    a_collector_that_has_died_over_a_file_is_not_waited_for,
                     a_push_whose_session_is_gone_leaves_the_garbage,
                     a_push_to_another_place_leaves_the_garbage,
                     a_push_waits_for_the_end_of_a_removal_and_looks;

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use berth_metadata::lifecycle::Removal;
 use berth_metadata::{BlobLocation, Job, OutboxEntry};
 use berth_oci::{Digest, LinkChange};
 use berth_storage_backends::LinkTree;
@@ -114,10 +113,11 @@ impl Registry {
         if !self.metadata.is_removing().await? {
             return Ok(());
         }
+        let now = self.metadata.now().await?;
         for place in 0..entries.len() {
             let LinkChange::PutManifest { digest, .. } = &entries[place].change else { continue };
             let removal = self.metadata.removal(digest, &BlobLocation::default()).await?;
-            if let Some(Removal::Running { .. }) = removal {
+            if removal.is_some_and(|removal| removal.is_running(now)) {
                 entries.truncate(place);
                 self.metadata.outbox_refill();
                 return Ok(());
