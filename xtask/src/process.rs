@@ -164,9 +164,9 @@ mod unit_tests {
     #[test]
     fn failures_are_told_again() {
         let mut failures = Failures::default();
-        let lines = ["test a ... Error: lost", "", "Caused by:", "test b ... ok", "fine"];
-        lines.iter().for_each(|line| failures.look_at(line));
-        ["stat::new_units_added: 2", "Base64: MDA=", ""].map(|line| failures.look_at(line));
+        let tests = ["test a ... Error: lost", "", "Caused by:", "test b ... ok", "fine"];
+        let fuzzer = ["stat::new_units_added: 2", "Base64: MDA=", ""];
+        tests.iter().chain(&fuzzer).for_each(|line| failures.look_at(line));
         assert_eq!(failures.told, ["test a ... Error: lost", "", "Caused by:", "Base64: MDA="]);
     }
 
