@@ -15,6 +15,15 @@ pub(crate) struct EngineFile {
     is_named: bool,
 }
 
+/// Why the file cannot be used.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    /// The file.
+    pub(crate) path: String,
+    /// What is wrong with it.
+    pub(crate) reason: String,
+}
+
 impl EngineFile {
     /// The one that the environment names, or that of the machine.
     pub(crate) fn of_environment() -> Self {
@@ -28,8 +37,17 @@ impl EngineFile {
         &self.path
     }
 
-    /// What it says; nothing if there is none.
-    pub(crate) fn text(&self) -> io::Result<String> {
+    /// What `parse` makes of its text, which is empty where there is none.
+    pub(crate) fn read<T>(
+        &self,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, Unusable> {
+        let text = self.text().map_err(|error| error.to_string());
+        text.and_then(|text| parse(&text))
+            .map_err(|reason| Unusable { path: self.path.display().to_string(), reason })
+    }
+
+    fn text(&self) -> io::Result<String> {
         match fs::read_to_string(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound && !self.is_named => {
                 Ok(String::new())

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::error::ImageError;
 use super::name::HUB;
-use crate::engine_file::EngineFile;
+use crate::engine_file::{EngineFile, Unusable};
 
 /// How registries are reached.
 ///
@@ -71,10 +71,8 @@ impl Settings {
     /// # Errors
     /// When it cannot be read, or says something that is not known.
     pub fn read() -> Result<Self, ImageError> {
-        let file = EngineFile::of_environment();
-        let text = file.text().map_err(|error| error.to_string());
-        text.and_then(|text| Self::parse(&text))
-            .map_err(|reason| ImageError::File { path: file.path().display().to_string(), reason })
+        let read = EngineFile::of_environment().read(Self::parse);
+        read.map_err(|Unusable { path, reason }| ImageError::File { path, reason })
     }
 
     fn parse(text: &str) -> Result<Self, String> {

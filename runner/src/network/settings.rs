@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::NetworkError;
 use super::subnet::{Subnet, SubnetIpv6};
-use crate::engine_file::EngineFile;
+use crate::engine_file::{EngineFile, Unusable};
 
 /// What the file says of the bridge.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -40,12 +40,8 @@ struct File {
 impl Settings {
     /// Reads the section; without one nothing is set.
     pub(super) fn read() -> Result<Self, NetworkError> {
-        let file = EngineFile::of_environment();
-        let text = file.text().map_err(|error| error.to_string());
-        text.and_then(|text| Self::parse(&text)).map_err(|reason| NetworkError::Settings {
-            path: file.path().display().to_string(),
-            reason,
-        })
+        let read = EngineFile::of_environment().read(Self::parse);
+        read.map_err(|Unusable { path, reason }| NetworkError::Settings { path, reason })
     }
 
     fn parse(text: &str) -> Result<Self, String> {
