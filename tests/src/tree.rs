@@ -114,6 +114,21 @@ pub fn objects(bucket: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Removes the embedded database in a folder, whatever there is of it.
+///
+/// # Errors
+///
+/// A file of it cannot be removed.
+pub fn lose_database(root: &Path) -> Result<()> {
+    for file in ["berth.db", "berth.db-wal", "berth.db-shm"] {
+        match fs::remove_file(root.join(file)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// What is in a folder; nothing where it is not there.
 ///
 /// # Errors

@@ -1,24 +1,12 @@
 //! What a mirror has kept, when its database comes from the storage alone.
 
-use std::fs;
-use std::path::Path;
-
 use anyhow::{Result, ensure};
+use berth_tests::tree::lose_database;
 use berth_tests::wire::{self, get};
 use berth_tests::{Launch, Server, Target, wait};
 
 use crate::bounds::{COLLECTION, metric};
 use crate::scene::{Image, LAYER, Scene};
-
-fn lose_the_database(root: &Path) -> Result<()> {
-    for file in ["berth.db", "berth.db-wal", "berth.db-shm"] {
-        match fs::remove_file(root.join(file)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(())
-}
 
 /// Ends the mirror, takes its database away, and starts it over what `berth reindex` finds.
 fn rebuild(scene: Scene) -> Result<Scene> {
@@ -26,7 +14,7 @@ fn rebuild(scene: Scene) -> Result<Scene> {
     let reindex = scene.command(&["reindex"])?;
     let end = |mirror: Server| {
         mirror.stop()?;
-        lose_the_database(&root)?;
+        lose_database(&root)?;
         let mut reindex = reindex;
         let output = reindex.output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

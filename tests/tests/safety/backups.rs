@@ -1,20 +1,14 @@
 //! Backups of the database, in the blob store.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Result, ensure};
 use berth_test_stores::Postgres;
+use berth_tests::tree::lose_database;
 use berth_tests::{Launch, Target};
 
 use crate::client::{berth, push_image, succeed};
 use crate::old_registry::until;
-
-fn lose_the_database(root: &Path) {
-    for file in ["berth.db", "berth.db-wal", "berth.db-shm"] {
-        let _ = fs::remove_file(root.join(file));
-    }
-}
 
 #[test]
 #[ignore = "run by cargo xtask faults"]
@@ -35,7 +29,7 @@ fn accounts_come_back_from_the_backup_and_names_from_the_tree() -> Result<()> {
     let refused = berth(root, &["backup", "restore"])?;
     ensure!(!refused.status.success(), "the registry has its database");
     server.stop()?;
-    lose_the_database(root);
+    lose_database(root)?;
     let told = succeed(root, &["reindex"])?;
     ensure!(told.contains("there was no database"), "{told}");
 
@@ -54,7 +48,7 @@ fn a_damaged_backup_is_refused() -> Result<()> {
     push_image(server.address(), "app", "1", 1)?;
     succeed(root, &["backup", "now"])?;
     server.stop()?;
-    lose_the_database(root);
+    lose_database(root)?;
     let stored = berth_tests::tree::files(&root.join("berth/backups"))?;
     let mut bytes = fs::read(&stored[0])?;
     bytes[5000] ^= 1;

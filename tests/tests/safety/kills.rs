@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use berth_tests::registry::Contents;
 use berth_tests::strace::{self, CALLS, Point, Trace, Tracing};
+use berth_tests::tree::lose_database;
 use berth_tests::{Launch, Target, berth_binary};
 
 use crate::client::{push_image, succeed};
@@ -41,16 +42,6 @@ fn made(root: &Path) -> Result<Contents> {
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let status = Command::new("cp").arg("--archive").args([from, to]).status()?;
     ensure!(status.success());
-    Ok(())
-}
-
-fn lose_the_database(root: &Path) -> Result<()> {
-    for file in ["berth.db", "berth.db-wal", "berth.db-shm"] {
-        match fs::remove_file(root.join(file)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
     Ok(())
 }
 
@@ -107,7 +98,7 @@ fn serves(root: &Path, contents: &Contents) -> Result<()> {
 fn a_killed_import_is_made_again() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let contents = made(folder.path())?;
-    lose_the_database(folder.path())?;
+    lose_database(folder.path())?;
     kill_everywhere(&["import"], folder.path(), |root| {
         succeed(root, &["import"])?;
         serves(root, &contents)
@@ -119,7 +110,7 @@ fn a_killed_import_is_made_again() -> Result<()> {
 fn a_killed_reindex_is_made_again() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let contents = made(folder.path())?;
-    lose_the_database(folder.path())?;
+    lose_database(folder.path())?;
     kill_everywhere(&["reindex"], folder.path(), |root| {
         succeed(root, &["reindex"])?;
         serves(root, &contents)
@@ -149,7 +140,7 @@ fn a_killed_backup_leaves_no_half_of_one() -> Result<()> {
     let contents = made(folder.path())?;
     kill_everywhere(&["backup", "now"], folder.path(), |root| {
         succeed(root, &["backup", "now"])?;
-        lose_the_database(root)?;
+        lose_database(root)?;
         succeed(root, &["reindex"])?;
         serves(root, &contents)
     })
@@ -160,7 +151,7 @@ fn a_killed_backup_leaves_no_half_of_one() -> Result<()> {
 fn a_killed_restore_is_made_again() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let contents = made(folder.path())?;
-    lose_the_database(folder.path())?;
+    lose_database(folder.path())?;
     kill_everywhere(&["backup", "restore"], folder.path(), |root| {
         if !root.join("berth.db").exists() {
             succeed(root, &["backup", "restore"])?;

@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 use berth_tests::content::Manifest;
+use berth_tests::tree::lose_database;
 use berth_tests::wire::{self, post};
 use berth_tests::{Launch, Target};
 
@@ -34,9 +35,7 @@ fn a_lost_database_is_rebuilt_with_all_that_was_acknowledged() -> Result<()> {
     let notes = server.registry().referrers("team/app", &subject.digest)?;
     server.stop()?;
 
-    for file in ["berth.db", "berth.db-wal", "berth.db-shm"] {
-        let _ = fs::remove_file(root.join(file));
-    }
+    lose_database(root)?;
     let told = succeed(root, &["reindex"])?;
     ensure!(told.contains("everything was as it should be"), "{told}");
 
