@@ -39,9 +39,9 @@ pub(crate) struct Settings {
     pub(crate) tags_each: u32,
     /// How long manifests are asked for in the growth row, each time.
     pub(crate) growth_time: Duration,
-    /// Rounds of the growth row.
+    /// Turns of each registry in the growth row.
     pub(crate) growth_rounds: usize,
-    /// Listings of a round.
+    /// Listings of a turn.
     pub(crate) listings: usize,
     /// The blobs of a registry that garbage is collected in.
     pub(crate) collected_blobs: u32,
@@ -92,9 +92,9 @@ impl Settings {
             transfer_disk: 12 * GIB,
             tags: [1_000, 1_000_000],
             tags_each: 10,
-            growth_time: Duration::from_secs(3),
-            growth_rounds: 5,
-            listings: 500,
+            growth_time: Duration::from_secs(1),
+            growth_rounds: 15,
+            listings: 200,
             collected_blobs: 1_000_000,
             objects: 10_000,
             mirror_clients: 200,

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::Row;
+use super::{Row, stop_all};
 use crate::Bench;
 use crate::client::Connection;
 use crate::content::Random;
 use crate::load::{Load, Target, wrk};
 use crate::million::{Shape, TEMPLATE};
-use crate::peers::{BERTH, Launch, Peer, Server};
+use crate::peers::Server;
 use crate::results::{Metric, RowRun, Spread};
 
 /// How many tags are asked for where the cache should hold them.
@@ -53,25 +53,89 @@ pub(crate) fn name(shape: Shape) -> String {
 pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     let settings = &bench.settings;
     run.setting(format!(
-        "berth alone, each tag with a manifest of its own; wrk with {} connections for {} s, {} rounds, a tag at random \
-         for each request; the databases are in the page cache; `cache off` is `metadata.sqlite.cachesize: 0`, so each answer comes from SQLite; listings: {} \
-         a round, one after the other on one connection, `n={PAGE}` of tags and `n={CATALOG}` of the catalog",
+        "berth alone, each tag with a manifest of its own; all registries side by side, asked in short turns; wrk with {} \
+         connections for {} s, {} turns, a tag at random for each request; the databases are in the page cache; `cache off` \
+         is `metadata.sqlite.cachesize: 0`, so each answer comes from SQLite; listings: {} a turn, one after the other on \
+         one connection, `n={PAGE}` of tags and `n={CATALOG}` of the catalog; no scrub and no backup",
         settings.connections,
         settings.growth_time.as_secs(),
         settings.growth_rounds,
         settings.listings,
     ));
-    let berth = bench.berth()?;
     let shapes: Vec<Shape> = shapes(settings.tags, settings.tags_each).concat();
-    for shape in &shapes {
-        read_whole(&shape.prepare(&bench.cache)?)?;
+    measured(bench, run, &shapes, Cache::Default)?;
+    measured(bench, run, &shapes, Cache::Off)
+}
+
+/// Whether the registries remember manifests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cache {
+    Default,
+    Off,
+}
+
+/// A registry of a shape at work.
+struct Registry {
+    shape: Shape,
+    name: String,
+    server: Server,
+    /// Listings of tags that are asked for.
+    tags: Vec<String>,
+}
+
+impl Registry {
+    fn start(bench: &Bench, shape: Shape, cache: Cache) -> Result<Self> {
+        let data = shape.prepare(&bench.cache)?;
+        read_whole(&data)?;
+        let name = name(shape);
+        let mut launch = Row::Growth.launch(bench, &name)?.on(&data);
+        // Upkeep has rows of its own. Here it would find that no link file of a prepared database is there, and write
+        // all of them.
+        for upkeep in ["SCRUB", "BACKUP"] {
+            launch = launch.set(&format!("REGISTRY_STORAGE_{upkeep}_ENABLED"), "false");
+        }
+        if cache == Cache::Off {
+            launch = launch.set("REGISTRY_METADATA_SQLITE_CACHESIZE", "0");
+        }
+        let mut random = Random::new();
+        let mut page = || {
+            let repository = (random.next() % u64::from(shape.repositories())) as u32;
+            format!("/v2/{}/tags/list?n={PAGE}", shape.repository(repository))
+        };
+        let tags = (0..LISTED).map(|_| page()).collect();
+        Ok(Self { shape, name, server: bench.berth()?.start(&launch)?, tags })
     }
-    for round in 0..settings.growth_rounds {
-        for shape in super::in_turn(&shapes, round) {
-            measure(bench, run, berth, *shape, round)?;
+}
+
+/// The machine is not the same from one minute to the next: registries that are compared are asked within seconds.
+fn measured(bench: &Bench, run: &mut RowRun, shapes: &[Shape], cache: Cache) -> Result<()> {
+    let start = |shape: &Shape| Registry::start(bench, *shape, cache);
+    let registries: Vec<Registry> = shapes.iter().map(start).collect::<Result<_>>()?;
+    let cases: &[(&str, u32)] = match cache {
+        Cache::Default => &[(HOT_TAGS, HOT), (ANY_TAG, u32::MAX)],
+        Cache::Off => &[(NO_CACHE, u32::MAX)],
+    };
+    for &(case, most) in cases {
+        for registry in &registries {
+            ask(bench, registry, most, WARM_UP)?;
+        }
+        for round in 0..bench.settings.growth_rounds {
+            for registry in super::in_turn(&registries, round) {
+                run.record(case, &registry.name, round, &manifests(bench, registry, most)?);
+            }
         }
     }
-    Ok(())
+    let catalog = [format!("/v2/_catalog?n={CATALOG}")];
+    // Manifests are all that is cached.
+    let listed = if cache == Cache::Off { 0 } else { bench.settings.growth_rounds };
+    for round in 0..listed {
+        for Registry { server, name, tags, .. } in super::in_turn(&registries, round) {
+            let count = bench.settings.listings;
+            run.record(TAG_PAGE, name, round, &listings(server, tags, count)?);
+            run.record(CATALOG_PAGE, name, round, &listings(server, &catalog, count)?);
+        }
+    }
+    stop_all(registries.into_iter().map(|registry| registry.server).collect())
 }
 
 /// Has the files of a folder in the page cache, where those of a registry at work are.
@@ -85,64 +149,24 @@ fn read_whole(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn measure(
-    bench: &Bench,
-    run: &mut RowRun,
-    berth: &Peer,
-    shape: Shape,
-    round: usize,
-) -> Result<()> {
-    let name = name(shape);
-    let data = shape.prepare(&bench.cache)?;
-    let launch = Row::Growth.launch(bench, BERTH)?.on(&data);
-    let server = berth.start(&launch)?;
-    for (case, asked) in [(HOT_TAGS, HOT.min(shape.tags)), (ANY_TAG, shape.tags)] {
-        run.record(case, &name, round, &manifests(bench, &server, shape, asked)?);
-    }
-    let tags = |repository: u32| format!("/v2/{}/tags/list?n={PAGE}", shape.repository(repository));
-    let mut random = Random::new();
-    let some: Vec<String> = (0..LISTED)
-        .map(|_| tags((random.next() % u64::from(shape.repositories())) as u32))
-        .collect();
-    run.record(TAG_PAGE, &name, round, &listings(&server, &some, bench.settings.listings)?);
-    let catalog = [format!("/v2/_catalog?n={CATALOG}")];
-    run.record(CATALOG_PAGE, &name, round, &listings(&server, &catalog, bench.settings.listings)?);
-    server.stop()?;
-    uncached(bench, run, berth, shape, round, &launch)
+/// Manifests of so many of a registry's tags.
+fn ask(bench: &Bench, registry: &Registry, most: u32, time: Duration) -> Result<Load> {
+    let Shape { tags, each } = registry.shape;
+    let target = Target::Tags { template: TEMPLATE, count: tags, each, asked: most.min(tags) };
+    let base = format!("http://{}", registry.server.address);
+    wrk(&bench.work, &base, &target, bench.settings.connections, time)
 }
 
-fn uncached(
-    bench: &Bench,
-    run: &mut RowRun,
-    berth: &Peer,
-    shape: Shape,
-    round: usize,
-    launch: &Launch,
-) -> Result<()> {
-    let launch = launch.clone().set("REGISTRY_METADATA_SQLITE_CACHESIZE", "0");
-    let server = berth.start(&launch)?;
-    run.record(NO_CACHE, &name(shape), round, &manifests(bench, &server, shape, shape.tags)?);
-    server.stop()
-}
-
-fn manifests(
-    bench: &Bench,
-    server: &Server,
-    shape: Shape,
-    asked: u32,
-) -> Result<Vec<(Metric, f64)>> {
-    let base = format!("http://{}", server.address);
-    let target = Target::Tags { template: TEMPLATE, count: shape.tags, each: shape.each, asked };
-    let ask = |time| wrk(&bench.work, &base, &target, bench.settings.connections, time);
-    ask(WARM_UP)?;
-    let before = server.cpu_seconds()?;
-    let Load { requests, seconds, p50, p99, .. } = ask(bench.settings.growth_time)?;
+fn manifests(bench: &Bench, registry: &Registry, most: u32) -> Result<Vec<(Metric, f64)>> {
+    let before = registry.server.cpu_seconds()?;
+    let Load { requests, seconds, p50, p99, .. } =
+        ask(bench, registry, most, bench.settings.growth_time)?;
     let mut values = vec![
         (Metric::RequestsPerSecond, requests as f64 / seconds),
         (Metric::MedianMilliseconds, p50),
         (Metric::P99Milliseconds, p99),
     ];
-    if let (Some(before), Some(after)) = (before, server.cpu_seconds()?) {
+    if let (Some(before), Some(after)) = (before, registry.server.cpu_seconds()?) {
         let each = (after - before) * 1e6 / requests as f64;
         values.push((Metric::ServerMicrosecondsPerRequest, each));
     }

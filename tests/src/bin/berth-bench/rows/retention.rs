@@ -22,7 +22,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     run.setting(format!(
         "a dry run over one repository, each tag with a manifest of its own, every verdict told; the policy has every kind \
          of condition, those that count with 10,000 tags; names in SQLite, in the page cache; {} rounds",
-        settings.growth_rounds,
+        settings.rounds,
     ));
     let berth = bench.berth()?;
     // A tenth is enough to fill all that may be remembered.
@@ -31,7 +31,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
         let shape = Shape { tags, each: tags };
         let data = shape.prepare(&bench.cache)?;
         let launch = Row::Retention.launch(bench, BERTH)?.on(&data);
-        for round in 0..settings.growth_rounds {
+        for round in 0..settings.rounds {
             let mut command = berth.tool(&launch, &["retention", "--dry-run"])?;
             command.env("REGISTRY_POLICY_RETENTION_RULES", RULES);
             run.record(CASE, &name(shape), round, &command::measure(command)?);

@@ -30,7 +30,7 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
         names.repositories(),
         Names::REFERRERS,
         bench.settings.listings,
-        bench.settings.growth_rounds,
+        bench.settings.rounds,
     ));
     // The migration closes what it was made from.
     let launch = row.launch(bench, BERTH)?;
@@ -46,7 +46,7 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
         (CATALOG_PAGE, "/v2/_catalog?n=100".to_owned()),
         (REFERRERS_PAGE, format!("/v2/{}/referrers/{}", Names::LARGE, names.subject())),
     ];
-    for round in 0..bench.settings.growth_rounds {
+    for round in 0..bench.settings.rounds {
         for server in in_turn(&servers, round) {
             for (case, path) in &cases {
                 let values = listings(server, std::slice::from_ref(path), bench.settings.listings)?;
