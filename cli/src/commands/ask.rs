@@ -34,7 +34,7 @@ pub(super) fn run(
     ask: Ask,
     mut show: impl FnMut(Told) -> Result<()>,
 ) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = super::runtime::start()?;
     runtime.block_on(async {
         let (tell, mut told) = mpsc::channel(TOLD);
         let work = tokio::spawn(carry_out(config, ask, tell));

@@ -29,7 +29,7 @@ pub(crate) enum BackupCommand {
 /// `berth backup`.
 pub(crate) fn run(command: &BackupCommand, file: Option<&Path>) -> Result<ExitCode> {
     let config = super::ask::config(file)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = super::runtime::start()?;
     runtime.block_on(async {
         let blobs = stores::open_blobs(&config)?;
         let backups = Backups(files(&*blobs)?);

@@ -9,7 +9,7 @@ use berth_client::{
 
 /// `berth copy SOURCE TARGET`.
 pub(crate) fn run(source: &ImageName, target: &ImageName, quiet: bool) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = super::runtime::start()?;
     runtime.block_on(copy(source, target, quiet))
 }
 

@@ -26,6 +26,7 @@ pub(crate) mod policy;
 pub(crate) mod reindex;
 pub(crate) mod retention;
 pub(crate) mod robot;
+mod runtime;
 mod screen;
 pub(crate) mod scrub;
 pub(crate) mod serve;

@@ -10,7 +10,7 @@ use super::{backup, stores};
 /// `berth reindex`.
 pub(crate) fn run(json: bool, quiet: bool, file: Option<&Path>) -> Result<ExitCode> {
     let config = super::ask::config(file)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = super::runtime::start()?;
     let restored = runtime.block_on(async {
         let blobs = stores::open_blobs(&config)?;
         backup::restore_newest(&config, &*blobs).await

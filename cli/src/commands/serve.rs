@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use berth_config::{Config, Listen, Loaded, LogFormatter};
 use berth_mirror::Mirrors;
 use berth_registry::control::{self, ControlSocket, Told};
@@ -18,9 +18,6 @@ use super::config::load;
 use super::{ahead, backup, stores};
 use crate::{limits, logging};
 
-/// Threads for file operations. More of them wait for the same disk.
-const BLOCKING_THREADS: usize = 64;
-
 /// How much may be told of an import before it is logged.
 const TOLD: usize = 64;
 
@@ -34,12 +31,7 @@ pub(crate) fn run(file: Option<PathBuf>) -> Result<ExitCode> {
     if let Some(notice) = limits::raise_open_files() {
         warn!("{notice}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .build()
-        .context("the runtime cannot be started")?;
-    runtime.block_on(serve(file, loaded, level))
+    super::runtime::start()?.block_on(serve(file, loaded, level))
 }
 
 async fn serve(

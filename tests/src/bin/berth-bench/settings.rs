@@ -15,6 +15,9 @@ pub(crate) struct Settings {
     pub(crate) manifest_time: Duration,
     /// The large blob.
     pub(crate) blob: u64,
+    /// Rounds of pulls of the large blob. How fast one goes depends on which processors its ends run on, and one in two
+    /// goes twice as fast as the other: few rounds say little.
+    pub(crate) blob_rounds: usize,
     /// Connections that pull the large blob, and the bytes that they move together.
     pub(crate) pulls: [(usize, u64); 3],
     /// The same over TLS, where no connection gets more than the blob once.
@@ -81,7 +84,8 @@ impl Settings {
             connections: 32,
             manifest_time: Duration::from_secs(5),
             blob: GIB,
-            pulls: [(1, 4 * GIB), (8, 8 * GIB), (64, 16 * GIB)],
+            blob_rounds: 15,
+            pulls: [(1, 2 * GIB), (8, 8 * GIB), (64, 8 * GIB)],
             tls_pulls: [(1, GIB), (16, 8 * GIB)],
             small_blobs: 2_000,
             small_blob: 4 * KIB,
@@ -120,6 +124,7 @@ impl Settings {
             rounds: 1,
             manifest_time: Duration::from_secs(1),
             blob: 64 * MIB,
+            blob_rounds: 1,
             pulls: [(1, 256 * MIB), (8, 512 * MIB), (64, GIB)],
             tls_pulls: [(1, 64 * MIB), (16, 512 * MIB)],
             small_blobs: 200,

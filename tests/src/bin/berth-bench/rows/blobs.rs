@@ -33,7 +33,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
          when the bytes have come",
         settings.blob / MIB,
         moved.join(", "),
-        settings.rounds,
+        settings.blob_rounds,
     ));
     let mut content = Content::new(settings.blob);
     let path = format!("/v2/{REPOSITORY}/blobs/{}", content.digest);
@@ -44,7 +44,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
         pull(server.address, &path, 1, Limit::Bytes(settings.blob))?;
     }
     settle();
-    for round in 0..settings.rounds {
+    for round in 0..settings.blob_rounds {
         for (connections, bytes) in settings.pulls {
             for server in in_turn(&servers, round) {
                 let values = measure(server, &path, connections, bytes)?;

@@ -25,7 +25,7 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
         "a blob of {} MiB over one connection, `storage.redirect.disable: true`, the store's files in the page cache, {} \
          rounds; the client discards with `recv(MSG_TRUNC)`, so it copies nothing",
         settings.blob / MIB,
-        settings.rounds,
+        settings.blob_rounds,
     ));
     let mut content = Content::new(settings.blob);
     let path = format!("/v2/{REPOSITORY}/blobs/{}", content.digest);
@@ -37,7 +37,7 @@ pub(in crate::rows) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
         pull(server.address, &path, 1, Limit::Bytes(settings.blob))?;
     }
     settle();
-    for round in 0..settings.rounds {
+    for round in 0..settings.blob_rounds {
         for server in in_turn(&servers, round) {
             let values = measure(&store, server, &path, settings.blob)?;
             run.record(CASE, &server.name, round, &values);
