@@ -10,8 +10,8 @@ use crate::fault::Fault;
 use crate::lifecycle::{self, Garbage, Link, Removal, Verdict};
 use crate::{
     BlobCursor, BlobLocation, BlobRecord, CollectionBacklog, DamagedBlob, DeletedManifest,
-    Deletion, DeletionId, DueLink, FoundTag, GarbageId, LinkCursor, NamedBlob, Referrer, Standing,
-    TakenGarbage, TreeCursor, TreeEntry, UnlinkedReference, Upload, Usage,
+    Deletion, DeletionId, DueLink, FoundTag, GarbageId, LinkCursor, Misfit, NamedBlob, Referrer,
+    Standing, TakenGarbage, TreeCursor, TreeEntry, UnlinkedReference, Upload, Usage,
 };
 
 /// Id, repository, algorithm, offset, hash state, handle, and when it was opened and last moved.
@@ -351,6 +351,11 @@ pub(crate) fn found_tag(
         digest: encoding::digest(digest)?,
         written_at: time(written_at)?,
     })
+}
+
+pub(crate) fn misfit((digest, expected, found): (Vec<u8>, i64, i64)) -> Result<Misfit, Fault> {
+    let digest = encoding::digest(&digest)?;
+    Ok(Misfit { digest, expected: size(expected)?, found: size(found)? })
 }
 
 pub(crate) fn unlinked_reference(

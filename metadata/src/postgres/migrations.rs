@@ -23,6 +23,7 @@ pub(super) const STEPS: &[Step] = &[
     Step { sql: include_str!("../../migrations/postgres/0008_mirror.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/postgres/0009_safety.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/postgres/0010_eviction.sql"), needs: 1 },
+    Step { sql: include_str!("../../migrations/postgres/0011_misfits.sql"), needs: 1 },
 ];
 
 /// Any number that others do not lock: "Brth".

@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     Step { sql: include_str!("../../migrations/sqlite/0010_mirror.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/sqlite/0011_safety.sql"), needs: 1 },
     Step { sql: include_str!("../../migrations/sqlite/0012_eviction.sql"), needs: 1 },
+    Step { sql: include_str!("../../migrations/sqlite/0013_misfits.sql"), needs: 1 },
 ];
 
 /// The step that makes the table which tells what the file needs.

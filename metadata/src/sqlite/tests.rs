@@ -299,6 +299,7 @@ async fn no_statement_scans_or_sorts_a_table() {
         adoption::WITHOUT_BLOB,
         adoption::UNKNOWN_MANIFESTS,
         adoption::ADOPT_MANIFEST,
+        adoption::NOTE_MISFITS,
         adoption::MISFITS,
         adoption::NEXT_TAGS,
         adoption::ADOPT_TAGS,

@@ -36,12 +36,9 @@ pub trait AdoptionStore: fmt::Debug + Send + Sync + 'static {
         manifests: Vec<(RepositoryName, Digest)>,
     ) -> Result<Vec<(RepositoryName, Digest)>, MetadataError>;
 
-    /// Stores manifests with their references, whether what they refer to is here or not, and gives
-    /// what was found with another size than they say.
-    async fn adopt_manifests(
-        &self,
-        manifests: Vec<FoundManifest>,
-    ) -> Result<Vec<Misfit>, MetadataError>;
+    /// Stores manifests with their references, whether what they refer to is here or not, and notes
+    /// which of the blobs were found with another size than they say.
+    async fn adopt_manifests(&self, manifests: Vec<FoundManifest>) -> Result<(), MetadataError>;
 
     /// Notes tags that were found.
     async fn found_tags(&self, tags: Vec<FoundTag>) -> Result<(), MetadataError>;
@@ -59,6 +56,14 @@ pub trait AdoptionStore: fmt::Debug + Send + Sync + 'static {
         after: Option<ManifestCursor>,
         limit: u32,
     ) -> Result<UnlinkedReferences, MetadataError>;
+
+    /// Blobs that were found with another size than a manifest says, in the order of their digests: at most
+    /// `limit` behind `after`.
+    async fn misfits(
+        &self,
+        after: Option<&Digest>,
+        limit: u32,
+    ) -> Result<Vec<Misfit>, MetadataError>;
 
     /// The blobs that were found and that nothing names.
     async fn orphans(&self) -> Result<Orphans, MetadataError>;
@@ -149,11 +154,11 @@ pub struct FoundManifest {
 }
 
 /// A blob with another size than a manifest tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misfit {
     /// The blob.
     pub digest: Digest,
-    /// The size that the manifest tells.
+    /// The size that the manifest tells; where several tell other sizes, one of them.
     pub expected: u64,
     /// The size that was found.
     pub found: u64,

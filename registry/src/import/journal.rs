@@ -146,7 +146,7 @@ impl Pass<'_> {
         let unknown: HashSet<_> = self.upkeep.unknown_manifests(names).await?.into_iter().collect();
         manifests.retain(|found| unknown.contains(&name(found)));
         self.imported.manifests += manifests.len() as u64;
-        self.misfits.extend(self.upkeep.adopt_manifests(manifests).await?);
+        self.upkeep.adopt_manifests(manifests).await?;
         Ok(self.upkeep.found_tags(tags).await?)
     }
 }

@@ -22,6 +22,9 @@ const LINKS: usize = 4000;
 const MANIFESTS: usize = 250;
 const TAGS: usize = 1000;
 
+/// How many misfits are asked for together.
+const MISFITS: u32 = 1000;
+
 /// How many files are read at the same time.
 const READS: usize = 32;
 
@@ -43,7 +46,6 @@ pub(super) struct Pass<'a> {
     links: Vec<FoundLink>,
     revisions: Vec<Revision>,
     tags: Vec<TagFile>,
-    pub(super) misfits: HashSet<Misfit>,
     told_at: Instant,
 }
 
@@ -72,7 +74,6 @@ impl<'a> Pass<'a> {
             links: Vec::new(),
             revisions: Vec::new(),
             tags: Vec::new(),
-            misfits: HashSet::new(),
             told_at: Instant::now(),
         }
     }
@@ -82,6 +83,7 @@ impl<'a> Pass<'a> {
         if with_journal {
             self.replay_journal().await?;
             self.adopt_tags().await?;
+            self.look_at_misfits().await?;
             // A tag in a tree may be newer: another registry may be at work there.
             self.upkeep.begin_adoption().await?;
         }
@@ -226,7 +228,7 @@ impl<'a> Pass<'a> {
             }
         }
         self.imported.manifests += usable.len() as u64;
-        self.misfits.extend(self.upkeep.adopt_manifests(usable).await?);
+        self.upkeep.adopt_manifests(usable).await?;
         Ok(())
     }
 
@@ -318,14 +320,26 @@ impl<'a> Pass<'a> {
 
     /// Of a blob and a manifest that do not agree on its size one is wrong; the digest says which.
     pub(super) async fn look_at_misfits(&mut self) -> Result<(), RegistryError> {
-        for Misfit { digest, expected, found } in std::mem::take(&mut self.misfits) {
-            let Some(blob) = self.upkeep.blob_anywhere(&digest).await? else { continue };
-            if self.registry.verify_and_quarantine(&blob).await?.is_some() {
-                let reason = format!("it has {found} bytes where {expected} are expected");
-                self.tell(Finding::BlobDamaged { digest, reason }).await;
-            } else {
-                debug!(%digest, expected, found, "a manifest tells another size than the blob has");
+        let mut after = None;
+        loop {
+            let misfits = self.upkeep.misfits(after.as_ref(), MISFITS).await?;
+            let Some(last) = misfits.last() else { return Ok(()) };
+            after = Some(last.digest);
+            for misfit in misfits {
+                self.look_at_misfit(misfit).await?;
             }
+            self.progress().await;
+        }
+    }
+
+    async fn look_at_misfit(&mut self, misfit: Misfit) -> Result<(), RegistryError> {
+        let Misfit { digest, expected, found } = misfit;
+        let Some(blob) = self.upkeep.blob_anywhere(&digest).await? else { return Ok(()) };
+        if self.registry.verify_and_quarantine(&blob).await?.is_some() {
+            let reason = format!("it has {found} bytes where {expected} are expected");
+            self.tell(Finding::BlobDamaged { digest, reason }).await;
+        } else {
+            debug!(%digest, expected, found, "a manifest tells another size than the blob has");
         }
         Ok(())
     }

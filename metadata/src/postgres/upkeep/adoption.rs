@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use berth_oci::{Digest, RepositoryName};
 
-use crate::encoding::{self, digest_bytes, duration, integer, micros, size};
+use crate::encoding::{digest_bytes, duration, integer, micros, size};
 use crate::fault::Fault;
 use crate::postgres::engine::{Context, Operation};
 use crate::postgres::session::Session;
@@ -193,9 +193,9 @@ pub(super) struct AdoptManifests(pub(super) Vec<FoundManifest>);
 
 #[async_trait]
 impl Operation for AdoptManifests {
-    type Output = Vec<Misfit>;
+    type Output = ();
 
-    async fn apply(&self, context: &mut Context<'_>) -> Result<Vec<Misfit>, Fault> {
+    async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
         for found in &self.0 {
             adopt_manifest(context.session, found).await?;
             if let Some(Mirrored::Fetched { prefix, .. }) = &found.manifest.mirrored {
@@ -204,18 +204,14 @@ impl Operation for AdoptManifests {
         }
         let sizes = || self.0.iter().flat_map(|found| &found.sizes);
         let expected = sizes().map(|(_, size)| integer(*size)).collect::<Result<Vec<_>, _>>()?;
-        let rows: Vec<(Vec<u8>, i64, i64)> = context
+        context
             .session
-            .query_as(MISFITS)
+            .query(NOTE_MISFITS)
             .bind(sizes().map(|(digest, _)| digest_bytes(digest)).collect::<Vec<_>>())
             .bind(expected)
-            .fetch_all(context.session.connection())
+            .execute(context.session.connection())
             .await?;
-        let misfit = |(digest, expected, found): (Vec<u8>, i64, i64)| {
-            let digest = encoding::digest(&digest)?;
-            Ok(Misfit { digest, expected: size(expected)?, found: size(found)? })
-        };
-        rows.into_iter().map(misfit).collect()
+        Ok(())
     }
 }
 
@@ -264,11 +260,30 @@ const ADOPT_MANIFEST: &str = "
     INSERT INTO manifest_manifests (manifest_id, digest)
     SELECT DISTINCT id, q.digest FROM adopted, unnest($10::bytea[]) AS q (digest)";
 
-const MISFITS: &str = "
-    SELECT DISTINCT f.digest, q.size, f.size
+const NOTE_MISFITS: &str = "
+    UPDATE found_blobs f SET expected = q.size
     FROM unnest($1::bytea[], $2::bigint[]) AS q (digest, size)
-    JOIN found_blobs f ON f.digest = q.digest
-    WHERE f.size <> q.size";
+    WHERE f.digest = q.digest AND f.size <> q.size";
+
+pub(super) async fn misfits(
+    session: &mut Session,
+    after: Option<&Digest>,
+    limit: u32,
+) -> Result<Vec<Misfit>, Fault> {
+    let rows: Vec<(Vec<u8>, i64, i64)> = session
+        .query_as(MISFITS)
+        .bind(after.map(digest_bytes).unwrap_or_default())
+        .bind(i64::from(limit))
+        .fetch_all(session.connection())
+        .await?;
+    rows.into_iter().map(rows::misfit).collect()
+}
+
+const MISFITS: &str = "
+    SELECT digest, expected, size FROM found_blobs
+    WHERE digest > $1 AND expected IS NOT NULL
+    ORDER BY digest
+    LIMIT $2";
 
 /// See [`AdoptionStore::found_tags`](crate::AdoptionStore::found_tags).
 pub(super) struct NoteTags(pub(super) Vec<FoundTag>);

@@ -40,10 +40,7 @@ impl AdoptionStore for PostgresStore {
         primary!(self, adoption::unknown_manifests(&manifests))
     }
 
-    async fn adopt_manifests(
-        &self,
-        manifests: Vec<FoundManifest>,
-    ) -> Result<Vec<Misfit>, MetadataError> {
+    async fn adopt_manifests(&self, manifests: Vec<FoundManifest>) -> Result<(), MetadataError> {
         self.write(adoption::AdoptManifests(manifests)).await
     }
 
@@ -66,6 +63,14 @@ impl AdoptionStore for PostgresStore {
         limit: u32,
     ) -> Result<UnlinkedReferences, MetadataError> {
         primary!(self, adoption::unlinked_references(after, limit))
+    }
+
+    async fn misfits(
+        &self,
+        after: Option<&Digest>,
+        limit: u32,
+    ) -> Result<Vec<Misfit>, MetadataError> {
+        primary!(self, adoption::misfits(after, limit))
     }
 
     async fn orphans(&self) -> Result<Orphans, MetadataError> {

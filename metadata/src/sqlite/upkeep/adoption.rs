@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use crate::encoding::{
-    self, digest_array, digest_bytes, digest_hex, integer, json, lease_end, micros, size,
+    digest_array, digest_bytes, digest_hex, integer, json, lease_end, micros, size,
 };
 use crate::fault::Fault;
 use crate::rows;
@@ -171,9 +171,9 @@ pub(super) struct AdoptManifests(pub(super) Vec<FoundManifest>);
 
 #[async_trait]
 impl Operation for AdoptManifests {
-    type Output = Vec<Misfit>;
+    type Output = ();
 
-    async fn apply(&self, context: &mut Context<'_>) -> Result<Vec<Misfit>, Fault> {
+    async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
         for found in &self.0 {
             adopt_manifest(context.connection, found).await?;
             if let Some(Mirrored::Fetched { prefix, .. }) = &found.manifest.mirrored {
@@ -182,15 +182,9 @@ impl Operation for AdoptManifests {
         }
         let sizes = self.0.iter().flat_map(|found| &found.sizes);
         let sizes: Vec<_> = sizes.map(|(digest, size)| (digest_hex(digest), size)).collect();
-        let rows: Vec<(Vec<u8>, i64, i64)> =
-            sqlx::query_as(MISFITS).bind(json(&sizes)?).fetch_all(&mut *context.connection).await?;
-        rows.into_iter().map(misfit).collect()
+        sqlx::query(NOTE_MISFITS).bind(json(&sizes)?).execute(&mut *context.connection).await?;
+        Ok(())
     }
-}
-
-fn misfit((digest, expected, found): (Vec<u8>, i64, i64)) -> Result<Misfit, Fault> {
-    let digest = encoding::digest(&digest)?;
-    Ok(Misfit { digest, expected: size(expected)?, found: size(found)? })
 }
 
 async fn adopt_manifest(
@@ -237,10 +231,29 @@ pub(in crate::sqlite) const ADOPT_MANIFEST: &str = "
     WHERE r.name = $1
     ON CONFLICT (manifest_id, digest) DO NOTHING";
 
+pub(in crate::sqlite) const NOTE_MISFITS: &str = "
+    UPDATE found_blobs AS f SET expected = q.value ->> 1
+    FROM json_each($1) q
+    WHERE f.digest = unhex(q.value ->> 0) AND f.size <> q.value ->> 1";
+
+pub(super) async fn misfits(
+    connection: &mut SqliteConnection,
+    after: Option<&Digest>,
+    limit: u32,
+) -> Result<Vec<Misfit>, Fault> {
+    let rows: Vec<(Vec<u8>, i64, i64)> = sqlx::query_as(MISFITS)
+        .bind(after.map(digest_bytes).unwrap_or_default())
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter().map(rows::misfit).collect()
+}
+
 pub(in crate::sqlite) const MISFITS: &str = "
-    SELECT DISTINCT f.digest, q.value ->> 1, f.size
-    FROM json_each($1) q CROSS JOIN found_blobs f ON f.digest = unhex(q.value ->> 0)
-    WHERE f.size <> q.value ->> 1";
+    SELECT digest, expected, size FROM found_blobs
+    WHERE digest > $1 AND expected IS NOT NULL
+    ORDER BY digest
+    LIMIT $2";
 
 /// See [`AdoptionStore::found_tags`](crate::AdoptionStore::found_tags).
 pub(super) struct NoteTags(pub(super) Vec<FoundTag>);

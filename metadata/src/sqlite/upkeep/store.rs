@@ -38,10 +38,7 @@ impl AdoptionStore for SqliteStore {
         read!(self, adoption::unknown_manifests(&manifests))
     }
 
-    async fn adopt_manifests(
-        &self,
-        manifests: Vec<FoundManifest>,
-    ) -> Result<Vec<Misfit>, MetadataError> {
+    async fn adopt_manifests(&self, manifests: Vec<FoundManifest>) -> Result<(), MetadataError> {
         self.write(adoption::AdoptManifests(manifests)).await
     }
 
@@ -65,6 +62,14 @@ impl AdoptionStore for SqliteStore {
         limit: u32,
     ) -> Result<UnlinkedReferences, MetadataError> {
         read!(self, adoption::unlinked_references(after, limit))
+    }
+
+    async fn misfits(
+        &self,
+        after: Option<&Digest>,
+        limit: u32,
+    ) -> Result<Vec<Misfit>, MetadataError> {
+        read!(self, adoption::misfits(after, limit))
     }
 
     async fn orphans(&self) -> Result<Orphans, MetadataError> {

@@ -129,7 +129,8 @@ pub async fn manifests_come_with_their_references_and_times(store: Store, upkeep
     let index =
         NewManifest { manifests: vec![(digest("image"), false)], ..manifest("app", "index") };
     let adopted = [image, note, index].map(|manifest| found_manifest(manifest, &[])).to_vec();
-    assert_eq!(upkeep.adopt_manifests(adopted).await.unwrap(), []);
+    upkeep.adopt_manifests(adopted).await.unwrap();
+    assert_eq!(upkeep.misfits(None, 10).await.unwrap(), []);
 
     let by_digest = Reference::Digest(digest("image"));
     assert_eq!(payload(&store, "app", &by_digest).await.as_deref(), Some("image"));
@@ -141,11 +142,20 @@ pub async fn manifests_come_with_their_references_and_times(store: Store, upkeep
 }
 
 pub async fn sizes_that_do_not_fit_are_told(_store: Store, upkeep: Upkeep) {
-    upkeep.found_blobs(vec![found("layer"), found("other")]).await.unwrap();
-    let sizes = [("layer", 99), ("other", 5), ("nowhere", 1)];
+    upkeep.found_blobs(["layer", "config", "other"].map(found).to_vec()).await.unwrap();
+    let sizes = [("layer", 99), ("other", 5), ("nowhere", 1), ("config", 3)];
     let image = found_manifest(manifest("app", "image"), &sizes);
-    let expected = Misfit { digest: digest("layer"), expected: 99, found: 5 };
-    assert_eq!(upkeep.adopt_manifests(vec![image]).await.unwrap(), [expected]);
+    upkeep.adopt_manifests(vec![image]).await.unwrap();
+    let misfit =
+        |name: &str, expected| Misfit { digest: digest(name), expected, found: name.len() as u64 };
+    let mut expected = [misfit("layer", 99), misfit("config", 3)];
+    expected.sort_by_key(|misfit| misfit.digest.hex());
+    let first = upkeep.misfits(None, 1).await.unwrap();
+    assert_eq!(first, expected[..1]);
+    assert_eq!(upkeep.misfits(Some(&first[0].digest), 10).await.unwrap(), expected[1..]);
+
+    upkeep.begin_adoption().await.unwrap();
+    assert_eq!(upkeep.misfits(None, 10).await.unwrap(), []);
 }
 
 pub async fn tags_wait_for_their_manifests(store: Store, upkeep: Upkeep) {

@@ -9,7 +9,7 @@ use berth_oci::{Algorithm, Digest, Hasher};
 use crate::content::manifest;
 
 /// Changes with what stands in a tree.
-const EDITION: &str = "1";
+const EDITION: &str = "2";
 /// Layers of a manifest, and how many there are to choose from.
 const LAYERS: u32 = 6;
 const BLOBS: u32 = 1000;
@@ -35,7 +35,7 @@ impl Tree {
         }
         println!("making {}", root.display());
         crate::remove(&root)?;
-        let blobs: Vec<Digest> = (0..BLOBS)
+        let blobs: Vec<(Digest, u64)> = (0..BLOBS)
             .map(|number| put(&root, format!("blob {number}").as_bytes()))
             .collect::<Result<_>>()?;
         for number in 0..self.manifests {
@@ -45,14 +45,13 @@ impl Tree {
         Ok(root)
     }
 
-    fn write(self, root: &Path, number: u32, blobs: &[Digest]) -> Result<()> {
+    fn write(self, root: &Path, number: u32, blobs: &[(Digest, u64)]) -> Result<()> {
         let repository = format!("moved/r{:05}", number / EACH);
         // Other blobs for each, so that the links of a repository are many.
         let config = put(root, format!("config {number}").as_bytes())?;
-        let size = |digest: &Digest| (*digest, 8);
-        let layers = (0..LAYERS).map(|layer| &blobs[((number * LAYERS + layer) % BLOBS) as usize]);
-        let parts: Vec<(Digest, u64)> = std::iter::once(&config).chain(layers).map(size).collect();
-        let digest = put(root, &manifest(&parts, Some(number)))?;
+        let layers = (0..LAYERS).map(|layer| blobs[((number * LAYERS + layer) % BLOBS) as usize]);
+        let parts: Vec<(Digest, u64)> = std::iter::once(config).chain(layers).collect();
+        let (digest, _) = put(root, &manifest(&parts, Some(number)))?;
         let folder = root.join("docker/registry/v2/repositories").join(repository);
         for (part, _) in &parts {
             let name = format!("_layers/{}/{}/link", part.algorithm().as_str(), part.hex());
@@ -67,14 +66,14 @@ impl Tree {
     }
 }
 
-/// Writes a blob.
-fn put(root: &Path, bytes: &[u8]) -> Result<Digest> {
+/// Writes a blob, and gives its digest and its size.
+fn put(root: &Path, bytes: &[u8]) -> Result<(Digest, u64)> {
     let digest = Hasher::digest(Algorithm::Sha256, bytes);
     let hex = digest.hex();
     let folder = root.join("docker/registry/v2/blobs/sha256").join(&hex[..2]).join(&hex);
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("data"), bytes)?;
-    Ok(digest)
+    Ok((digest, bytes.len() as u64))
 }
 
 fn link(path: &Path, digest: &Digest) -> Result<()> {
