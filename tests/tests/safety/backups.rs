@@ -106,13 +106,13 @@ fn a_database_in_postgres_is_backed_up_before_its_schema_changes() -> Result<()>
     let told = String::from_utf8_lossy(&refused.stderr);
     ensure!(!refused.status.success() && told.contains("no backup of it could be made"), "{told}");
     ensure!(told.contains("storage.backup.enabled: false does without"), "{told}");
-    ensure!(schema()? == "9");
+    ensure!(schema()? == "10");
     fs::remove_file(&backups)?;
 
     let server = launch.start()?;
     ensure!(server.log().contains("backed up before its schema changes"), "{}", server.log());
     ensure!(server.registry().contents()? == before);
-    ensure!(schema()? == "10");
+    ensure!(schema()? == "11");
     server.stop()?;
 
     // The backup is the whole of what there was.
@@ -126,6 +126,6 @@ fn a_database_in_postgres_is_backed_up_before_its_schema_changes() -> Result<()>
     // Who wants none is not held up.
     postgres.sql_at(&url, TO_THE_TENTH_SCHEMA)?;
     launch.env("REGISTRY_STORAGE_BACKUP_ENABLED", "false").start()?.stop()?;
-    ensure!(schema()? == "10" && berth_tests::tree::files(&backups)?.len() == 1);
+    ensure!(schema()? == "11" && berth_tests::tree::files(&backups)?.len() == 1);
     Ok(())
 }
