@@ -15,6 +15,8 @@ pub(crate) fn relocate(file: Option<&Path>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let place = storage_identity(&config);
     runtime.block_on(async {
+        let blobs = super::stores::open_blobs(&config)?;
+        super::backup::before_migration(&config, &*blobs).await?;
         let metadata = open(&config, Follower::None).await?.metadata;
         metadata.rebind_storage(&place).await?;
         metadata.close().await;
