@@ -268,6 +268,7 @@ async fn the_schema_of_the_version_before_is_brought_to_the_present() {
         DROP TABLE cached_manifests;
         DROP TABLE found_tags;
         DROP TABLE found_blobs;
+        DROP TABLE misfits;
         DROP TABLE mirrored_tags;
         DROP TABLE audit;
         DROP TABLE signing_keys;

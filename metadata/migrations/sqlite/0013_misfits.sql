@@ -1,2 +1,7 @@
--- The size that a manifest tells of a blob that was found with another.
-ALTER TABLE found_blobs ADD COLUMN expected INTEGER;
+-- Blobs that an import has found with another size than a manifest tells, until it has looked at their bytes. The
+-- manifest is known to the next import, so these outlive one that breaks off.
+CREATE TABLE misfits (
+    digest BLOB PRIMARY KEY,
+    expected INTEGER NOT NULL,
+    found INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -301,6 +301,7 @@ async fn no_statement_scans_or_sorts_a_table() {
         adoption::ADOPT_MANIFEST,
         adoption::NOTE_MISFITS,
         adoption::MISFITS,
+        adoption::FORGET_MISFITS,
         adoption::NEXT_TAGS,
         adoption::ADOPT_TAGS,
         adoption::UNLINKED_REFERENCES,

@@ -16,7 +16,7 @@ use crate::{BlobLocation, ManifestCursor, MetadataError, Mirrored, NewManifest};
 /// pass at a time, beside everything else.
 #[async_trait]
 pub trait AdoptionStore: fmt::Debug + Send + Sync + 'static {
-    /// Forgets what a pass that broke off had found.
+    /// Forgets which blobs and tags a pass that broke off had found.
     async fn begin_adoption(&self) -> Result<(), MetadataError>;
 
     /// Notes blobs that lie in the storage. Nobody sees them until a link is found.
@@ -57,13 +57,12 @@ pub trait AdoptionStore: fmt::Debug + Send + Sync + 'static {
         limit: u32,
     ) -> Result<UnlinkedReferences, MetadataError>;
 
-    /// Blobs that were found with another size than a manifest says, in the order of their digests: at most
-    /// `limit` behind `after`.
-    async fn misfits(
-        &self,
-        after: Option<&Digest>,
-        limit: u32,
-    ) -> Result<Vec<Misfit>, MetadataError>;
+    /// At most `limit` of the blobs that were found with another size than a manifest says, by this pass or one
+    /// that broke off, until they are [forgotten](Self::forget_misfits).
+    async fn misfits(&self, limit: u32) -> Result<Vec<Misfit>, MetadataError>;
+
+    /// Forgets misfits, which have been looked at.
+    async fn forget_misfits(&self, misfits: Vec<Misfit>) -> Result<(), MetadataError>;
 
     /// The blobs that were found and that nothing names.
     async fn orphans(&self) -> Result<Orphans, MetadataError>;

@@ -83,7 +83,6 @@ impl<'a> Pass<'a> {
         if with_journal {
             self.replay_journal().await?;
             self.adopt_tags().await?;
-            self.look_at_misfits().await?;
             // A tag in a tree may be newer: another registry may be at work there.
             self.upkeep.begin_adoption().await?;
         }
@@ -319,21 +318,22 @@ impl<'a> Pass<'a> {
     }
 
     /// Of a blob and a manifest that do not agree on its size one is wrong; the digest says which.
-    pub(super) async fn look_at_misfits(&mut self) -> Result<(), RegistryError> {
-        let mut after = None;
+    async fn look_at_misfits(&mut self) -> Result<(), RegistryError> {
         loop {
-            let misfits = self.upkeep.misfits(after.as_ref(), MISFITS).await?;
-            let Some(last) = misfits.last() else { return Ok(()) };
-            after = Some(last.digest);
-            for misfit in misfits {
+            let misfits = self.upkeep.misfits(MISFITS).await?;
+            if misfits.is_empty() {
+                return Ok(());
+            }
+            for misfit in &misfits {
                 self.look_at_misfit(misfit).await?;
             }
+            self.upkeep.forget_misfits(misfits).await?;
             self.progress().await;
         }
     }
 
-    async fn look_at_misfit(&mut self, misfit: Misfit) -> Result<(), RegistryError> {
-        let Misfit { digest, expected, found } = misfit;
+    async fn look_at_misfit(&mut self, misfit: &Misfit) -> Result<(), RegistryError> {
+        let Misfit { digest, expected, found } = *misfit;
         let Some(blob) = self.upkeep.blob_anywhere(&digest).await? else { return Ok(()) };
         if self.registry.verify_and_quarantine(&blob).await?.is_some() {
             let reason = format!("it has {found} bytes where {expected} are expected");

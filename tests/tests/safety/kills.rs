@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use berth_tests::content::Blob;
 use berth_tests::registry::Contents;
 use berth_tests::strace::{self, CALLS, Point, Trace, Tracing};
 use berth_tests::tree::lose_database;
@@ -45,9 +46,14 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The layer that [`damage`] makes a bad one.
+fn damaged_layer() -> Blob {
+    Blob::random(1, 50_000)
+}
+
 /// Makes a layer a bad one.
 fn damage(root: &Path) -> Result<()> {
-    let layer = berth_tests::content::Blob::random(1, 50_000);
+    let layer = damaged_layer();
     let hex = layer.digest.trim_start_matches("sha256:");
     let data = root.join("docker/registry/v2/blobs/sha256").join(&hex[..2]).join(hex).join("data");
     Ok(fs::write(data, "bad")?)
@@ -102,6 +108,21 @@ fn a_killed_import_is_made_again() -> Result<()> {
     kill_everywhere(&["import"], folder.path(), |root| {
         succeed(root, &["import"])?;
         serves(root, &contents)
+    })
+}
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
+fn an_import_after_a_killed_one_finds_what_is_damaged() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    made(folder.path())?;
+    lose_database(folder.path())?;
+    damage(folder.path())?;
+    kill_everywhere(&["import"], folder.path(), |root| {
+        succeed(root, &["import"])?;
+        let damaged = succeed(root, &["scrub", "--list"])?;
+        ensure!(damaged.contains(&damaged_layer().digest), "{damaged}");
+        Ok(())
     })
 }
 

@@ -261,29 +261,39 @@ const ADOPT_MANIFEST: &str = "
     SELECT DISTINCT id, q.digest FROM adopted, unnest($10::bytea[]) AS q (digest)";
 
 const NOTE_MISFITS: &str = "
-    UPDATE found_blobs f SET expected = q.size
+    INSERT INTO misfits (digest, expected, found)
+    SELECT f.digest, q.size, f.size
     FROM unnest($1::bytea[], $2::bigint[]) AS q (digest, size)
-    WHERE f.digest = q.digest AND f.size <> q.size";
+    JOIN found_blobs f ON f.digest = q.digest
+    WHERE f.size <> q.size
+    ON CONFLICT (digest) DO NOTHING";
 
-pub(super) async fn misfits(
-    session: &mut Session,
-    after: Option<&Digest>,
-    limit: u32,
-) -> Result<Vec<Misfit>, Fault> {
-    let rows: Vec<(Vec<u8>, i64, i64)> = session
-        .query_as(MISFITS)
-        .bind(after.map(digest_bytes).unwrap_or_default())
-        .bind(i64::from(limit))
-        .fetch_all(session.connection())
-        .await?;
+pub(super) async fn misfits(session: &mut Session, limit: u32) -> Result<Vec<Misfit>, Fault> {
+    let rows: Vec<(Vec<u8>, i64, i64)> =
+        session.query_as(MISFITS).bind(i64::from(limit)).fetch_all(session.connection()).await?;
     rows.into_iter().map(rows::misfit).collect()
 }
 
-const MISFITS: &str = "
-    SELECT digest, expected, size FROM found_blobs
-    WHERE digest > $1 AND expected IS NOT NULL
-    ORDER BY digest
-    LIMIT $2";
+const MISFITS: &str = "SELECT digest, expected, found FROM misfits ORDER BY digest LIMIT $1";
+
+/// See [`AdoptionStore::forget_misfits`](crate::AdoptionStore::forget_misfits).
+pub(super) struct ForgetMisfits(pub(super) Vec<Misfit>);
+
+#[async_trait]
+impl Operation for ForgetMisfits {
+    type Output = ();
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
+        let digests: Vec<_> = self.0.iter().map(|misfit| digest_bytes(&misfit.digest)).collect();
+        context
+            .session
+            .query("DELETE FROM misfits WHERE digest = ANY($1)")
+            .bind(digests)
+            .execute(context.session.connection())
+            .await?;
+        Ok(())
+    }
+}
 
 /// See [`AdoptionStore::found_tags`](crate::AdoptionStore::found_tags).
 pub(super) struct NoteTags(pub(super) Vec<FoundTag>);

@@ -65,12 +65,12 @@ impl AdoptionStore for PostgresStore {
         primary!(self, adoption::unlinked_references(after, limit))
     }
 
-    async fn misfits(
-        &self,
-        after: Option<&Digest>,
-        limit: u32,
-    ) -> Result<Vec<Misfit>, MetadataError> {
-        primary!(self, adoption::misfits(after, limit))
+    async fn misfits(&self, limit: u32) -> Result<Vec<Misfit>, MetadataError> {
+        primary!(self, adoption::misfits(limit))
+    }
+
+    async fn forget_misfits(&self, misfits: Vec<Misfit>) -> Result<(), MetadataError> {
+        self.write(adoption::ForgetMisfits(misfits)).await
     }
 
     async fn orphans(&self) -> Result<Orphans, MetadataError> {

@@ -232,28 +232,43 @@ pub(in crate::sqlite) const ADOPT_MANIFEST: &str = "
     ON CONFLICT (manifest_id, digest) DO NOTHING";
 
 pub(in crate::sqlite) const NOTE_MISFITS: &str = "
-    UPDATE found_blobs AS f SET expected = q.value ->> 1
-    FROM json_each($1) q
-    WHERE f.digest = unhex(q.value ->> 0) AND f.size <> q.value ->> 1";
+    INSERT INTO misfits (digest, expected, found)
+    SELECT f.digest, q.value ->> 1, f.size
+    FROM json_each($1) q CROSS JOIN found_blobs f ON f.digest = unhex(q.value ->> 0)
+    WHERE f.size <> q.value ->> 1
+    ON CONFLICT (digest) DO NOTHING";
 
 pub(super) async fn misfits(
     connection: &mut SqliteConnection,
-    after: Option<&Digest>,
     limit: u32,
 ) -> Result<Vec<Misfit>, Fault> {
-    let rows: Vec<(Vec<u8>, i64, i64)> = sqlx::query_as(MISFITS)
-        .bind(after.map(digest_bytes).unwrap_or_default())
-        .bind(i64::from(limit))
-        .fetch_all(connection)
-        .await?;
+    let rows: Vec<(Vec<u8>, i64, i64)> =
+        sqlx::query_as(MISFITS).bind(i64::from(limit)).fetch_all(connection).await?;
     rows.into_iter().map(rows::misfit).collect()
 }
 
-pub(in crate::sqlite) const MISFITS: &str = "
-    SELECT digest, expected, size FROM found_blobs
-    WHERE digest > $1 AND expected IS NOT NULL
-    ORDER BY digest
-    LIMIT $2";
+/// Any digest is greater than no bytes, which makes it a search by the key.
+pub(in crate::sqlite) const MISFITS: &str =
+    "SELECT digest, expected, found FROM misfits WHERE digest > x'' ORDER BY digest LIMIT $1";
+
+/// See [`AdoptionStore::forget_misfits`](crate::AdoptionStore::forget_misfits).
+pub(super) struct ForgetMisfits(pub(super) Vec<Misfit>);
+
+#[async_trait]
+impl Operation for ForgetMisfits {
+    type Output = ();
+
+    async fn apply(&self, context: &mut Context<'_>) -> Result<(), Fault> {
+        sqlx::query(FORGET_MISFITS)
+            .bind(digest_array(self.0.iter().map(|misfit| &misfit.digest)))
+            .execute(&mut *context.connection)
+            .await?;
+        Ok(())
+    }
+}
+
+pub(in crate::sqlite) const FORGET_MISFITS: &str =
+    "DELETE FROM misfits WHERE digest IN (SELECT unhex(q.value) FROM json_each($1) q)";
 
 /// See [`AdoptionStore::found_tags`](crate::AdoptionStore::found_tags).
 pub(super) struct NoteTags(pub(super) Vec<FoundTag>);

@@ -64,12 +64,12 @@ impl AdoptionStore for SqliteStore {
         read!(self, adoption::unlinked_references(after, limit))
     }
 
-    async fn misfits(
-        &self,
-        after: Option<&Digest>,
-        limit: u32,
-    ) -> Result<Vec<Misfit>, MetadataError> {
-        read!(self, adoption::misfits(after, limit))
+    async fn misfits(&self, limit: u32) -> Result<Vec<Misfit>, MetadataError> {
+        read!(self, adoption::misfits(limit))
+    }
+
+    async fn forget_misfits(&self, misfits: Vec<Misfit>) -> Result<(), MetadataError> {
+        self.write(adoption::ForgetMisfits(misfits)).await
     }
 
     async fn orphans(&self) -> Result<Orphans, MetadataError> {
