@@ -124,7 +124,7 @@ fn main() -> ExitCode {
             MetadataCommand::Migrate { to, online_only, config } => {
                 commands::migrate::run(&to, online_only, config.as_deref())
             }
-            MetadataCommand::Relocate { config } => commands::metadata::relocate(config.as_deref()),
+            MetadataCommand::Relocate { config } => commands::relocate::run(config.as_deref()),
         },
     };
     match result {

@@ -1,5 +1,4 @@
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -8,23 +7,6 @@ use berth_metadata::{
     AccountStore, Follower, MetadataStore, Pooling, PostgresOptions, PostgresStore, SqliteLocation,
     SqliteOptions, SqliteStore, UpkeepStore,
 };
-
-/// `berth metadata relocate`: the blobs of the database are where the configuration says now.
-pub(crate) fn relocate(file: Option<&Path>) -> Result<ExitCode> {
-    let config = super::config::load(file)?.config;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let place = storage_identity(&config);
-    runtime.block_on(async {
-        let blobs = super::stores::open_blobs(&config)?;
-        super::backup::before_migration(&config, &*blobs).await?;
-        let metadata = open(&config, Follower::None).await?.metadata;
-        metadata.rebind_storage(&place).await?;
-        metadata.close().await;
-        anyhow::Ok(())
-    })?;
-    println!("the database belongs to the blobs in {place} from now on");
-    Ok(ExitCode::SUCCESS)
-}
 
 /// A database, as what it holds: the names and the graph, and those who may use them.
 pub(super) struct Database {

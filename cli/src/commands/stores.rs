@@ -19,13 +19,22 @@ pub(crate) struct Stores {
 /// Opens both stores, making what is missing, and sees to it that they belong together.
 pub(crate) async fn open(config: &Config) -> Result<Stores> {
     let blobs = open_blobs(config)?;
-    backup::before_migration(config, &*blobs).await?;
-    let database = metadata::open(config, follower(&*blobs)).await?;
+    let database = open_database(config, &*blobs, follower(&*blobs)).await?;
     if metadata::stands_apart(config) {
         database.metadata.bind_storage(&metadata::storage_identity(config)).await?;
     }
     let metadata::Database { metadata, accounts, upkeep } = database;
     Ok(Stores { blobs, metadata, accounts, upkeep })
+}
+
+/// Opens the database, which is backed up beside the blobs before its schema changes.
+pub(super) async fn open_database(
+    config: &Config,
+    blobs: &dyn BlobStore,
+    follower: Follower,
+) -> Result<metadata::Database> {
+    backup::before_migration(config, blobs).await?;
+    metadata::open(config, follower).await
 }
 
 /// What the storage keeps of names beside the database.
