@@ -15,8 +15,8 @@ pub(crate) struct Settings {
     pub(crate) manifest_time: Duration,
     /// The large blob.
     pub(crate) blob: u64,
-    /// Rounds of pulls of the large blob. How fast one goes depends on which processors its ends run on, and one in two
-    /// goes twice as fast as the other: few rounds say little.
+    /// Rounds of pulls of the large blob. One may go twice as fast as another of the same server, so few rounds say
+    /// little.
     pub(crate) blob_rounds: usize,
     /// Connections that pull the large blob, and the bytes that they move together.
     pub(crate) pulls: [(usize, u64); 3],

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::{Row, stop_all};
+use super::{Row, in_turn, stop_all};
 use crate::Bench;
 use crate::client::Connection;
 use crate::content::Random;
@@ -63,8 +63,20 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
         settings.listings,
     ));
     let shapes: Vec<Shape> = shapes(settings.tags, settings.tags_each).concat();
-    measured(bench, run, &shapes, Cache::Default)?;
-    measured(bench, run, &shapes, Cache::Off)
+    for shape in &shapes {
+        read_whole(&shape.prepare(&bench.cache)?)?;
+    }
+    let start = |cache| -> Result<Vec<Registry>> {
+        shapes.iter().map(|shape| Registry::start(bench, *shape, cache)).collect()
+    };
+    let registries = start(Cache::Default)?;
+    ask_for_manifests(bench, run, &registries, (HOT_TAGS, HOT))?;
+    ask_for_manifests(bench, run, &registries, (ANY_TAG, u32::MAX))?;
+    ask_for_listings(bench, run, &registries)?;
+    stop_registries(registries)?;
+    let registries = start(Cache::Off)?;
+    ask_for_manifests(bench, run, &registries, (NO_CACHE, u32::MAX))?;
+    stop_registries(registries)
 }
 
 /// Whether the registries remember manifests.
@@ -86,7 +98,6 @@ struct Registry {
 impl Registry {
     fn start(bench: &Bench, shape: Shape, cache: Cache) -> Result<Self> {
         let data = shape.prepare(&bench.cache)?;
-        read_whole(&data)?;
         let name = name(shape);
         let mut launch = Row::Growth.launch(bench, &name)?.on(&data);
         // Upkeep has rows of its own. Here it would find that no link file of a prepared database is there, and write
@@ -108,33 +119,36 @@ impl Registry {
 }
 
 /// The machine is not the same from one minute to the next: registries that are compared are asked within seconds.
-fn measured(bench: &Bench, run: &mut RowRun, shapes: &[Shape], cache: Cache) -> Result<()> {
-    let start = |shape: &Shape| Registry::start(bench, *shape, cache);
-    let registries: Vec<Registry> = shapes.iter().map(start).collect::<Result<_>>()?;
-    let cases: &[(&str, u32)] = match cache {
-        Cache::Default => &[(HOT_TAGS, HOT), (ANY_TAG, u32::MAX)],
-        Cache::Off => &[(NO_CACHE, u32::MAX)],
-    };
-    for &(case, most) in cases {
-        for registry in &registries {
-            ask(bench, registry, most, WARM_UP)?;
-        }
-        for round in 0..bench.settings.growth_rounds {
-            for registry in super::in_turn(&registries, round) {
-                run.record(case, &registry.name, round, &manifests(bench, registry, most)?);
-            }
+fn ask_for_manifests(
+    bench: &Bench,
+    run: &mut RowRun,
+    registries: &[Registry],
+    (case, most): (&str, u32),
+) -> Result<()> {
+    for registry in registries {
+        ask(bench, registry, most, WARM_UP)?;
+    }
+    for round in 0..bench.settings.growth_rounds {
+        for registry in in_turn(registries, round) {
+            run.record(case, &registry.name, round, &manifests(bench, registry, most)?);
         }
     }
+    Ok(())
+}
+
+fn ask_for_listings(bench: &Bench, run: &mut RowRun, registries: &[Registry]) -> Result<()> {
     let catalog = [format!("/v2/_catalog?n={CATALOG}")];
-    // Manifests are all that is cached.
-    let listed = if cache == Cache::Off { 0 } else { bench.settings.growth_rounds };
-    for round in 0..listed {
-        for Registry { server, name, tags, .. } in super::in_turn(&registries, round) {
-            let count = bench.settings.listings;
+    let count = bench.settings.listings;
+    for round in 0..bench.settings.growth_rounds {
+        for Registry { server, name, tags, .. } in in_turn(registries, round) {
             run.record(TAG_PAGE, name, round, &listings(server, tags, count)?);
             run.record(CATALOG_PAGE, name, round, &listings(server, &catalog, count)?);
         }
     }
+    Ok(())
+}
+
+fn stop_registries(registries: Vec<Registry>) -> Result<()> {
     stop_all(registries.into_iter().map(|registry| registry.server).collect())
 }
 
