@@ -1,7 +1,8 @@
 //! SIGTERM in the middle of work, and SIGHUP.
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -98,6 +99,30 @@ fn session_offset(server: &Server, session: &str) -> Result<usize> {
     let status = server.get(session)?.expect(204)?;
     let last = status.header("range")?.strip_prefix("0-").context("a range")?.parse::<usize>()?;
     Ok(if last == 0 { 0 } else { last + 1 })
+}
+
+#[test]
+#[ignore = "run by cargo xtask faults"]
+fn sigterm_before_it_is_ready_ends_it_with_0_and_sighup_does_not_end_it() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let database = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("postgres://berth@{}/berth", database.local_addr()?);
+    let mut registry = Launch::filesystem(directory.path())?
+        .env("REGISTRY_METADATA_URL", url)
+        .command(&["serve"])?
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // The database takes the connection and says nothing, so that nothing is ready.
+    let _connection = database.accept()?;
+    let pid = Pid::from_child(&registry);
+    kill_process(pid, Signal::HUP)?;
+    kill_process(pid, Signal::TERM)?;
+    wait::until("it ends", || Ok(registry.try_wait()?.is_some()))?;
+    let output = registry.wait_with_output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "it ended with {}: {told}", output.status);
+    ensure!(told.contains("stopped before it was ready"), "{told}");
+    Ok(())
 }
 
 #[test]
