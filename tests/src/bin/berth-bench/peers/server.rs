@@ -1,10 +1,11 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use berth_oci::Digest;
 use berth_tests::process::Daemon;
 
 use super::{Launch, Peer};
@@ -19,8 +20,9 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Its processes, if they are on this machine.
     pub(crate) group: Option<Group>,
-    /// Where a server of files has them.
-    files: Option<PathBuf>,
+    /// Where it has its files, if this run started it.
+    data: Option<PathBuf>,
+    is_registry: bool,
     daemon: Option<Daemon>,
 }
 
@@ -41,14 +43,22 @@ impl Server {
             name: peer.name.clone(),
             address,
             group: Some(Group::new(daemon.id())),
-            files: (!peer.is_registry()).then(|| launch.data()),
+            data: Some(launch.data()),
+            is_registry: peer.is_registry(),
             daemon: Some(daemon),
         })
     }
 
     pub(super) fn running(peer: &Peer, address: SocketAddr) -> Self {
         let group = Group::listening_on(address.port()).filter(|_| address.ip().is_loopback());
-        Self { name: peer.name.clone(), address, group, files: None, daemon: None }
+        Self {
+            name: peer.name.clone(),
+            address,
+            group,
+            data: None,
+            is_registry: true,
+            daemon: None,
+        }
     }
 
     /// Seconds of processor time so far; nothing when its processes cannot be seen.
@@ -58,7 +68,7 @@ impl Server {
 
     /// Puts an image into a repository, under a tag.
     pub(crate) fn store_image(&self, repository: &str, tag: &str, image: &Image) -> Result<()> {
-        if let Some(files) = &self.files {
+        if let Some(files) = self.plain_files() {
             let folder = files.join(format!("v2/{repository}/manifests"));
             fs::create_dir_all(&folder)?;
             fs::write(folder.join(tag), &image.manifest)?;
@@ -76,15 +86,30 @@ impl Server {
 
     /// Puts a blob into a repository.
     pub(crate) fn store_content(&self, repository: &str, content: &mut Content) -> Result<()> {
-        if let Some(files) = &self.files {
-            let folder = files.join(format!("v2/{repository}/blobs"));
-            fs::create_dir_all(&folder)?;
-            let mut file = File::create(folder.join(content.digest.to_string()))?;
+        if let Some(files) = self.plain_files() {
+            let path = files.join(plain_blob(repository, &content.digest));
+            fs::create_dir_all(path.parent().context("a file lies in a folder")?)?;
+            let mut file = File::create(path)?;
             content.blocks(|block| file.write_all(block))?;
             return Ok(file.sync_all()?);
         }
         push_content(&mut Connection::open(self.address)?, repository, content)?;
         Ok(())
+    }
+
+    /// The file that it serves a blob from.
+    pub(crate) fn blob_file(&self, repository: &str, digest: &Digest) -> Option<PathBuf> {
+        let data = self.data.as_ref()?;
+        if !self.is_registry {
+            return Some(data.join(plain_blob(repository, digest)));
+        }
+        let (algorithm, hex) = (digest.algorithm(), digest.hex());
+        Some(data.join(format!("docker/registry/v2/blobs/{algorithm}/{}/{hex}/data", &hex[..2])))
+    }
+
+    /// Where a server of files has them.
+    fn plain_files(&self) -> Option<&Path> {
+        self.data.as_deref().filter(|_| !self.is_registry)
     }
 
     /// Compares what it answers with what was put into it.
@@ -109,6 +134,11 @@ impl Server {
             None => Ok(()),
         }
     }
+}
+
+/// Where a server of files has a blob.
+fn plain_blob(repository: &str, digest: &Digest) -> String {
+    format!("v2/{repository}/blobs/{digest}")
 }
 
 pub(crate) fn answers(address: SocketAddr) -> bool {
