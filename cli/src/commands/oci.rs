@@ -5,6 +5,18 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+/// The C library calls it before `main`, and before all that libraries do there.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[used]
+#[allow(unsafe_code)]
+// SAFETY: the section has functions of this type, and glibc gives them the arguments and the environment.
+#[unsafe(link_section = ".init_array.00101")]
+static EARLY: unsafe extern "C" fn(
+    std::ffi::c_int,
+    *const *const std::ffi::c_char,
+    *const *const std::ffi::c_char,
+) = berth_runner::oci::make_read_only_early;
+
 /// Runs it when it is named: whatever comes after `oci` is its own.
 #[cfg(target_os = "linux")]
 pub(crate) fn run() -> Option<ExitCode> {

@@ -46,7 +46,10 @@ pub(super) enum LogFormat {
     Json,
 }
 
+/// The arguments of the one that is given alone are made: for all of them it takes as long as everything else before a
+/// container's process is cloned.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Make a container; its process waits for `start`.
     Create(Create),

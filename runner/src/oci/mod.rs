@@ -42,6 +42,7 @@ use clap::Parser as _;
 pub use check::{check_configuration, check_seccomp};
 use error::Error;
 pub(crate) use kernel::root::RootDirectory;
+pub use launch::make_read_only_early;
 pub(crate) use plan::capability_names;
 
 use arguments::Arguments;

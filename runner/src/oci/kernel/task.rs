@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
@@ -113,17 +113,30 @@ pub(crate) fn execute(path: &CStr, args: &[CString], env: &[CString]) -> io::Err
 
 /// The same of what is open as `program`.
 pub(crate) fn execute_open(program: &OwnedFd, args: &[CString], env: &[CString]) -> io::Error {
-    use std::os::fd::AsRawFd as _;
     let args = pointers(args);
     let env = pointers(env);
     // SAFETY: as in `execute`.
+    unsafe { execute_raw(program.as_fd(), args.as_ptr(), env.as_ptr()) }
+}
+
+/// The same with arguments and environment as the kernel takes them; allocates nothing.
+///
+/// # Safety
+///
+/// Both arrays end in a null pointer, and all before point to C strings.
+pub(crate) unsafe fn execute_raw(
+    program: BorrowedFd<'_>,
+    args: *const *const libc::c_char,
+    env: *const *const libc::c_char,
+) -> io::Error {
+    // SAFETY: the caller has promised what the kernel expects of the arrays.
     unsafe {
         libc::syscall(
             libc::SYS_execveat,
             program.as_raw_fd(),
             c"".as_ptr(),
-            args.as_ptr(),
-            env.as_ptr(),
+            args,
+            env,
             libc::AT_EMPTY_PATH,
         );
     }

@@ -1,9 +1,11 @@
 //! The runtime's own program file, which a container sees while its process is still ours: what is
 //! executed as `/proc/self/exe` there is this file, and could be written to once it no longer runs
 //! (CVE-2019-5736). So it is executed from a mount that cannot be written to, by anybody.
+#![allow(unsafe_code)]
 
-use std::ffi::{CString, OsString};
-use std::os::fd::AsFd as _;
+use std::ffi::{CStr, CString, OsString, c_char, c_int};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
@@ -12,22 +14,22 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use super::super::Result;
 use super::super::error::{Doing as _, Error};
 use super::super::kernel::mount::{Attributes, copy_of, set_attributes};
-use super::super::kernel::task::execute_open;
+use super::super::kernel::task::{execute_open, execute_raw};
 
+/// The commands whose process, or one that it clones, is in a container while it is still this program. To find one of
+/// these words where it means something else is harmless.
+const ENTERING: [&CStr; 3] = [c"create", c"run", c"exec"];
+
+const OWN: &str = "/proc/self/exe";
 const READ_ONLY: u64 = 0x1;
 
 /// Executes this program again with the same arguments, from a mount of its own that is read-only.
 /// Returns where that is so already.
 pub(in crate::oci) fn make_read_only() -> Result<()> {
-    let own = Path::new("/proc/self/exe");
-    let mount = statvfs(own).doing(|| "look at the runtime's own program file")?;
-    if mount.f_flag.contains(StatVfsMountFlags::RDONLY) {
+    if is_read_only().doing(|| "look at the runtime's own program file")? {
         return Ok(());
     }
-    let copy = copy_of(own, false).doing(|| "mount the runtime's own program file")?;
-    let attributes = Attributes { set: READ_ONLY, ..Attributes::default() };
-    set_attributes(copy.as_fd(), attributes, false)
-        .doing(|| "protect the runtime's own program file")?;
+    let copy = read_only_copy().doing(|| "protect the runtime's own program file")?;
     let args = c_strings(std::env::args_os())?;
     let env = c_strings(std::env::vars_os().map(|(name, value)| {
         let mut pair = name;
@@ -39,6 +41,49 @@ pub(in crate::oci) fn make_read_only() -> Result<()> {
     Err(error).doing(|| "execute the runtime from where it cannot be written to")
 }
 
+fn is_read_only() -> io::Result<bool> {
+    Ok(statvfs(OWN)?.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// The program file on a mount of its own.
+fn read_only_copy() -> io::Result<OwnedFd> {
+    let copy = copy_of(Path::new(OWN), false)?;
+    let attributes = Attributes { set: READ_ONLY, ..Attributes::default() };
+    set_attributes(copy.as_fd(), attributes, false)?;
+    Ok(copy)
+}
+
+/// Does the same before `main`, where the arguments ask for a command that needs it. What a program of this size does
+/// before it comes to its own code need not be done twice then. What fails here is left to [`make_read_only`].
+///
+/// # Safety
+///
+/// It is for the C library to call, with the arguments and the environment of the process: both arrays end in a null
+/// pointer, and all before point to C strings. Nothing else may run yet.
+pub unsafe extern "C" fn make_read_only_early(
+    _count: c_int,
+    args: *const *const c_char,
+    env: *const *const c_char,
+) {
+    // SAFETY: as the caller has promised.
+    if !unsafe { enters_container(args) } || is_read_only().unwrap_or(true) {
+        return;
+    }
+    if let Ok(copy) = read_only_copy() {
+        // SAFETY: as the caller has promised.
+        unsafe { execute_raw(copy.as_fd(), args, env) };
+    }
+}
+
+/// # Safety
+///
+/// The array ends in a null pointer, and all before point to C strings.
+unsafe fn enters_container(args: *const *const c_char) -> bool {
+    // SAFETY: as the caller has promised; they are not looked at after the return.
+    let mut words = unsafe { Words::new(args) };
+    words.nth(1) == Some(c"oci") && words.any(|word| ENTERING.contains(&word))
+}
+
 fn c_strings(strings: impl Iterator<Item = OsString>) -> Result<Vec<CString>> {
     strings
         .map(|string| {
@@ -46,4 +91,67 @@ fn c_strings(strings: impl Iterator<Item = OsString>) -> Result<Vec<CString>> {
                 .map_err(|_| Error::invalid("an argument has a zero byte in it"))
         })
         .collect()
+}
+
+/// Arguments as a C program has them, without a copy.
+struct Words {
+    next: *const *const c_char,
+}
+
+impl Words {
+    /// # Safety
+    ///
+    /// The array ends in a null pointer, all before point to C strings, and both outlive this.
+    unsafe fn new(args: *const *const c_char) -> Self {
+        Self { next: args }
+    }
+}
+
+impl Iterator for Words {
+    type Item = &'static CStr;
+
+    fn next(&mut self) -> Option<&'static CStr> {
+        // SAFETY: `next` is not beyond the null pointer, for it is not moved on from there.
+        let word = unsafe { *self.next };
+        if word.is_null() {
+            return None;
+        }
+        // SAFETY: the one that is not null is followed by another, and is a C string.
+        unsafe {
+            self.next = self.next.add(1);
+            Some(CStr::from_ptr(word))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asks(words: &[&CStr]) -> bool {
+        let args: Vec<_> =
+            words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect();
+        // SAFETY: the array ends in a null pointer, and it and the words live until the return.
+        unsafe { enters_container(args.as_ptr()) }
+    }
+
+    #[test]
+    fn the_commands_that_enter_containers_are_known_by_their_words() {
+        assert!(asks(&[c"berth", c"oci", c"run", c"--bundle", c"/b", c"id"]));
+        assert!(asks(&[
+            c"/usr/bin/berth",
+            c"oci",
+            c"--root",
+            c"/r",
+            c"--debug",
+            c"exec",
+            c"id",
+            c"sh"
+        ]));
+        assert!(!asks(&[c"berth", c"oci", c"state", c"id"]));
+        assert!(!asks(&[c"berth", c"run", c"--rm", c"busybox"]));
+        assert!(!asks(&[c"berth", c"oci"]));
+        assert!(!asks(&[c"berth"]));
+        assert!(!asks(&[]));
+    }
 }

@@ -26,6 +26,7 @@ use super::plan::{IdMaps, Plan, ProcessPlan};
 use super::{Result, hooks, init};
 
 pub(super) use executable::make_read_only;
+pub use executable::make_read_only_early;
 pub(super) use host::facts;
 pub(super) use open::{Opened, Surroundings};
 pub(super) use shared::{mount_at, unmount_shared};
