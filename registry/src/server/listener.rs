@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::connection::{Peer, Serving, serve_connection};
+use super::loopback::Loopback;
 use super::tls::Tls;
 use crate::http::App;
 
@@ -27,8 +28,14 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Socket {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Loopback),
     Unix(UnixListener),
+}
+
+impl Socket {
+    fn tcp(listener: TcpListener) -> Self {
+        Self::Tcp(listener, Loopback::new())
+    }
 }
 
 impl Listener {
@@ -39,9 +46,9 @@ impl Listener {
     pub async fn bind(listen: &Listen) -> io::Result<Self> {
         let bound = match listen {
             Listen::Tcp { host: Some(host), port } => {
-                TcpListener::bind((host.as_str(), *port)).await.map(Socket::Tcp)
+                TcpListener::bind((host.as_str(), *port)).await.map(Socket::tcp)
             }
-            Listen::Tcp { host: None, port } => bind_every_interface(*port).await.map(Socket::Tcp),
+            Listen::Tcp { host: None, port } => bind_every_interface(*port).await.map(Socket::tcp),
             Listen::Unix(path) => {
                 remove_abandoned_socket(path).await;
                 UnixListener::bind(path).map(Socket::Unix)
@@ -68,7 +75,7 @@ impl Listener {
     /// The address as a client would write it.
     pub fn address(&self) -> String {
         match &self.socket {
-            Socket::Tcp(listener) => {
+            Socket::Tcp(listener, _) => {
                 listener.local_addr().map_or_else(|_| "?".to_owned(), |addr| addr.to_string())
             }
             Socket::Unix(listener) => listener
@@ -81,9 +88,10 @@ impl Listener {
 
     async fn accept(&self) -> io::Result<Peer> {
         match &self.socket {
-            Socket::Tcp(listener) => {
+            Socket::Tcp(listener, loopback) => {
                 let (stream, remote) = listener.accept().await?;
                 stream.set_nodelay(true)?;
+                loopback.prepare(&stream, remote.ip());
                 Ok(Peer::Tcp(stream, remote))
             }
             Socket::Unix(listener) => Ok(Peer::Unix(listener.accept().await?.0)),

@@ -3,6 +3,7 @@
 mod connection;
 mod deadline;
 mod listener;
+mod loopback;
 mod repoll;
 pub(crate) mod sendfile;
 mod streams;
