@@ -1,5 +1,6 @@
 //! `cargo xtask lint`: what can be found without running anything.
 
+use crate::elsewhere;
 use crate::part::Part;
 use crate::process::{cargo, check};
 
@@ -30,5 +31,6 @@ pub(crate) fn parts() -> Vec<Part> {
                 )
             },
         },
+        elsewhere::part(),
     ]
 }

@@ -8,6 +8,7 @@ mod conformance;
 mod context;
 mod crash;
 mod deny;
+mod elsewhere;
 mod faults;
 mod fuzz;
 mod lint;
@@ -43,7 +44,7 @@ enum Command {
     Test,
     /// Install what the tests need: Debian packages, Go tools, cargo tools
     Setup,
-    /// Formatting, clippy and documentation, with warnings as errors
+    /// Formatting, clippy, documentation and a check for other systems, with warnings as errors
     Lint,
     /// Licences, bans, sources and advisories of the dependencies
     Deny,

@@ -17,7 +17,8 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use super::chunks::Chunks;
-use crate::server::sendfile::{FileRegion, SendfileConnection, is_cached};
+use crate::server::page_cache::is_cached;
+use crate::server::sendfile::{FileRegion, SendfileConnection};
 
 /// How much is read at a time where the kernel cannot send the file itself. The size that moves
 /// the most bytes for the least work.

@@ -1,12 +1,13 @@
 //! Buffers for the pieces of a body: each is used again once what was in it is sent.
 
 use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use rustix::io::ReadWriteFlags;
+
+use crate::server::page_cache::read_cached;
 
 /// How many buffers wait to be used again. One is read into while another is sent.
 const KEPT: usize = 2;
@@ -27,8 +28,7 @@ impl Chunks {
     /// cannot be read.
     pub(super) fn read_cached(&self, file: &File, start: u64, len: usize) -> Option<Bytes> {
         let mut chunk = self.take(len);
-        let mut slices = [IoSliceMut::new(&mut chunk.buffer[..len])];
-        match rustix::io::preadv2(file, &mut slices, start, ReadWriteFlags::NOWAIT) {
+        match read_cached(file, &mut chunk.buffer[..len], start) {
             Ok(0) | Err(_) => None,
             Ok(read) => {
                 chunk.len = read;

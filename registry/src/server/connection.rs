@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::deadline::{Deadlines, Phase, Watched};
 use super::repoll::Repoll;
-use super::sendfile::{SendfileConnection, SendfileStream};
+use super::sendfile;
 use super::streams::Streams;
 use super::tls::{HandshakeError, Secured, Tls};
 use crate::http::{App, ConnectionInfo};
@@ -51,9 +51,8 @@ pub(super) async fn serve_connection(peer: Peer, serving: Serving) {
     open.inc();
     match (peer, serving.tls.clone()) {
         (Peer::Tcp(stream, remote), None) => {
-            let sendfile = SendfileConnection::default();
-            let stream = SendfileStream::new(stream, sendfile.clone());
-            let info = ConnectionInfo { sendfile: Some(sendfile), ..plain(&Some(remote)) };
+            let (stream, sendfile) = sendfile::over(stream);
+            let info = ConnectionInfo { sendfile, ..plain(&Some(remote)) };
             serve(stream, info, serving).await;
         }
         (Peer::Unix(stream), None) => serve(stream, plain(&None), serving).await,

@@ -34,11 +34,20 @@ impl Loopback {
         if let Some(name) = self.congestion_control
             && remote.to_canonical().is_loopback()
         {
-            // It works with the other one, too.
-            let _ = rustix::net::sockopt::set_tcp_congestion(stream, name);
+            use_instead(stream, name);
         }
     }
 }
+
+#[cfg(target_os = "linux")]
+fn use_instead(stream: &TcpStream, congestion_control: &str) {
+    // It works with the other one, too.
+    let _ = rustix::net::sockopt::set_tcp_congestion(stream, congestion_control);
+}
+
+/// Elsewhere it is not known which there are.
+#[cfg(not(target_os = "linux"))]
+fn use_instead(_stream: &TcpStream, _congestion_control: &str) {}
 
 fn choose(of_system: &str, allowed: &str) -> Option<&'static str> {
     if UNPACED.contains(&of_system) {
@@ -51,7 +60,7 @@ fn setting(name: &str) -> String {
     fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap_or_default()
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use tokio::net::TcpListener;
 

@@ -4,7 +4,12 @@ mod connection;
 mod deadline;
 mod listener;
 mod loopback;
+pub(crate) mod page_cache;
 mod repoll;
+#[cfg(target_os = "linux")]
+pub(crate) mod sendfile;
+#[cfg(not(target_os = "linux"))]
+#[path = "sendfile_elsewhere.rs"]
 pub(crate) mod sendfile;
 mod streams;
 mod tls;

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use rustix::io::{Errno, ReadWriteFlags};
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -22,9 +22,6 @@ use tokio::net::TcpStream;
 /// The most that one call hands to the kernel, so that one fast reader does not hold a thread. Larger pieces cost
 /// more by the byte: what waits in the socket is out of the processor's caches when it is read.
 const SEND_LIMIT: usize = 1 << 20;
-
-/// The distance at which [`is_cached`] looks. Pages come from the disk in larger runs.
-const PROBE_STEP: u64 = 256 * 1024;
 
 /// The regions that are on their way over one connection.
 #[derive(Clone, Debug, Default)]
@@ -128,11 +125,13 @@ pub(super) struct SendfileStream {
     connection: SendfileConnection,
 }
 
-impl SendfileStream {
-    pub(super) fn new(stream: TcpStream, connection: SendfileConnection) -> Self {
-        Self { stream, connection }
-    }
+/// A connection over which files can be sent, and how.
+pub(super) fn over(stream: TcpStream) -> (SendfileStream, Option<SendfileConnection>) {
+    let connection = SendfileConnection::default();
+    (SendfileStream { stream, connection: connection.clone() }, Some(connection))
+}
 
+impl SendfileStream {
     /// Sends what stands before a region, and then the region, as far as the socket takes it.
     fn poll_send(
         &self,
@@ -241,25 +240,6 @@ impl AsyncRead for SendfileStream {
     }
 }
 
-/// Whether a part of a file is in the page cache, as far as looking at some of its pages tells.
-/// A filesystem that cannot tell is taken to hold nothing.
-pub(crate) fn is_cached(file: &File, start: u64, len: u64) -> bool {
-    let mut probe = [0u8];
-    let last = start + len - 1;
-    let mut offset = start;
-    loop {
-        let slices = &mut [io::IoSliceMut::new(&mut probe)];
-        match rustix::io::preadv2(file, slices, offset, ReadWriteFlags::NOWAIT) {
-            Ok(1) | Err(Errno::INTR) => {}
-            _ => return false,
-        }
-        if offset == last {
-            return true;
-        }
-        offset = (offset + PROBE_STEP).min(last);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -273,8 +253,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (ours, _) = listener.accept().await.unwrap();
-        let connection = SendfileConnection::default();
-        (SendfileStream::new(ours, connection.clone()), connection, theirs)
+        let (ours, connection) = over(ours);
+        (ours, connection.unwrap(), theirs)
     }
 
     fn file_of(bytes: &[u8]) -> Arc<File> {
@@ -329,12 +309,5 @@ mod tests {
         file.set_len(10).unwrap();
         let result = ours.write_all(&region.bytes(0, 100_000).unwrap()).await;
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-    }
-
-    #[test]
-    fn what_was_just_written_is_cached() {
-        let file = file_of(&[1; 1_000_000]);
-        assert!(is_cached(&file, 10, 999_990));
-        assert!(!is_cached(&file, 0, 1_000_001));
     }
 }

@@ -1,4 +1,4 @@
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use berth_oci::{Digest, LinkChange, UploadId};
 
 use super::layout::Layout;
+use super::system::sync_filesystem;
 use super::{behind_others, blocking, durable};
 use crate::{LinkTree, StoreError};
 
@@ -44,8 +45,7 @@ fn apply_all(layout: &Layout, changes: &[LinkChange]) -> Result<(), StoreError> 
     for change in changes {
         apply_one(layout, &scratch, change)?;
     }
-    rustix::fs::syncfs(File::open(layout.uploads())?).map_err(io::Error::from)?;
-    Ok(())
+    Ok(sync_filesystem(layout.uploads())?)
 }
 
 fn apply_one(layout: &Layout, scratch: &Path, change: &LinkChange) -> io::Result<()> {

@@ -6,6 +6,7 @@ mod layout;
 mod links;
 mod quarantine;
 mod removal;
+mod system;
 mod upload;
 
 use std::fs::{self, File};
@@ -17,7 +18,6 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use berth_oci::{Digest, UploadId};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 use crate::blob_store::{before_quarantine, quarantined};
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
 use files::FilesystemFiles;
 use layout::Layout;
 use links::FilesystemLinks;
+use system::open_if_cached;
 use upload::FilesystemUpload;
 
 /// The filesystem driver. Cheap to clone.
@@ -235,19 +236,6 @@ impl BlobStore for FilesystemStore {
 /// The identifier under which bytes went into quarantine.
 fn quarantine_of(location: &str) -> Option<UploadId> {
     before_quarantine(location).parse().ok()
-}
-
-/// Opens a file whose path the kernel has in its caches; `None` when the disk would be asked.
-///
-/// A lookup that cannot wait needs no other thread: it is the path of every warm read.
-fn open_if_cached(path: &Path) -> Option<io::Result<File>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
-        Ok(fd) => Some(Ok(File::from(fd))),
-        // Not cached; or a kernel or filesystem that does not know the question.
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => None,
-        Err(errno) => Some(Err(errno.into())),
-    }
 }
 
 /// Runs file operations where waiting for a disk delays nobody else.

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::none_if_missing;
+use super::system::sync_filesystem;
 use crate::StoreError;
 
 /// How many folders are synced one by one. Each waits for the disk, where one sync of the whole file
@@ -73,8 +74,4 @@ fn sync(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
-}
-
-fn sync_filesystem(of: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(of)?)?)
 }

@@ -53,8 +53,11 @@ fn read_only_copy() -> io::Result<OwnedFd> {
     Ok(copy)
 }
 
-/// Does the same before `main`, where the arguments ask for a command that needs it. What a program of this size does
-/// before it comes to its own code need not be done twice then. What fails here is left to [`make_read_only`].
+/// Executes this program again from a mount of its own that is read-only, if its arguments are those of a command of
+/// `berth oci` that needs it.
+///
+/// The commands do so by themselves. Done before `main`, what a program of this size does before it comes to its own
+/// code is not done twice. What fails here is left to the commands, which can tell it.
 ///
 /// # Safety
 ///
