@@ -27,6 +27,8 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Subcommand)]
+// The arguments of the one that is given alone are made.
+#[command(defer = true)]
 // There is one of it, and it is taken apart at once.
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Command {

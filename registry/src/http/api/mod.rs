@@ -22,7 +22,7 @@ mod time;
 mod tokens;
 mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -53,7 +53,9 @@ struct Prefix(Arc<str>);
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     registry: Arc<Registry>,
-    router: Router,
+    /// Made for the first who asks: the description of the API that is made with it takes megabytes, which most
+    /// registries never need.
+    router: Arc<OnceLock<Router>>,
 }
 
 /// What is asked of the API.
@@ -70,12 +72,18 @@ pub(crate) struct Call {
 
 impl Api {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        let (router, _) = routes().split_for_parts();
-        let router = router
-            .fallback(async || Problem::not_found("there is nothing at this address"))
-            .method_not_allowed_fallback(async || Problem::method_not_allowed())
-            .with_state(registry.clone());
-        Self { registry, router }
+        Self { registry, router: Arc::default() }
+    }
+
+    fn router(&self) -> Router {
+        let make = || {
+            let (router, _) = routes().split_for_parts();
+            router
+                .fallback(async || Problem::not_found("there is nothing at this address"))
+                .method_not_allowed_fallback(async || Problem::method_not_allowed())
+                .with_state(self.registry.clone())
+        };
+        self.router.get_or_init(make).clone()
     }
 
     /// Answers what is asked. A change runs to its end, even when whoever asked for it goes.
@@ -86,7 +94,7 @@ impl Api {
         request.extensions.insert(asker);
         request.extensions.insert(Prefix(prefix.into()));
         let request = Request::from_parts(request, Body::from(body));
-        let router = self.router.clone();
+        let router = self.router();
         let work = async move {
             match router.oneshot(request).await {
                 Ok(response) => response,
