@@ -5,6 +5,7 @@ mod commands;
 mod engine;
 mod limits;
 mod logging;
+mod memory;
 
 use std::process::ExitCode;
 
@@ -14,44 +15,6 @@ use clap::Parser;
 use commands::retention::RetentionOptions;
 
 use args::{Args, Command, ConfigCommand, MetadataCommand, MirrorCommand};
-
-/// musl and glibc both keep more memory, and lock more, than this allocator does under many
-/// threads.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
-/// One arena, no caches of large pieces by thread, and a quick return of unused pages: the buffers
-/// of uploads are taken by one thread and given back by another, and what many arenas and threads
-/// keep of them is more than all that is in use.
-#[allow(non_upper_case_globals, unsafe_code)]
-// SAFETY: the allocator reads this symbol, a C string, before it starts; nothing else has the name.
-#[unsafe(export_name = "_rjem_malloc_conf")]
-static malloc_conf: Option<&'static std::ffi::c_char> = {
-    let text = c"narenas:1,lg_tcache_max:15,dirty_decay_ms:200,muzzy_decay_ms:0";
-    // SAFETY: a C string has a first byte.
-    Some(unsafe { &*text.as_ptr() })
-};
-
-/// Gives memory that is not in use back to the system: for processes that wait for long.
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code)]
-fn give_memory_back() {
-    unsafe extern "C" {
-        fn _rjem_mallctl(
-            name: *const std::ffi::c_char,
-            old: *mut std::ffi::c_void,
-            old_length: *mut usize,
-            new: *mut std::ffi::c_void,
-            new_length: usize,
-        ) -> std::ffi::c_int;
-    }
-    use std::ptr::null_mut;
-    for name in [c"thread.tcache.flush", c"arena.0.purge"] {
-        // SAFETY: the name is a C string, and neither of them takes or gives a value. What is refused changes
-        // nothing.
-        unsafe { _rjem_mallctl(name.as_ptr(), null_mut(), null_mut(), null_mut(), 0) };
-    }
-}
 
 fn main() -> ExitCode {
     // Before all else: engines start it for each container, and it may have one thread only.

@@ -9,16 +9,21 @@ use std::time::Duration;
 use anyhow::Result;
 use berth_config::{Config, Loaded};
 use berth_registry::Registry;
+use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use self::running::Running;
 use self::signals::{Asked, Signals};
 use super::config::load;
-use crate::limits;
 use crate::logging::{self, LogLevel};
+use crate::{limits, memory};
 
 /// How long file operations that nobody waits for any more may hold up the end.
 const LAST_OPERATIONS: Duration = Duration::from_secs(1);
+
+/// How long a start takes with all that comes at once when it is ready: tasks have their first turns, and whoever
+/// waited for it asks something.
+const START: Duration = Duration::from_secs(2);
 
 /// `berth serve`: runs until SIGTERM or SIGINT.
 pub(crate) fn run(file: Option<PathBuf>) -> Result<ExitCode> {
@@ -46,6 +51,10 @@ async fn serve(file: Option<PathBuf>, loaded: Loaded, level: LogLevel) -> Result
             return Ok(ExitCode::SUCCESS);
         }
     };
+    tokio::spawn(async {
+        sleep(START).await;
+        memory::forget_start();
+    });
     while signals.next().await == Asked::Reload {
         reload(file.as_deref(), &running.registry, &level);
         if let Some(watch) = &running.tls_watch {

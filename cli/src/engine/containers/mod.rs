@@ -92,7 +92,7 @@ pub(crate) fn engine() -> Result<Engine> {
     if !rustix::process::geteuid().is_root() {
         bail!("containers take root: use sudo (those of other users are not there yet)");
     }
-    Ok(Engine::open(&Roots::from_environment(), crate::give_memory_back)?)
+    Ok(Engine::open(&Roots::from_environment(), crate::memory::give_back)?)
 }
 
 /// Does something with each container, and says what went wrong with which.
