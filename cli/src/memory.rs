@@ -41,8 +41,8 @@ pub(crate) fn give_back() {
     }
 }
 
-/// Gives back what only the start has needed: for services. A tenth of this program's code is what they go on with; the
-/// rest would be counted as theirs, and a kernel maps more of it than was asked for.
+/// Gives back what only the start has needed: for services. A tenth of this program's code is what an idle one goes on
+/// with; the rest would be counted as its own, and a kernel maps more of it than was asked for.
 #[cfg(target_os = "linux")]
 pub(crate) fn forget_start() {
     give_back();

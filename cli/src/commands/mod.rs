@@ -1,4 +1,4 @@
-//! One file a command.
+//! One module a command.
 
 pub(crate) mod administer;
 #[cfg(target_os = "linux")]
