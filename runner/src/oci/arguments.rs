@@ -46,8 +46,7 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// The arguments of the one that is given alone are made: for all of them it takes as long as everything else before a
-/// container's process is cloned.
+/// The arguments of the one that is given alone are made: for all of them it takes twice as long to read the words.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(super) enum Command {

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
+use std::slice;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
@@ -61,15 +62,18 @@ fn read_only_copy() -> io::Result<OwnedFd> {
 ///
 /// # Safety
 ///
-/// It is for the C library to call, with the arguments and the environment of the process: both arrays end in a null
-/// pointer, and all before point to C strings. Nothing else may run yet.
+/// It is for the C library to call, with the arguments of the process, their number, and its environment: both arrays end
+/// in a null pointer, and all before point to C strings. Nothing else may run yet.
 pub unsafe extern "C" fn make_read_only_early(
-    _count: c_int,
+    count: c_int,
     args: *const *const c_char,
     env: *const *const c_char,
 ) {
+    // SAFETY: as the caller has promised; there are `count` before the null pointer.
+    let words = unsafe { slice::from_raw_parts(args, usize::try_from(count).unwrap_or(0)) };
     // SAFETY: as the caller has promised.
-    if !unsafe { enters_container(args) } || is_read_only().unwrap_or(true) {
+    let words = words.iter().map(|word| unsafe { CStr::from_ptr(*word) });
+    if !enters_container(words) || is_read_only().unwrap_or(true) {
         return;
     }
     if let Ok(copy) = read_only_copy() {
@@ -78,12 +82,7 @@ pub unsafe extern "C" fn make_read_only_early(
     }
 }
 
-/// # Safety
-///
-/// The array ends in a null pointer, and all before point to C strings.
-unsafe fn enters_container(args: *const *const c_char) -> bool {
-    // SAFETY: as the caller has promised; they are not looked at after the return.
-    let mut words = unsafe { Words::new(args) };
+fn enters_container<'words>(mut words: impl Iterator<Item = &'words CStr>) -> bool {
     words.nth(1) == Some(c"oci") && words.any(|word| ENTERING.contains(&word))
 }
 
@@ -96,46 +95,12 @@ fn c_strings(strings: impl Iterator<Item = OsString>) -> Result<Vec<CString>> {
         .collect()
 }
 
-/// Arguments as a C program has them, without a copy.
-struct Words {
-    next: *const *const c_char,
-}
-
-impl Words {
-    /// # Safety
-    ///
-    /// The array ends in a null pointer, all before point to C strings, and both outlive this.
-    unsafe fn new(args: *const *const c_char) -> Self {
-        Self { next: args }
-    }
-}
-
-impl Iterator for Words {
-    type Item = &'static CStr;
-
-    fn next(&mut self) -> Option<&'static CStr> {
-        // SAFETY: `next` is not beyond the null pointer, for it is not moved on from there.
-        let word = unsafe { *self.next };
-        if word.is_null() {
-            return None;
-        }
-        // SAFETY: the one that is not null is followed by another, and is a C string.
-        unsafe {
-            self.next = self.next.add(1);
-            Some(CStr::from_ptr(word))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn asks(words: &[&CStr]) -> bool {
-        let args: Vec<_> =
-            words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect();
-        // SAFETY: the array ends in a null pointer, and it and the words live until the return.
-        unsafe { enters_container(args.as_ptr()) }
+        enters_container(words.iter().copied())
     }
 
     #[test]

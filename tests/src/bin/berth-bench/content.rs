@@ -1,5 +1,6 @@
 //! What is pushed and pulled.
 
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use berth_oci::{Algorithm, Digest, Hasher};
@@ -54,6 +55,12 @@ impl Content {
         }
         Ok(())
     }
+}
+
+/// Where a blob lies in the tree of a registry, the file `data` that has its bytes.
+pub(crate) fn blob_data(root: &Path, digest: &Digest) -> PathBuf {
+    let (algorithm, hex) = (digest.algorithm(), digest.hex());
+    root.join(format!("docker/registry/v2/blobs/{algorithm}/{}/{hex}/data", &hex[..2]))
 }
 
 /// A small blob.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use berth_metadata::{
     BlobLocation, BlobRecord, FinishedUpload, MetadataStore, NewManifest, PutManifest,
     RecordedUpload, SqliteStore,
@@ -14,7 +14,7 @@ use berth_oci::{Algorithm, Digest, Hasher};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::content::{MANIFEST_TYPE, manifest};
+use crate::content::{MANIFEST_TYPE, blob_data, manifest};
 use crate::million;
 
 /// The size that manifests say their blobs have.
@@ -67,11 +67,9 @@ impl Garbage {
     /// Makes the files of what is garbage, as they lie in the tree. The other ones are not looked at.
     pub(crate) fn write_files(self, root: &Path) -> Result<()> {
         for number in (0..self.blobs).step_by(Self::EACH as usize) {
-            let digest = digest(number);
-            let hex = digest.hex();
-            let folder = root.join("docker/registry/v2/blobs/sha256").join(&hex[..2]).join(&hex);
-            fs::create_dir_all(&folder)?;
-            File::create(folder.join("data"))?.write_all(&[0x5a; 64])?;
+            let data = blob_data(root, &digest(number));
+            fs::create_dir_all(data.parent().context("a file lies in a folder")?)?;
+            File::create(data)?.write_all(&[0x5a; 64])?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use berth_tests::process::Daemon;
 
 use super::{Launch, Peer};
 use crate::client::{Connection, push_blob, push_content};
-use crate::content::{Content, Image, MANIFEST_TYPE};
+use crate::content::{Content, Image, MANIFEST_TYPE, blob_data};
 use crate::procfs::Group;
 
 /// A peer that runs.
@@ -103,8 +103,7 @@ impl Server {
         if !self.is_registry {
             return Some(data.join(plain_blob(repository, digest)));
         }
-        let (algorithm, hex) = (digest.algorithm(), digest.hex());
-        Some(data.join(format!("docker/registry/v2/blobs/{algorithm}/{}/{hex}/data", &hex[..2])))
+        Some(blob_data(data, digest))
     }
 
     /// Where a server of files has them.

@@ -60,7 +60,7 @@ pub(super) fn run(bench: &Bench, run: &mut RowRun) -> Result<()> {
     stop_all(servers)
 }
 
-/// Gives all of them the file of the first: how the kernel laid the pages of a file out makes a difference of a fifth,
+/// Gives all of them the file of the first: how the kernel laid the pages of a file out makes a difference of a tenth,
 /// and more rounds do not average it away.
 fn share_pages(servers: &[Server], digest: &Digest) -> Result<()> {
     let files = servers.iter().filter_map(|server| server.blob_file(REPOSITORY, digest));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use berth_oci::{Algorithm, Digest, Hasher};
 
-use crate::content::manifest;
+use crate::content::{blob_data, manifest};
 
 /// Changes with what stands in a tree.
 const EDITION: &str = "2";
@@ -69,10 +69,9 @@ impl Tree {
 /// Writes a blob, and gives its digest and its size.
 fn put(root: &Path, bytes: &[u8]) -> Result<(Digest, u64)> {
     let digest = Hasher::digest(Algorithm::Sha256, bytes);
-    let hex = digest.hex();
-    let folder = root.join("docker/registry/v2/blobs/sha256").join(&hex[..2]).join(&hex);
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("data"), bytes)?;
+    let data = blob_data(root, &digest);
+    fs::create_dir_all(data.parent().context("no folder")?)?;
+    fs::write(data, bytes)?;
     Ok((digest, bytes.len() as u64))
 }
 
