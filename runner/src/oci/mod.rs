@@ -8,11 +8,12 @@
 //! `kernel::root::RootDirectory`, which never leaves it, and nothing is mounted but on what was
 //! opened that way.
 //!
-//! The process has one thread from its start to its end, so a clone of it may do what it likes.
+//! The process has one thread whenever it clones itself, so a clone of it may do what it likes.
 //!
 //! ```text
 //! <root>/<id>/                  0700; /run/berth/oci unless --root says otherwise
 //!   state.json                  what was made, for the commands that come later
+//!   process.json                its first process, once there is one
 //!   config.json                 the bundle's configuration as it was
 //!   start                       the socket on which the process waits for `start`; gone when it runs
 //! ```
@@ -37,8 +38,6 @@ mod seccomp;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 pub use check::{check_configuration, check_seccomp};
 use error::Error;
 pub(crate) use kernel::root::RootDirectory;
@@ -56,7 +55,8 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong is told to the log that `--log` names and to the standard error.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let words: Vec<_> = arguments.into_iter().collect();
+    let arguments = match Arguments::read(&words) {
         Ok(arguments) => arguments,
         // Help and the version are errors to clap, which knows their exit codes.
         Err(error) => {

@@ -1,7 +1,7 @@
 //! `create` and `run`.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,7 +15,8 @@ use super::super::config::{Config, Hooks};
 use super::super::container::{ContainerId, Folder, Record, Status};
 use super::super::error::{Doing as _, Error};
 use super::super::kernel::clone::Child;
-use super::super::launch::{self, HostHooks, Opened, Surroundings, Waiting};
+use super::super::kernel::pidfd;
+use super::super::launch::{self, HostHooks, NewNetwork, Opened, Surroundings, Waiting};
 use super::super::plan::Plan;
 use super::super::{hooks, log::Log};
 use super::foreground::Foreground;
@@ -88,6 +89,7 @@ fn make(
     let text = fs::read(&text).doing(|| format!("read {}", text.display()))?;
     let config = Config::parse(&text)?;
     let mut plan = Plan::new(&config, &path, &id, &facts)?;
+    let network = NewNetwork::begin(&plan);
     plan.warnings.iter().for_each(|warning| context.log.warning(warning));
     plan.root.path = fs::canonicalize(&plan.root.path)
         .doing(|| format!("open the root {}", plan.root.path.display()))?;
@@ -102,6 +104,7 @@ fn make(
     }
     let mut record = record(id, &path, &config, &plan)?;
     let made = Surroundings {
+        network,
         start: None,
         console: console.filter(|_| plan.process.terminal),
         preserved: bundle.process.preserve_fds + listening_descriptors(),
@@ -116,13 +119,24 @@ fn make(
         Ok(waiting) => waiting,
         Err(error) => return Err(launch::undo(folder, &record, error)),
     };
-    let recorded = folder.write_record(&record).and_then(|()| match &bundle.process.pid_file {
-        Some(path) => write_pid_file(path, waiting.child.pid.as_raw_nonzero().get()),
-        None => Ok(()),
-    });
-    match recorded {
+    match write_process(&folder, &record, &waiting.child, bundle) {
         Ok(()) => Ok(Created { folder, record, waiting }),
         Err(error) => Err(launch::undo(folder, &record, waiting.give_up(error))),
+    }
+}
+
+/// Tells later commands, and whoever asked for a file of it, which process it is.
+fn write_process(folder: &Folder, record: &Record, child: &Child, bundle: &Bundle) -> Result<()> {
+    if let Some(path) = &bundle.pin_file {
+        // An older kernel cannot, and nothing depends on it but how much is known of the end.
+        let _ = pidfd::pin(child.pidfd.as_fd(), path);
+    }
+    if let Some(identity) = &record.identity {
+        folder.write_process(identity)?;
+    }
+    match &bundle.process.pid_file {
+        Some(path) => write_pid_file(path, child.pid.as_raw_nonzero().get()),
+        None => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Result;
 use super::config::Config;
@@ -25,6 +26,7 @@ pub(super) use record::Record;
 /// The name of the socket on which the process waits for `start`.
 const START: &str = "start";
 const RECORD: &str = "state.json";
+const PROCESS: &str = "process.json";
 const CONFIG: &str = "config.json";
 
 /// In the words of the specification, and `paused`.
@@ -109,13 +111,23 @@ impl Folder {
         read_record(&self.path)
     }
 
-    /// Writes the record whole: a reader sees the one before or this one.
+    /// Writes the record, but for the process.
     pub(super) fn write_record(&self, record: &Record) -> Result<()> {
-        let text = serde_json::to_vec(record)
+        self.write_whole(RECORD, record)
+    }
+
+    /// Records the first process.
+    pub(super) fn write_process(&self, identity: &Identity) -> Result<()> {
+        self.write_whole(PROCESS, identity)
+    }
+
+    /// A reader sees all of it or nothing.
+    fn write_whole(&self, name: &str, what: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_vec(what)
             .map_err(|error| Error::invalid(format!("the state of the container: {error}")))?;
-        let scratch = self.path.join(".state.json");
+        let scratch = self.path.join(".new");
         self.write(&scratch, &text)?;
-        fs::rename(&scratch, self.path.join(RECORD)).doing(|| "record the state of the container")
+        fs::rename(&scratch, self.path.join(name)).doing(|| "record the state of the container")
     }
 
     pub(super) fn write_config(&self, text: &[u8]) -> Result<()> {
@@ -198,8 +210,17 @@ fn is_at(folder: &File, path: &Path) -> io::Result<bool> {
 }
 
 fn read_record(folder: &Path) -> Result<Record> {
-    let path = folder.join(RECORD);
-    let text = fs::read(&path).doing(|| format!("read {}", path.display()))?;
+    let mut record: Record = read_json(&folder.join(RECORD))?;
+    // Without it there is no process yet.
+    match read_json(&folder.join(PROCESS)) {
+        Err(Error::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+        identity => record.identity = Some(identity?),
+    }
+    Ok(record)
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read(path).doing(|| format!("read {}", path.display()))?;
     serde_json::from_slice(&text)
         .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
 }

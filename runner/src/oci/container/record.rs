@@ -1,4 +1,4 @@
-//! `state.json`: what was made.
+//! `state.json`: what was made; `process.json`: the process in it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,7 +21,9 @@ const VERSION: &str = "1.2.0";
 #[derive(Debug, Deserialize, Serialize)]
 pub(in crate::oci) struct Record {
     pub(in crate::oci) id: ContainerId,
-    /// Its first process, once there is one.
+    /// Its first process, once there is one. It is kept in a file of its own: nothing has to be written again, which
+    /// file systems take for something that must not be lost, and begin to write to the disk.
+    #[serde(default, skip_serializing)]
     pub(in crate::oci) identity: Option<Identity>,
     pub(in crate::oci) bundle: PathBuf,
     pub(in crate::oci) rootfs: PathBuf,

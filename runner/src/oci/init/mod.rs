@@ -103,7 +103,8 @@ fn become_container(
     } else {
         Some(entrance)
     };
-    if plan.namespaces.is_new(NamespaceKind::Network) {
+    let has_network = opened.namespaces.iter().any(|(kind, _)| *kind == NamespaceKind::Network);
+    if plan.namespaces.is_new(NamespaceKind::Network) && !has_network {
         task::raise_loopback().doing(|| "raise the loopback interface")?;
     }
     name_the_host(plan)?;

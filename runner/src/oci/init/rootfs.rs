@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, open, openat2};
+use rustix::fs::{
+    FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, mkdirat, open, openat2, symlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
@@ -14,7 +16,9 @@ use super::super::Result;
 use super::super::cgroups::View;
 use super::super::config::linux::NamespaceKind;
 use super::super::error::{Doing as _, Error};
-use super::super::kernel::mount::{Attributes, Setting, attach, file_system, set_attributes};
+use super::super::kernel::mount::{
+    Attributes, Setting, attach, attach_in, file_system, set_attributes,
+};
 use super::super::kernel::procfs::PROC_SUPER_MAGIC;
 use super::super::kernel::root::RootDirectory;
 use super::super::launch::Opened;
@@ -147,13 +151,12 @@ fn mount_cgroups(
     let folder =
         file_system("tmpfs", Some(OsStr::new("tmpfs")), &[mode], attributes).doing(doing)?;
     attach(&folder, target).doing(doing)?;
-    let inside = RootDirectory::new(folder.try_clone().doing(doing)?);
+    // Nobody but this process has made anything in there, so names are what they seem to be.
     for (view, tree) in views.iter().zip(trees) {
-        let target = inside.make_directory(&Path::new("/").join(&view.name), 0o755).doing(doing)?;
-        attach(tree, target).doing(doing)?;
+        mkdirat(&folder, &view.name, Mode::from_raw_mode(0o755)).doing(doing)?;
+        attach_in(tree, &folder, &view.name).doing(doing)?;
         for link in &view.links {
-            let path = Path::new("/").join(link);
-            inside.make_link(Path::new(&view.name), &path).doing(doing)?;
+            symlinkat(&view.name, &folder, link).doing(doing)?;
         }
     }
     let read_only = Attributes { set: mount.attributes.set & READ_ONLY, ..Attributes::default() };

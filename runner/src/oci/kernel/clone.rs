@@ -29,8 +29,8 @@ pub(crate) enum Cloned {
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// How often, and how far apart, it is looked whether the other threads have ended.
-const TRIES: u32 = 1000;
-const PAUSE: Duration = Duration::from_millis(1);
+const TRIES: u32 = 10_000;
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// Threads that were joined have ended for who joined them, and are there for a moment still.
 fn wait_for_other_threads() -> io::Result<()> {

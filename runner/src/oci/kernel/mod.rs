@@ -6,6 +6,7 @@ pub(crate) mod clone;
 pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod pidfd;
+pub(crate) mod processors;
 pub(crate) mod procfs;
 pub(crate) mod root;
 pub(crate) mod signals;

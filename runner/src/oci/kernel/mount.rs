@@ -154,3 +154,8 @@ pub(crate) fn attach(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(move_mount(mount, "", target, "", flags)?)
 }
+
+/// The same on what is `name` in `folder`, if that is no symbolic link.
+pub(crate) fn attach_in(mount: impl AsFd, folder: impl AsFd, name: &str) -> io::Result<()> {
+    Ok(move_mount(mount, "", folder, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}

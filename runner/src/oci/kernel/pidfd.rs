@@ -1,8 +1,35 @@
-//! What a descriptor of a process still knows when the process is gone.
+//! What is known of a process when it is gone, by its descriptor.
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, fstatfs, open};
+
+use super::mount::{attach, copy_of_open};
+
+/// What `statfs` calls the file system of processes.
+const PID_FS_MAGIC: u64 = 0x5049_4446;
+
+/// Mounts the process of `pidfd` on a file at `path`, made where it is missing: as long as the mount is there, the
+/// kernel knows how it ended. One that is there already stays.
+pub(crate) fn pin(pidfd: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    if open_pin(path).is_some() {
+        return Ok(());
+    }
+    File::create(path)?;
+    let target = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    attach(copy_of_open(pidfd, false)?, target)
+}
+
+/// What is pinned at `path`. Whoever was killed while pinning it has left an ordinary file.
+pub(crate) fn open_pin(path: &Path) -> Option<OwnedFd> {
+    let pin = open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let is_process = fstatfs(&pin).is_ok_and(|found| found.f_type as u64 == PID_FS_MAGIC);
+    is_process.then_some(pin)
+}
 
 /// How the process of `pidfd` ended, as wait(2) has it, once somebody has waited for it. `None` for
 /// one that has not ended.

@@ -3,6 +3,7 @@
 mod executable;
 mod host;
 mod id_maps;
+mod network;
 mod open;
 mod shared;
 
@@ -28,6 +29,7 @@ use super::{Result, hooks, init};
 pub(super) use executable::make_read_only;
 pub use executable::make_read_only_early;
 pub(super) use host::facts;
+pub(super) use network::NewNetwork;
 pub(super) use open::{Opened, Surroundings};
 pub(super) use shared::{mount_at, unmount_shared};
 
@@ -59,7 +61,8 @@ pub(super) fn container(
     let (ours, theirs) = Channel::pair().doing(|| "make a pair of sockets")?;
     enter_before_cloning(plan, &opened)?;
     let entrance = plan.cgroup.entrance()?;
-    let cloned = clone_into(plan.namespaces.clone_flags(), &entrance)?;
+    let made: Vec<_> = opened.namespaces.iter().map(|(kind, _)| *kind).collect();
+    let cloned = clone_into(plan.namespaces.clone_flags(&made), &entrance)?;
     let Cloned::Parent(child) = cloned else {
         drop(ours);
         init::container(plan, opened, entrance, theirs, record);

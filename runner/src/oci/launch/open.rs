@@ -16,6 +16,7 @@ use super::super::kernel::mount::{copy_of, map_ids, set_attributes};
 use super::super::kernel::procfs::{PROC_SUPER_MAGIC, Procfs};
 use super::super::plan::{MountPlan, Plan, Source};
 use super::id_maps;
+use super::network::NewNetwork;
 
 /// All of it.
 #[derive(Debug)]
@@ -25,14 +26,16 @@ pub(in crate::oci) struct Opened {
     pub(in crate::oci) root: OwnedFd,
     /// For each mount of the plan the trees that it attaches.
     pub(in crate::oci) trees: Vec<Vec<OwnedFd>>,
-    /// Namespaces to join.
+    /// Namespaces to join: those of the plan, and new ones that are made already.
     pub(in crate::oci) namespaces: Vec<(NamespaceKind, OwnedFd)>,
     pub(in crate::oci) around: Surroundings,
 }
 
-/// What is not in the plan: how the command was called.
+/// What is not in the plan: how the command was called, and what it has begun.
 #[derive(Debug)]
 pub(in crate::oci) struct Surroundings {
+    /// The network namespace, where one is being made.
+    pub(in crate::oci) network: Option<NewNetwork>,
     /// Where the process waits for `start`; without it, it goes on at once.
     pub(in crate::oci) start: Option<UnixListener>,
     /// Where the terminal goes to.
@@ -48,7 +51,7 @@ pub(in crate::oci) struct Surroundings {
 }
 
 impl Opened {
-    pub(in crate::oci) fn new(plan: &Plan, around: Surroundings) -> Result<Self> {
+    pub(in crate::oci) fn new(plan: &Plan, mut around: Surroundings) -> Result<Self> {
         let root = copy_of(&plan.root.path, true);
         let root = root.doing(|| format!("open the root {}", plan.root.path.display()))?;
         let mut namespaces = Vec::with_capacity(plan.namespaces.joined.len());
@@ -57,13 +60,13 @@ impl Opened {
             let namespace = namespace.doing(|| format!("open the namespace {}", path.display()))?;
             namespaces.push((*kind, namespace.into()));
         }
-        Ok(Self {
-            procfs: Procfs::open().doing(|| "open /proc")?,
-            root,
-            trees: plan.root.mounts.iter().map(trees).collect::<Result<_>>()?,
-            namespaces,
-            around,
-        })
+        let procfs = Procfs::open().doing(|| "open /proc")?;
+        let trees = plan.root.mounts.iter().map(trees).collect::<Result<_>>()?;
+        // Last: it is waited for.
+        if let Some(network) = around.network.take() {
+            namespaces.push((NamespaceKind::Network, network.finish()?));
+        }
+        Ok(Self { procfs, root, trees, namespaces, around })
     }
 }
 

@@ -100,7 +100,7 @@ impl NamespacePlan {
         self.has(NamespaceKind::Network)
     }
 
-    pub(super) fn has_user(&self) -> bool {
+    pub(in crate::oci) fn has_user(&self) -> bool {
         self.has(NamespaceKind::User)
     }
 
@@ -113,10 +113,10 @@ impl NamespacePlan {
         self.new.iter().copied().chain(self.joined.iter().map(|(kind, _)| *kind)).collect()
     }
 
-    /// The `CLONE_NEW*` of those that a process is cloned into. That of cgroups would have the
-    /// runtime's own for its root, so the process makes it when it is in its place; that of time is
-    /// made before.
-    pub(in crate::oci) fn clone_flags(&self) -> u64 {
+    /// The `CLONE_NEW*` of those that a process is cloned into, but for those that are `made` already. That of cgroups
+    /// would have the runtime's own for its root, so the process makes it when it is in its place; that of time is made
+    /// before.
+    pub(in crate::oci) fn clone_flags(&self, made: &[NamespaceKind]) -> u64 {
         let flag = |kind: &NamespaceKind| match kind {
             NamespaceKind::User => libc::CLONE_NEWUSER as u64,
             NamespaceKind::Pid => libc::CLONE_NEWPID as u64,
@@ -126,6 +126,6 @@ impl NamespacePlan {
             NamespaceKind::Uts => libc::CLONE_NEWUTS as u64,
             NamespaceKind::Cgroup | NamespaceKind::Time => 0,
         };
-        self.new.iter().map(flag).sum()
+        self.new.iter().filter(|kind| !made.contains(kind)).map(flag).sum()
     }
 }

@@ -1,11 +1,18 @@
 //! The command line, in the words of runc, which engines pass.
 
+mod plain;
+
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+const ROOT: &str = "/run/berth/oci";
+const ERROR_PREFIX: &str = "berth oci";
+const SIGNAL: &str = "TERM";
+
 /// An OCI runtime.
-#[derive(Debug, Parser)]
+#[derive(Debug, Parser, PartialEq)]
 #[command(name = "berth oci", version, disable_help_subcommand = true)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -14,11 +21,22 @@ pub(super) struct Arguments {
     pub(super) command: Command,
 }
 
+impl Arguments {
+    /// Reads the words of the command line, the program's name first.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them; help and the version are errors, too.
+    pub(super) fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        plain::read(words).map_or_else(|| Self::try_parse_from(words), Ok)
+    }
+}
+
 /// Before the command.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, PartialEq)]
 pub(super) struct Global {
     /// Where the state of containers is kept; it should not outlive a start of the machine.
-    #[arg(long, default_value = "/run/berth/oci", value_name = "DIRECTORY")]
+    #[arg(long, default_value = ROOT, value_name = "DIRECTORY")]
     pub(super) root: PathBuf,
     /// Where errors are told besides the standard error.
     #[arg(long, value_name = "FILE")]
@@ -27,7 +45,7 @@ pub(super) struct Global {
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
     /// What comes before errors on the standard error, for callers whose users know of no runtime.
-    #[arg(long, default_value = "berth oci", hide = true)]
+    #[arg(long, default_value = ERROR_PREFIX, hide = true)]
     pub(super) error_prefix: String,
     /// Accepted: there is no more to tell than is told.
     #[arg(long)]
@@ -47,7 +65,7 @@ pub(super) enum LogFormat {
 }
 
 /// The arguments of the one that is given alone are made: for all of them it takes twice as long to read the words.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, PartialEq, Subcommand)]
 #[command(defer = true)]
 pub(super) enum Command {
     /// Make a container; its process waits for `start`.
@@ -65,7 +83,7 @@ pub(super) enum Command {
         all: bool,
         id: String,
         /// A name or a number.
-        #[arg(default_value = "TERM")]
+        #[arg(default_value = SIGNAL)]
         signal: String,
     },
     /// Remove what is left of a container.
@@ -122,7 +140,7 @@ pub(super) enum Command {
 }
 
 /// What `create` and `run` have in common.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, PartialEq)]
 pub(super) struct Bundle {
     /// The folder that has config.json and the root of the container.
     #[arg(long, short, value_name = "DIRECTORY", default_value = ".")]
@@ -132,6 +150,9 @@ pub(super) struct Bundle {
     pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) process: ProcessOptions,
+    /// A file to mount the process on before it begins: by it whoever is not its parent knows how it ended.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(super) pin_file: Option<PathBuf>,
     /// Change the root with chroot, as a root in memory at the start of the machine needs.
     #[arg(long)]
     pub(super) no_pivot: bool,
@@ -142,7 +163,7 @@ pub(super) struct Bundle {
 }
 
 /// How the process is tied to whoever started it.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, PartialEq)]
 pub(super) struct ProcessOptions {
     /// A Unix socket to which the terminal of the process is sent.
     #[arg(long, value_name = "SOCKET")]
@@ -155,13 +176,13 @@ pub(super) struct ProcessOptions {
     pub(super) preserve_fds: u32,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, PartialEq)]
 pub(super) struct Create {
     #[command(flatten)]
     pub(super) bundle: Bundle,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, PartialEq)]
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) bundle: Bundle,
@@ -173,7 +194,7 @@ pub(super) struct Run {
     pub(super) keep: bool,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, PartialEq)]
 pub(super) struct Exec {
     #[command(flatten)]
     pub(super) options: ProcessOptions,
@@ -219,7 +240,7 @@ pub(super) struct Exec {
     pub(super) command: Vec<String>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, PartialEq)]
 pub(super) struct Update {
     /// The resources in JSON, as config.json has them; - is the standard input.
     #[arg(long, short, value_name = "FILE")]
@@ -230,7 +251,7 @@ pub(super) struct Update {
 }
 
 /// Resources one by one.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, PartialEq)]
 pub(super) struct Limits {
     /// The weight of its block I/O, 10 to 1000.
     #[arg(long)]
