@@ -59,8 +59,7 @@ impl Engine {
     }
 
     fn collect_running(&self, id: &ContainerId) -> Result<(), ContainerError> {
-        let running = self.store.running(id)?;
-        if let Some(running) = &running
+        if let Some(running) = self.store.running(id)?
             && Process::of(&running.monitor)?.is_some()
         {
             return Ok(());
@@ -71,21 +70,24 @@ impl Engine {
             Ok(None) => return Ok(()),
             other => other?,
         };
+        // Somebody else may have done all meanwhile.
         match held {
-            Some(held) => self.take_over(held, running),
-            None => Ok(()),
+            Some(held) if self.store.run(id).exists() => self.take_over(held),
+            _ => Ok(()),
         }
     }
 
     /// Takes charge of a container whose monitor is gone.
-    fn take_over(&self, held: Held, running: Option<Running>) -> Result<(), ContainerError> {
+    fn take_over(&self, held: Held) -> Result<(), ContainerError> {
         let record = match self.store.record(&held.id) {
             Err(ContainerError::NotFound(_)) => return self.give_up_unfinished(&held),
             other => other?,
         };
-        let running = match running {
+        let running = match self.store.running(&held.id)? {
             Some(running) if running.program.is_none() => {
-                Some(self.find_program(&record, running)?)
+                let found = self.find_program(&record, running)?;
+                self.store.write_running(&held.id, &found)?;
+                Some(found)
             }
             other => other,
         };
@@ -95,7 +97,17 @@ impl Engine {
         {
             return monitor::adopt(self, held, record, running.clone());
         }
-        let pin = self.store.run(&held.id).join(monitor::PIN);
+        self.end_unseen(&held, &record, running)
+    }
+
+    /// Writes down the end of a program that nobody has seen end, and gives all back.
+    pub(super) fn end_unseen(
+        &self,
+        held: &Held,
+        record: &Record,
+        running: Option<Running>,
+    ) -> Result<(), ContainerError> {
+        let pin = self.store.run(&held.id).join(runtime::PIN);
         let outcome = pinned_outcome(&pin);
         if let Some(running) = running.filter(|running| running.started_at.is_some()) {
             let ended = Ended {
@@ -107,10 +119,10 @@ impl Engine {
             };
             self.store.write_ended(&held.id, &ended, true)?;
         }
-        give_back(self, &record)?;
+        give_back(self, record)?;
         if record.host_config.auto_remove {
-            self.store.remove(&held, &record.name)?;
-            self.discard(&record)?;
+            self.store.remove(held, &record.name)?;
+            self.discard(record)?;
         }
         Ok(())
     }

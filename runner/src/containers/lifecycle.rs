@@ -63,7 +63,13 @@ impl Engine {
         let record = &container.record;
         let own = Some(record.config.stop_signal.as_str()).filter(|signal| !signal.is_empty());
         let signal = parse_signal(signal.or(own).unwrap_or("TERM"))?;
-        let Some(process) = running_process(&container)? else { return Ok(()) };
+        let Some(process) = running_process(&container)? else {
+            return match container.status.is_running() {
+                // That it has ended is just being written down.
+                true => self.wait_for_end(&record.id).map(drop),
+                false => Ok(()),
+            };
+        };
         let patience = match timeout.or(record.config.stop_timeout) {
             None => Some(STOP_TIMEOUT),
             Some(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
@@ -156,8 +162,12 @@ impl Engine {
                 None => false,
             };
             last = container.ended.as_ref().map_or(0, |ended| ended.exit_code);
-            if !container.status.is_running() && !has_monitor {
-                return Ok(last);
+            if !has_monitor {
+                if !container.status.is_running() {
+                    return Ok(last);
+                }
+                // What goes wrong is tried again.
+                let _ = self.look_after(&container);
             }
             sleep(PAUSE);
         }
@@ -187,7 +197,7 @@ impl Engine {
             if let Some(attachment) = self.connect(&container.record.id) {
                 return Ok((container, attachment));
             }
-            if !self.store.look(&container.record.id)?.status.is_running() {
+            if !self.store.look(&container.record.id)?.lives()? {
                 return Err(ContainerError::Conflict(
                     "cannot attach to a stopped container, start it first".to_owned(),
                 ));

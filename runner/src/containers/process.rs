@@ -1,13 +1,12 @@
 //! The first process of a container, seen by whoever may not be its parent.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, fstatfs, open};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal, waitpid,
@@ -15,16 +14,12 @@ use rustix::process::{
 
 use super::error::{ContainerError, Doing as _};
 use crate::oci::container::Identity;
-use crate::oci::kernel::mount::{attach, copy_of_open};
-use crate::oci::kernel::pidfd::wait_status;
+use crate::oci::kernel::pidfd::{open_pin, pin, wait_status};
 
 /// How long whoever is the parent of a process now may take to wait for it.
 const REAPED: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// The exit code of a program of which nobody knows how it ended; docker's, too.
 const UNKNOWN: u8 = 255;
-
-/// The magic number of the file system of processes.
-const PIDFS: u64 = 0x5049_4446;
 
 /// A process that is certainly the one that was written down.
 #[derive(Debug)]
@@ -125,12 +120,7 @@ impl Process {
 
     /// Mounts the process on a file at `path`, by which its exit code is found when its parent is gone.
     pub(super) fn pin(&self, path: &Path) -> io::Result<()> {
-        if open_pin(path).is_some() {
-            return Ok(());
-        }
-        File::create(path)?;
-        let target = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        attach(copy_of_open(self.pidfd.as_fd(), false)?, target)
+        pin(self.pidfd.as_fd(), path)
     }
 }
 
@@ -149,13 +139,6 @@ pub(super) fn unpin(path: &Path) -> Result<(), ContainerError> {
 /// How the process that is pinned at `path` ended.
 pub(super) fn pinned_outcome(path: &Path) -> Outcome {
     open_pin(path).map_or(Outcome { code: UNKNOWN, is_known: false }, |pidfd| outcome(&pidfd))
-}
-
-/// What is pinned at `path`. Whoever was killed while pinning it has left an ordinary file.
-fn open_pin(path: &Path) -> Option<OwnedFd> {
-    let pin = open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let is_process = fstatfs(&pin).is_ok_and(|found| found.f_type as u64 == PIDFS);
-    is_process.then_some(pin)
 }
 
 fn outcome(pidfd: &OwnedFd) -> Outcome {

@@ -7,6 +7,7 @@ use berth_oci::Digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::error::ContainerError;
 use super::id::ContainerId;
 use crate::network::EndpointSettings;
 use crate::oci::container::Identity;
@@ -148,6 +149,12 @@ impl Container {
     #[must_use]
     pub fn network(&self) -> Option<&EndpointSettings> {
         self.running.as_ref().filter(|_| self.status.is_running())?.network.as_ref()
+    }
+
+    /// Whether its program has not ended.
+    pub(super) fn lives(&self) -> Result<bool, ContainerError> {
+        let lives = self.program().map_or(Ok(false), Identity::is_alive);
+        lives.map_err(|error| ContainerError::Conflict(error.to_string()))
     }
 
     pub(super) fn program(&self) -> Option<&Identity> {

@@ -14,7 +14,7 @@ impl Engine {
     pub fn remove(&self, text: &str, force: bool, volumes: bool) -> Result<(), ContainerError> {
         let container = self.find(text)?;
         let id = &container.record.id;
-        if container.status.is_running() {
+        if container.lives()? {
             if !force {
                 return Err(refusal(&container, text));
             }

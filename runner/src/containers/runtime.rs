@@ -21,6 +21,8 @@ const OWN: &str = "/proc/self/exe";
 const LOG: &str = "runtime.log";
 pub(super) const PID_FILE: &str = "pid";
 pub(super) const CONSOLE: &str = "console";
+/// The first process, as a mount.
+pub(super) const PIN: &str = "process";
 /// What docker says before the reason.
 pub(super) const EXEC_FAILED: &str = "OCI runtime exec failed";
 
@@ -77,6 +79,7 @@ impl Runtime {
             // One that the runtime inherits; here there is none left of it when it is started.
             let inherited = dup(&reader).doing(|| "make a pipe")?;
             command.arg("--config").arg(format!("/proc/self/fd/{}", inherited.as_raw_fd()));
+            command.args(["--pin-file", PIN]);
             let child = command.arg(id.as_str()).spawn();
             let child = child.doing(|| format!("execute the runtime {}", self.name()))?;
             Started::Waiting(Waiting(child), writer)

@@ -167,7 +167,7 @@ impl Store {
             if let Some(held) = self.try_hold(id)? {
                 return Ok(Some(held));
             }
-            if self.look(id)?.status.is_running() {
+            if self.look(id)?.lives()? {
                 return Ok(None);
             }
             sleep(PAUSE);
@@ -262,19 +262,16 @@ impl Store {
         write(&self.run(id), RUNNING, running, false)
     }
 
-    /// A container as it is now.
+    /// A container as it is now. One whose program has ended runs still until that is written down.
     pub(super) fn look(&self, id: &ContainerId) -> Result<Container, ContainerError> {
         let record = self.record(id)?;
         // In this order: who ends writes how, before nothing says any longer that it runs.
         let running = self.running(id)?;
         let ended: Option<Ended> = read(&self.data(id).join(ENDED))?;
-        let lives = running.as_ref().and_then(|running| running.program.as_ref());
-        let is_running = match lives {
-            Some(program) => {
-                program.is_alive().map_err(|error| ContainerError::Conflict(error.to_string()))?
-            }
-            None => false,
-        };
+        let is_running = running.as_ref().is_some_and(|running| {
+            let is_its_end = |ended: &Ended| ended.started_at == running.started_at;
+            running.program.is_some() && !ended.as_ref().is_some_and(is_its_end)
+        });
         let status = match &ended {
             _ if is_running && is_paused(&record) => Status::Paused,
             _ if is_running => Status::Running,

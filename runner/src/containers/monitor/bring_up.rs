@@ -14,7 +14,7 @@ use crate::containers::engine::Engine;
 use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::process::Process;
 use crate::containers::record::{Container, Record, Running};
-use crate::containers::runtime::{self, Begun, Runtime, Streams as Given};
+use crate::containers::runtime::{self, Begun, PIN, Runtime, Streams as Given};
 use crate::containers::store::private;
 use crate::layers::LayerStore;
 use crate::network::{Attach, Endpoint, NetworkError, NetworkMode, Networks};
@@ -26,7 +26,6 @@ use crate::spec::{
 
 /// Names in the folder of what runs.
 pub(super) const ROOT: &str = "rootfs";
-pub(in crate::containers) const PIN: &str = "process";
 const CONFIG: &str = "config.json";
 
 /// Starts the program. What fails leaves things that [`super::give_back`] gives back.
@@ -62,7 +61,8 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     let streams = streams.ready()?;
 
     let started_at = Timestamp::now();
-    // Without it the exit code is lost with the monitor, and nothing else.
+    // Our own runtime has done so before the program began. Without it the exit code is lost with the monitor, and
+    // nothing else.
     let _ = process.pin(&run.join(PIN));
     running.program = Some(identity(process.number())?);
     running.started_at = Some(started_at);
@@ -70,12 +70,21 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     Ok(Program { process, started_at, streams, networks, endpoint })
 }
 
-/// Takes up a program that runs.
-pub(super) fn adopt(monitor: &Monitor, mut running: Running) -> Result<Program, ContainerError> {
+/// Takes up a program that runs. `None` when it has ended meanwhile; then all is done that there is to do.
+pub(super) fn adopt(
+    monitor: &Monitor,
+    mut running: Running,
+) -> Result<Option<Program>, ContainerError> {
     let (engine, record) = (&monitor.engine, &monitor.record);
     let run = engine.store.run(&record.id);
-    let program = running.program.as_ref().ok_or_else(gone)?;
-    let process = Process::pinned(&run.join(PIN), program)?.ok_or_else(gone)?;
+    let process = match &running.program {
+        Some(program) => Process::pinned(&run.join(PIN), program)?,
+        None => None,
+    };
+    let Some(process) = process else {
+        engine.end_unseen(&monitor.held, record, Some(running))?;
+        return Ok(None);
+    };
     running.monitor = identity(i32::try_from(std::process::id()).unwrap_or(0))?;
     engine.store.write_running(&record.id, &running)?;
     // It is not yet where the monitor was killed at once.
@@ -86,7 +95,7 @@ pub(super) fn adopt(monitor: &Monitor, mut running: Running) -> Result<Program, 
     let endpoint = networks.resume(record.id.as_str(), pid).unwrap_or(None);
     let streams = if record.config.tty { Streams::none() } else { Streams::again(&run) };
     let started_at = running.started_at.unwrap_or_else(Timestamp::now);
-    Ok(Program { process, started_at, streams, networks, endpoint })
+    Ok(Some(Program { process, started_at, streams, networks, endpoint }))
 }
 
 /// Makes the folder of what runs. What is in it of an earlier time is given back.
@@ -105,10 +114,6 @@ fn make_run_folder(engine: &Engine, record: &Record, run: &Path) -> Result<(), C
         other => other,
     }
     .doing(|| format!("make {}", run.display()))
-}
-
-fn gone() -> ContainerError {
-    ContainerError::Conflict("the program of the container has ended".to_owned())
 }
 
 fn identity(pid: i32) -> Result<Identity, ContainerError> {
@@ -154,7 +159,7 @@ fn is_running(engine: &Engine, id: &str) -> Result<bool, ContainerError> {
     let Ok(id) = id.parse() else { return Ok(false) };
     match engine.store.look(&id) {
         Err(ContainerError::NotFound(_)) => Ok(false),
-        other => Ok(other?.status.is_running()),
+        other => other?.lives(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::Monitor;
-use super::bring_up::{PIN, ROOT};
+use super::bring_up::ROOT;
 use super::clients::Clients;
 use super::watch::Past;
 use crate::containers::engine::Engine;
@@ -11,7 +11,7 @@ use crate::containers::error::ContainerError;
 use crate::containers::id::ContainerId;
 use crate::containers::process::unpin;
 use crate::containers::record::{Ended, Record};
-use crate::containers::runtime::Runtime;
+use crate::containers::runtime::{PIN, Runtime};
 use crate::containers::store::{cgroup, remove_all};
 use crate::containers::wire::Failure;
 use crate::layers::LayerStore;

@@ -40,7 +40,6 @@ use crate::oci::kernel::{memory, signals, task};
 use clients::Clients;
 use streams::Streams;
 
-pub(super) use bring_up::PIN;
 pub(super) use end::{give_back, give_back_unknown};
 pub(super) use watch::SOCKET;
 
@@ -118,13 +117,14 @@ impl Monitor {
         }
         let program = began.and_then(|signals| {
             let program = match purpose {
-                Purpose::Start => bring_up::start(&self),
+                Purpose::Start => bring_up::start(&self).map(Some),
                 Purpose::Adopt(running) => bring_up::adopt(&self, running),
             };
             program.map(|program| (program, signals))
         });
         match program {
-            Ok((program, signals)) => self.attend(program, &signals, clients),
+            Ok((Some(program), signals)) => self.attend(program, &signals, clients),
+            Ok((None, _)) => {}
             Err(error) => {
                 let failure = Failure { code: error.exit_code(), message: error.to_string() };
                 self.give_up(&failure, clients);

@@ -14,6 +14,9 @@ use super::unmount_at;
 use crate::layers::error::{Doing as _, LayerError};
 use crate::layers::store::name_of;
 
+/// How the name of a record ends that is not whole yet.
+const NEW: &str = "new";
+
 /// The records, held so that nobody else changes them.
 pub(super) struct Users {
     run: PathBuf,
@@ -41,7 +44,7 @@ impl Users {
         let record = serde_json::to_vec(&record).map_err(io::Error::from);
         make(&self.run.join("roots"))?;
         let written = record.and_then(|record| {
-            let scratch = path.with_extension("new");
+            let scratch = path.with_extension(NEW);
             fs::write(&scratch, record)?;
             fs::rename(&scratch, &path)
         });
@@ -62,6 +65,9 @@ impl Users {
 
     fn forget(&self, key: &str) -> Result<(), LayerError> {
         let path = self.run.join("roots").join(key);
+        // Of one who was killed while it wrote it.
+        let scratch = path.with_extension(NEW);
+        gone(fs::remove_file(&scratch)).doing(|| format!("remove {}", scratch.display()))?;
         let Some(record) = read(&path)? else { return Ok(()) };
         for layer in &record.layers {
             gone(fs::remove_file(self.users(layer).join(key)))
@@ -164,4 +170,20 @@ fn is_mounted(target: &Path) -> bool {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     statx(CWD, target, flags, StatxFlags::empty())
         .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_record_that_is_half_written_nothing_is_left() {
+        let run = tempfile::tempdir().unwrap();
+        let users = Users::lock(run.path()).unwrap();
+        let target = Path::new("/run/one/rootfs");
+        users.add(target, &[]).unwrap();
+        fs::rename(users.record(target), users.record(target).with_extension(NEW)).unwrap();
+        users.remove(target).unwrap();
+        assert_eq!(fs::read_dir(run.path().join("roots")).unwrap().count(), 0);
+    }
 }
