@@ -216,6 +216,19 @@ fn metadata(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
 }
 
 fn engine(config: &Config, invalid: Invalid<'_>) -> Result<(), ConfigError> {
+    let folders = [
+        ("engine.dataroot", config.engine.dataroot.as_deref()),
+        ("engine.execroot", Some(&*config.engine.execroot)),
+    ];
+    for (key, path) in folders {
+        if path.is_some_and(|path| !path.is_absolute()) {
+            return invalid(
+                key,
+                "the engine is called from other folders than this service: write the whole path, from `/`"
+                    .to_owned(),
+            );
+        }
+    }
     match config.engine.dataroot.is_some() && config.storage.driver() != Driver::Filesystem {
         true => invalid(
             "engine.dataroot",

@@ -92,6 +92,10 @@ fn a_mistake_is_told_with_its_place_and_key() {
         ),
         ("engine: {keep: 0s}", "config.yml:1:10: `engine.keep`: it must be more than 0"),
         (
+            "engine: {dataroot: berth}",
+            "config.yml:1:10: `engine.dataroot`: the engine is called from other folders than this service: write the whole path, from `/`",
+        ),
+        (
             "storage: inmemory\nengine: {dataroot: /var/lib/berth}",
             "config.yml:2:10: `engine.dataroot`: layers are made ready of blobs that are files on this machine: remove this key, or use `storage.filesystem`",
         ),
