@@ -10,6 +10,18 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::registry::sha256_of_file;
 
+/// Where the bytes of a blob lie, in a registry whose folder is `root`.
+#[must_use]
+pub fn blob_data(root: &Path, digest: &str) -> PathBuf {
+    root.join("docker/registry/v2/blobs").join(path_of(digest)).join("data")
+}
+
+/// The path of a digest below a folder of them.
+fn path_of(digest: &str) -> PathBuf {
+    let (algorithm, hex) = digest.split_once(':').unwrap_or(("sha256", digest));
+    [algorithm, &hex[..2], hex].iter().collect()
+}
+
 /// The digests of all files below `…/blobs`, each hashed.
 ///
 /// # Errors
@@ -19,9 +31,8 @@ pub fn blob_files(folder: &Path) -> Result<BTreeSet<String>> {
     let mut digests = BTreeSet::new();
     for path in files(folder)? {
         let digest = sha256_of_file(&path)?;
-        let hex = digest.trim_start_matches("sha256:");
         ensure!(
-            path == folder.join("sha256").join(&hex[..2]).join(hex).join("data"),
+            path == folder.join(path_of(&digest)).join("data"),
             "the bytes of {} are {digest}",
             path.display()
         );

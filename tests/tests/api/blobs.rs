@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use berth_tests::content::Blob;
+use berth_tests::tree::blob_data;
 use berth_tests::wire::{get, head};
 
 use crate::api::Api;
@@ -130,9 +131,7 @@ fn a_deleted_blob_is_gone_from_its_repository_until_it_is_pushed_again() -> Resu
 fn a_damaged_blob_is_told_and_a_new_push_heals_it() -> Result<()> {
     let api = Api::on_files(&[])?;
     let blob = Blob::random(1, 100_000);
-    let hex = blob.digest.trim_start_matches("sha256:");
-    let path =
-        api.root()?.join(format!("docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]));
+    let path = blob_data(api.root()?, &blob.digest);
     let target = format!("/v2/app/blobs/{}", blob.digest);
     let cut: fn(&std::path::Path) -> std::io::Result<()> =
         |path| std::fs::OpenOptions::new().write(true).open(path)?.set_len(50_000);

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use berth_tests::fixtures::{self, Layout};
 use berth_tests::registry::sha256;
+use berth_tests::tree::blob_data;
 use berth_tests::{Launch, Server, wait};
 use reqwest::blocking::Client;
 use rustix::fs::{CWD, FileType, FlockOperation, Mode, flock, mknodat};
@@ -57,9 +58,7 @@ impl Pair {
     }
 
     fn blob(&self, digest: &str) -> PathBuf {
-        let hex = digest.trim_start_matches("sha256:");
-        let blobs = self.tree.path().join("docker/registry/v2/blobs/sha256");
-        blobs.join(&hex[..2]).join(hex).join("data")
+        blob_data(self.tree.path(), digest)
     }
 
     fn are_ready(&self, diff_ids: &[String]) -> Result<()> {

@@ -53,10 +53,7 @@ fn what_was_not_pulled_for_longest_makes_room_and_what_was_pushed_stays() -> Res
     ensure!(scene.manifest("v0")?.status == 502, "the oldest is still there");
     // The bytes go with the grace period.
     let layer = &images[0].layer.digest;
-    wait::until("the bytes are removed", || {
-        let hex = layer.trim_start_matches("sha256:");
-        Ok(!scene.has_file(&format!("blobs/sha256/{}/{hex}/data", &hex[..2])))
-    })?;
+    wait::until("the bytes are removed", || Ok(!scene.has_blob(layer)))?;
     scene.stop()
 }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use berth_test_stores::{Fault, FaultProxy};
 use berth_tests::content::{Blob, Manifest};
+use berth_tests::tree::blob_data;
 use berth_tests::wire::{self, Answer, Request, get, head, post, put};
 use berth_tests::{Launch, Server, Target};
 use tempfile::TempDir;
@@ -192,9 +193,9 @@ impl Scene {
         self.tree.path().join("tree")
     }
 
-    /// Whether the mirror's tree has a file of this name.
-    pub(crate) fn has_file(&self, name: &str) -> bool {
-        self.tree.path().join("tree/docker/registry/v2").join(name).exists()
+    /// Whether the mirror's tree has the bytes of a blob.
+    pub(crate) fn has_blob(&self, digest: &str) -> bool {
+        blob_data(&self.root(), digest).exists()
     }
 
     /// How often the upstream was asked for the content of a path that ends so.

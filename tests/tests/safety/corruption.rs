@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use berth_tests::content::{Blob, Manifest, sha512};
+use berth_tests::tree::blob_data;
 use berth_tests::wire::{self, get};
 use berth_tests::{Launch, Server, Target, berth_binary};
 
@@ -25,8 +26,7 @@ impl Scene {
     }
 
     fn data(&self, digest: &str) -> PathBuf {
-        let (algorithm, hex) = digest.split_once(':').unwrap_or(("sha256", digest));
-        self.tree().join("blobs").join(algorithm).join(&hex[..2]).join(hex).join("data")
+        blob_data(&self.root, digest)
     }
 
     fn layer(&self) -> PathBuf {

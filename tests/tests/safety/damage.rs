@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use berth_tests::content::Blob;
+use berth_tests::tree::blob_data;
 use berth_tests::wire::{self, get};
 use berth_tests::{Launch, Target};
 
@@ -13,8 +14,7 @@ use crate::old_registry::until;
 
 /// The file of a blob.
 pub(crate) fn data(root: &Path, blob: &Blob) -> PathBuf {
-    let hex = blob.digest.trim_start_matches("sha256:");
-    root.join("docker/registry/v2/blobs/sha256").join(&hex[..2]).join(hex).join("data")
+    blob_data(root, &blob.digest)
 }
 
 fn flip_a_bit(path: &Path) -> Result<()> {

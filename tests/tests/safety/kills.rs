@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use berth_tests::content::Blob;
 use berth_tests::registry::Contents;
 use berth_tests::strace::{self, CALLS, Point, Trace, Tracing};
-use berth_tests::tree::lose_database;
+use berth_tests::tree::{blob_data, lose_database};
 use berth_tests::{Launch, Target, berth_binary};
 
 use crate::client::{push_image, succeed};
@@ -53,10 +53,7 @@ fn damaged_layer() -> Blob {
 
 /// Makes a layer a bad one.
 fn damage(root: &Path) -> Result<()> {
-    let layer = damaged_layer();
-    let hex = layer.digest.trim_start_matches("sha256:");
-    let data = root.join("docker/registry/v2/blobs/sha256").join(&hex[..2]).join(hex).join("data");
-    Ok(fs::write(data, "bad")?)
+    Ok(fs::write(blob_data(root, &damaged_layer().digest), "bad")?)
 }
 
 /// Kills the command over a copy of the scene at each point, runs it again, and checks what is there then.

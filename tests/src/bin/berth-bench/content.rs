@@ -59,8 +59,7 @@ impl Content {
 
 /// Where a blob lies in the tree of a registry, the file `data` that has its bytes.
 pub(crate) fn blob_data(root: &Path, digest: &Digest) -> PathBuf {
-    let (algorithm, hex) = (digest.algorithm(), digest.hex());
-    root.join(format!("docker/registry/v2/blobs/{algorithm}/{}/{hex}/data", &hex[..2]))
+    berth_tests::tree::blob_data(root, &digest.to_string())
 }
 
 /// A small blob.
