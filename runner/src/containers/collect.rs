@@ -107,9 +107,12 @@ impl Engine {
         record: &Record,
         running: Option<Running>,
     ) -> Result<(), ContainerError> {
-        let pin = self.store.run(&held.id).join(runtime::PIN);
-        let outcome = pinned_outcome(&pin);
-        if let Some(running) = running.filter(|running| running.started_at.is_some()) {
+        // A monitor may have been killed after it had written that down.
+        let before = self.store.ended(&held.id)?;
+        let unwritten =
+            |running: &Running| running.started_at.is_some() && !running.is_over(before.as_ref());
+        if let Some(running) = running.filter(unwritten) {
+            let outcome = pinned_outcome(&self.store.run(&held.id).join(runtime::PIN));
             let ended = Ended {
                 started_at: running.started_at,
                 finished_at: Some(jiff::Timestamp::now()),

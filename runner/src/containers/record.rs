@@ -83,6 +83,13 @@ pub(super) struct Running {
     pub(super) network: Option<EndpointSettings>,
 }
 
+impl Running {
+    /// Whether it is written down how that ended.
+    pub(super) fn is_over(&self, ended: Option<&Ended>) -> bool {
+        ended.is_some_and(|ended| ended.started_at == self.started_at)
+    }
+}
+
 /// What a container is now, in docker's words.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -241,6 +241,10 @@ impl Store {
         Ok(read(&self.data(id).join(MOUNTS))?.unwrap_or_default())
     }
 
+    pub(super) fn ended(&self, id: &ContainerId) -> Result<Option<Ended>, ContainerError> {
+        read(&self.data(id).join(ENDED))
+    }
+
     pub(super) fn write_ended(
         &self,
         id: &ContainerId,
@@ -267,11 +271,10 @@ impl Store {
         let record = self.record(id)?;
         // In this order: who ends writes how, before nothing says any longer that it runs.
         let running = self.running(id)?;
-        let ended: Option<Ended> = read(&self.data(id).join(ENDED))?;
-        let is_running = running.as_ref().is_some_and(|running| {
-            let is_its_end = |ended: &Ended| ended.started_at == running.started_at;
-            running.program.is_some() && !ended.as_ref().is_some_and(is_its_end)
-        });
+        let ended = self.ended(id)?;
+        let is_running = running
+            .as_ref()
+            .is_some_and(|running| running.program.is_some() && !running.is_over(ended.as_ref()));
         let status = match &ended {
             _ if is_running && is_paused(&record) => Status::Paused,
             _ if is_running => Status::Running,

@@ -97,3 +97,22 @@ fn a_published_port_stays_its_containers_without_a_monitor() -> Result<()> {
     host.ok(&["rm", "dead"])?;
     host.is_clean()
 }
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn an_end_that_is_written_down_stays_what_it_was() -> Result<()> {
+    let host = Host::new()?;
+    let id = host.idle(&["--name", "box"])?;
+    let run = host.run_folder().join("containers").join(&id);
+    let running = fs::read(run.join("running.json"))?;
+    host.ok(&["stop", "box"])?;
+    until("all is given back", || Ok(!fs::exists(&run)?))?;
+    // What a monitor leaves that was killed when it had done all but remove this.
+    fs::create_dir(&run)?;
+    fs::write(run.join("running.json"), running)?;
+    let state = host.inspect("box")?["State"].clone();
+    assert_eq!((state["ExitCode"].as_i64(), state["Error"].as_str()), (Some(143), Some("")));
+    assert!(!fs::exists(&run)?);
+    host.ok(&["rm", "box"])?;
+    host.is_clean()
+}
