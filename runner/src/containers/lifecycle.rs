@@ -162,14 +162,22 @@ impl Engine {
                 None => false,
             };
             last = container.ended.as_ref().map_or(0, |ended| ended.exit_code);
-            if !has_monitor {
-                if !container.status.is_running() {
-                    return Ok(last);
-                }
-                // What goes wrong is tried again.
-                let _ = self.look_after(&container);
+            match (has_monitor, container.status.is_running()) {
+                (true, _) => {}
+                (false, true) => self.take_charge(&container)?,
+                (false, false) => return Ok(last),
             }
             sleep(PAUSE);
+        }
+    }
+
+    /// Sees to a container whose monitor is gone. What goes wrong once its end is written down is for the next command
+    /// that looks.
+    fn take_charge(&self, container: &Container) -> Result<(), ContainerError> {
+        let runs = || self.store.look(&container.record.id).is_ok_and(|it| it.status.is_running());
+        match self.look_after(container) {
+            Err(error) if runs() => Err(error),
+            _ => Ok(()),
         }
     }
 
