@@ -16,8 +16,7 @@ use super::{EndpointSettings, MacAddress, NetworkError};
 const LOOPBACK: u32 = 1;
 
 /// A namespace with a loopback and nothing else.
-pub(super) fn isolated() -> Result<OwnedFd, NetworkError> {
-    let namespace = Namespace::create().doing(|| "cannot make a network namespace")?;
+pub(super) fn isolated(namespace: Namespace) -> Result<OwnedFd, NetworkError> {
     let up = namespace.socket.execute(vec![route::set_up(LOOPBACK)]);
     up.doing(|| "cannot bring the loopback up")?;
     Ok(namespace.descriptor)
@@ -25,11 +24,11 @@ pub(super) fn isolated() -> Result<OwnedFd, NetworkError> {
 
 /// A namespace with `eth0`, whose other end is a port of the bridge.
 pub(super) fn connected(
+    namespace: Namespace,
     socket: &Socket,
     bridge: Link,
     settings: &EndpointSettings,
 ) -> Result<OwnedFd, NetworkError> {
-    let namespace = Namespace::create().doing(|| "cannot make a network namespace")?;
     let address = settings.mac.unwrap_or(MacAddress([2, 0, 0, 0, 0, 1]));
     let name = port_name().doing(|| "cannot choose a name for a link")?;
     let mut pair =

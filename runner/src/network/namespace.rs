@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::netlink::{Family, Socket};
 
@@ -18,19 +18,28 @@ pub(super) struct Namespace {
     pub(super) socket: Socket,
 }
 
-impl Namespace {
-    /// Makes one. A thread goes into it and ends: so this process never leaves its own, whatever
+/// A namespace that is being made.
+#[derive(Debug)]
+pub(super) struct NewNamespace(JoinHandle<io::Result<Namespace>>);
+
+impl NewNamespace {
+    /// Begins to make one. A thread goes into it and ends: so this process never leaves its own, whatever
     /// fails.
-    pub(super) fn create() -> io::Result<Self> {
+    pub(super) fn begin() -> io::Result<Self> {
         let inside = thread::Builder::new().stack_size(STACK).spawn(|| {
             unshare()?;
             // Its containers are told their way by us, not by who else is on the bridge. What is set
             // here is what links get that come later; a kernel without IPv6 has no such file.
             let _ = fs::write("/proc/sys/net/ipv6/conf/default/accept_ra", "0");
             let descriptor = File::open("/proc/thread-self/ns/net")?.into();
-            Ok(Self { descriptor, socket: Socket::open(Family::Route)? })
+            Ok(Namespace { descriptor, socket: Socket::open(Family::Route)? })
         })?;
-        inside.join().unwrap_or_else(|_| Err(io::Error::other("the thread has panicked")))
+        Ok(Self(inside))
+    }
+
+    /// Waits until it is there.
+    pub(super) fn finish(self) -> io::Result<Namespace> {
+        self.0.join().unwrap_or_else(|_| Err(io::Error::other("the thread has panicked")))
     }
 }
 

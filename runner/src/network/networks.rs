@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -16,6 +16,7 @@ use super::addresses::Addresses;
 use super::bridge::Bridge;
 use super::error::Doing as _;
 use super::firewall::Firewall;
+use super::namespace::{Namespace, NewNamespace};
 use super::netlink::route::{self, Link};
 use super::netlink::{Family, Socket};
 use super::records::Records;
@@ -40,6 +41,8 @@ pub struct Networks {
     records: Records,
     /// That of the namespace in which it was needed first.
     firewall: OnceLock<Firewall>,
+    /// For whoever is attached next.
+    prepared: Mutex<Option<NewNamespace>>,
 }
 
 /// The bridge as a container finds it.
@@ -68,7 +71,24 @@ impl Networks {
             addresses: Addresses::new(addresses),
             records: Records::new(endpoints),
             firewall: OnceLock::new(),
+            prepared: Mutex::default(),
         })
+    }
+
+    /// Begins to make the namespace of whoever is attached next to a network of this `mode`: that takes the kernel
+    /// longer than the rest, and other things can be done meanwhile. What goes wrong is told by [`Self::attach`].
+    pub fn prepare(&self, mode: &NetworkMode) {
+        if matches!(mode, NetworkMode::Bridge | NetworkMode::None) {
+            *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) =
+                NewNamespace::begin().ok();
+        }
+    }
+
+    fn new_namespace(&self) -> Result<Namespace, NetworkError> {
+        let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let namespace =
+            prepared.map_or_else(NewNamespace::begin, Ok).and_then(NewNamespace::finish);
+        namespace.doing(|| "cannot make a network namespace")
     }
 
     /// Connects a container: makes its namespace, gives it an address and publishes its ports.
@@ -83,7 +103,7 @@ impl Networks {
     pub fn attach(&self, request: &Attach<'_>) -> Result<Endpoint, NetworkError> {
         match request.mode {
             NetworkMode::Bridge => self.attach_to_bridge(request),
-            NetworkMode::None => Ok(bare(link::isolated()?, request)),
+            NetworkMode::None => Ok(bare(link::isolated(self.new_namespace()?)?, request)),
             NetworkMode::Host => {
                 let namespace = namespace::own().doing(|| "cannot open the network of the host")?;
                 Ok(bare(namespace, request))
@@ -222,7 +242,7 @@ impl Networks {
         let written = self.records.write(request.container, settings);
         written
             .doing(|| format!("cannot record the network of container {}", request.container))?;
-        let namespace = link::connected(socket, bridge, settings)?;
+        let namespace = link::connected(self.new_namespace()?, socket, bridge, settings)?;
         if let Err(error) = self.publish(request.container, settings, firewall) {
             // They are not this container's to take out.
             settings.ports.clear();

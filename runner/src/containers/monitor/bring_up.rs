@@ -37,6 +37,8 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     let mut running = Running { monitor: own, program: None, started_at: None, network: None };
     engine.store.write_running(&record.id, &running)?;
 
+    let networks = Networks::open(&engine.roots)?;
+    networks.prepare(&record.host_config.network_mode.parse()?);
     let runtime = Runtime::named(&record.host_config.runtime, engine.roots.run());
     let (begun, streams) = begin(monitor, &runtime, &run)?;
     let root = run.join(ROOT);
@@ -49,7 +51,6 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     };
     engine.fill_volumes(record, &root)?;
     make_working_directory(&root, &record.config)?;
-    let networks = Networks::open(&engine.roots)?;
     let endpoint = connect(engine, record, &networks)?;
     running.network = endpoint.as_ref().map(|endpoint| endpoint.settings.clone());
     let (config, _pinned) = configure(engine, record, &run, &root, endpoint.as_ref())?;
