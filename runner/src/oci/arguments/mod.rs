@@ -163,7 +163,7 @@ pub(super) struct Bundle {
 }
 
 /// How the process is tied to whoever started it.
-#[derive(Args, Debug, PartialEq)]
+#[derive(Args, Debug, Default, PartialEq)]
 pub(super) struct ProcessOptions {
     /// A Unix socket to which the terminal of the process is sent.
     #[arg(long, value_name = "SOCKET")]
@@ -194,7 +194,7 @@ pub(super) struct Run {
     pub(super) keep: bool,
 }
 
-#[derive(Args, Debug, PartialEq)]
+#[derive(Args, Debug, Default, PartialEq)]
 pub(super) struct Exec {
     #[command(flatten)]
     pub(super) options: ProcessOptions,

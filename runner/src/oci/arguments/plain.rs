@@ -5,20 +5,21 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::{
-    Arguments, Bundle, Command, Create, ERROR_PREFIX, Global, LogFormat, ProcessOptions, ROOT, Run,
-    SIGNAL,
+    Arguments, Bundle, Command, Create, ERROR_PREFIX, Exec, Global, LogFormat, ProcessOptions,
+    ROOT, Run, SIGNAL,
 };
 
 /// Reads `words`, the program's name first, if there is nothing unusual in them. All else, and all that is wrong, is
 /// for `clap` to read.
 pub(super) fn read(words: &[OsString]) -> Option<Arguments> {
     let mut words = words.iter().skip(1).map(OsString::as_os_str);
-    let (mut root, mut log, mut log_format) = (None, None, None);
+    let (mut root, mut log, mut log_format, mut error_prefix) = (None, None, None, None);
     let command = loop {
         match words.next()?.to_str()? {
             "--root" => set(&mut root, words.next()?)?,
             "--log" => set(&mut log, words.next()?)?,
             "--log-format" => set(&mut log_format, words.next()?)?,
+            "--error-prefix" => set(&mut error_prefix, words.next()?)?,
             command => break command,
         }
     };
@@ -29,6 +30,7 @@ pub(super) fn read(words: &[OsString]) -> Option<Arguments> {
             let detach = words.next_if(|word| *word == "--detach").is_some();
             Command::Run(Run { bundle: bundle(words)?, detach, keep: false })
         }
+        "exec" => Command::Exec(exec(words)?),
         "start" => Command::Start { id: only(words)? },
         "state" => Command::State { id: only(words)? },
         "delete" => delete(words)?,
@@ -44,7 +46,7 @@ pub(super) fn read(words: &[OsString]) -> Option<Arguments> {
         root: root.unwrap_or_else(|| ROOT.into()).into(),
         log: log.map(PathBuf::from),
         log_format,
-        error_prefix: ERROR_PREFIX.to_owned(),
+        error_prefix: error_prefix.unwrap_or_else(|| ERROR_PREFIX.into()).into_string().ok()?,
         debug: false,
         systemd_cgroup: false,
         rootless: None,
@@ -71,12 +73,39 @@ fn bundle<'words>(mut words: impl Iterator<Item = &'words OsStr>) -> Option<Bund
         process: ProcessOptions {
             console_socket: console_socket.map(PathBuf::from),
             pid_file: pid_file.map(PathBuf::from),
-            preserve_fds: 0,
+            ..ProcessOptions::default()
         },
         pin_file: pin_file.map(PathBuf::from),
         no_pivot: false,
         no_new_keyring: false,
         id: id?.into_string().ok()?,
+    })
+}
+
+/// With the process in a file: a program among the words may have options of its own.
+fn exec<'words>(mut words: impl Iterator<Item = &'words OsStr>) -> Option<Exec> {
+    let (mut detach, mut process) = (false, None);
+    let (mut console_socket, mut pid_file) = (None, None);
+    let id = loop {
+        let word = words.next()?;
+        match word.to_str()? {
+            "--detach" if !detach => detach = true,
+            "--process" => set(&mut process, words.next()?)?,
+            "--console-socket" => set(&mut console_socket, words.next()?)?,
+            "--pid-file" => set(&mut pid_file, words.next()?)?,
+            _ => break plain(word)?.into_string().ok()?,
+        }
+    };
+    words.next().is_none().then(|| Exec {
+        options: ProcessOptions {
+            console_socket: console_socket.map(PathBuf::from),
+            pid_file: pid_file.map(PathBuf::from),
+            ..ProcessOptions::default()
+        },
+        process: process.map(PathBuf::from),
+        detach,
+        id,
+        ..Exec::default()
     })
 }
 
@@ -133,6 +162,10 @@ mod tests {
             "berth run --bundle . one",
             "berth run --detach --bundle . --pid-file pid --pin-file pin --config /c one",
             "berth create -f /c one",
+            "berth --root /r --error-prefix why exec --process /p one",
+            "berth --log /l --log-format json exec --detach --process /p one",
+            "berth exec --process /p --console-socket /c --detach --pid-file /f one",
+            "berth exec one",
             "berth start one",
             "berth state one",
             "berth delete one",
@@ -175,6 +208,10 @@ mod tests {
             "berth kill one -9",
             "berth kill one 9 9",
             "berth exec one true",
+            "berth exec --tty one",
+            "berth exec --detach --detach one",
+            "berth exec --process /p one -- true",
+            "berth exec --process /p",
             "berth unknown one",
         ] {
             assert_eq!(read(&words(line)), None, "{line}");
