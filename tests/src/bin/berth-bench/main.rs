@@ -58,8 +58,8 @@ fn main() -> Result<()> {
 }
 
 fn measure(arguments: &Arguments, results: &mut Results, out: &Path) -> Result<()> {
-    let peers = peers::find(arguments)?;
     let work = Work::begin(&arguments.work)?;
+    let peers = peers::find(arguments, &install(&arguments.berth, &work.folder)?)?;
     fs::create_dir_all(&arguments.cache)?;
     let settings = if arguments.quick { Settings::quick() } else { Settings::full() };
     let free = machine::free_space(&work.folder)?;
@@ -94,6 +94,14 @@ fn measure(arguments: &Arguments, results: &mut Results, out: &Path) -> Result<(
         remove(&bench.work.join(row.name()))?;
     }
     Ok(())
+}
+
+/// Copies the program, as whoever installs it does: of a file that a linker has written piece by piece the kernel has
+/// smaller pieces in memory, and maps fewer at once. The peers' programs have been copied by their packages.
+fn install(program: &Path, folder: &Path) -> Result<PathBuf> {
+    let installed = folder.join("berth");
+    fs::copy(program, &installed).with_context(|| format!("copy {}", program.display()))?;
+    Ok(installed)
 }
 
 /// Where this run keeps what it needs. The folder goes with it.

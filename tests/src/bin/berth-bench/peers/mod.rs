@@ -125,8 +125,8 @@ impl Launch {
 }
 
 /// Berth, and every peer that is on this machine.
-pub(crate) fn find(arguments: &Arguments) -> Result<Vec<Peer>> {
-    let mut peers = vec![berth(&arguments.berth)?];
+pub(crate) fn find(arguments: &Arguments, berth: &Path) -> Result<Vec<Peer>> {
+    let mut peers = vec![self::berth(berth)?];
     let mut missing = Vec::new();
     let two = Some(PathBuf::from("docker-registry"));
     for (name, program) in
