@@ -5,7 +5,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::thread::{self, JoinHandle};
 
+use rustix::thread::UnshareFlags;
+
 use super::netlink::{Family, Socket};
+use crate::oci::kernel::task::unshare;
 
 /// What a thread needs that makes three system calls.
 const STACK: usize = 64 * 1024;
@@ -27,7 +30,7 @@ impl NewNamespace {
     /// fails.
     pub(super) fn begin() -> io::Result<Self> {
         let inside = thread::Builder::new().stack_size(STACK).spawn(|| {
-            unshare()?;
+            unshare(UnshareFlags::NEWNET)?;
             // Its containers are told their way by us, not by who else is on the bridge. What is set
             // here is what links get that come later; a kernel without IPv6 has no such file.
             let _ = fs::write("/proc/sys/net/ipv6/conf/default/accept_ra", "0");
@@ -51,12 +54,4 @@ pub(super) fn own() -> io::Result<OwnedFd> {
 /// The namespace that the process `pid` is in.
 pub(super) fn of(pid: u32) -> io::Result<OwnedFd> {
     Ok(File::open(format!("/proc/{pid}/ns/net"))?.into())
-}
-
-#[allow(unsafe_code)]
-fn unshare() -> io::Result<()> {
-    // SAFETY: a network namespace belongs to the thread alone, and neither descriptors nor memory
-    // are affected.
-    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET)? };
-    Ok(())
 }

@@ -1,13 +1,14 @@
 //! `kill -9`, of whoever and whenever.
 
 use std::fs;
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
 use berth_tests::wait::until;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-use crate::host::{Host, IMAGE};
+use crate::host::{Host, IMAGE, lives};
 
 /// The monitor of a container that runs.
 fn monitor(host: &Host, id: &str) -> Result<Pid> {
@@ -113,6 +114,27 @@ fn an_end_that_is_written_down_stays_what_it_was() -> Result<()> {
     let state = host.inspect("box")?["State"].clone();
     assert_eq!((state["ExitCode"].as_i64(), state["Error"].as_str()), (Some(143), Some("")));
     assert!(!fs::exists(&run)?);
+    host.ok(&["rm", "box"])?;
+    host.is_clean()
+}
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn a_container_runs_until_its_end_is_written_down() -> Result<()> {
+    let host = Host::new()?;
+    let id = host.idle(&["--name", "box"])?;
+    let monitor = monitor(&host, &id)?;
+    let program = host.inspect("box")?["State"]["Pid"].as_i64().context("no process")?;
+    let program = i32::try_from(program).ok().and_then(Pid::from_raw).context("no process")?;
+    kill_process(monitor, Signal::STOP)?;
+    kill_process(program, Signal::KILL)?;
+    until("it has ended", || Ok(!lives(program)))?;
+    assert_eq!(host.status("box")?, "running");
+    let mut stop = host.command(&["stop", "box"])?.stdout(Stdio::null()).spawn()?;
+    kill_process(monitor, Signal::CONT)?;
+    assert!(stop.wait()?.success());
+    let state = host.inspect("box")?["State"].clone();
+    assert_eq!((state["Status"].as_str(), state["ExitCode"].as_i64()), (Some("exited"), Some(137)));
     host.ok(&["rm", "box"])?;
     host.is_clean()
 }

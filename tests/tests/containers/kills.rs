@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use berth_tests::wait::until;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::host::{Host, IMAGE, monitors};
+use crate::host::{Host, IMAGE, lives, monitors};
 
 /// How often: `BERTH_CRASHES` says otherwise.
 const ROUNDS: u64 = 20;
@@ -300,13 +300,6 @@ impl Drop for Trial {
             let _ = fs::remove_dir(folder.join(self.parent.trim_start_matches('/')));
         }
     }
-}
-
-/// Whether a process does anything any more.
-fn lives(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    let state = stat.ok().and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
 /// Numbers that are the same each time (SplitMix64).

@@ -1,5 +1,5 @@
-//! The words that engines say, read without `clap`: to make what it knows of options takes it longer than all that is
-//! asked of the kernel for a cgroup, and an engine says one of these lines for each step of each container.
+//! The words that engines say, read without `clap`: to make what it knows of options takes it a fifth of a millisecond,
+//! a thirtieth of all that a short container takes, and an engine says one of these lines for each step of each.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;

@@ -7,7 +7,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-/// Moves this process into new namespaces; files and the working directory stay shared with nobody.
+/// Moves this thread, which is the whole process where it has but one, into new namespaces; its table of files stays as
+/// it is.
 pub(crate) fn unshare(namespaces: UnshareFlags) -> io::Result<()> {
     debug_assert!(!namespaces.contains(UnshareFlags::FILES));
     // SAFETY: what rustix warns of is a table of descriptors of a thread's own, which this is not.
