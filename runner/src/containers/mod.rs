@@ -7,6 +7,7 @@
 
 mod attach;
 mod collect;
+mod console;
 mod create;
 mod engine;
 mod error;

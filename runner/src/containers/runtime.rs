@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use jiff::Timestamp;
-use rustix::io::dup;
+use rustix::io::{Errno, dup};
 use serde::Deserialize;
 
 use super::error::{ContainerError, Doing as _};
 use super::id::ContainerId;
+use super::store::remove_all;
 use super::wire::Failure;
 use crate::oci::kernel::mount::{Attributes, copy_of, set_attributes};
 
@@ -53,6 +54,11 @@ impl Runtime {
         }
     }
 
+    /// Whether it is `berth oci`.
+    pub(super) fn is_own(&self) -> bool {
+        self.program.is_none()
+    }
+
     /// Starts it for a container of the bundle, as far as that can be before there is a configuration: our own waits
     /// for that, and has its start behind it when it comes.
     pub(super) fn begin<'run>(
@@ -74,7 +80,7 @@ impl Runtime {
             }
         }
         command.current_dir(bundle);
-        let started = if self.program.is_none() {
+        let started = if self.is_own() {
             let (reader, writer) = pipe().doing(|| "make a pipe")?;
             // One that the runtime inherits; here there is none left of it when it is started.
             let inherited = dup(&reader).doing(|| "make a pipe")?;
@@ -92,13 +98,17 @@ impl Runtime {
 
     /// Removes what is left of a container that has ended, or ends it.
     pub(super) fn delete(&self, id: &ContainerId) -> Result<(), ContainerError> {
-        if self.program.is_none() {
+        if self.is_own() {
             let deleted = crate::oci::delete(&self.root, id.as_str());
             return deleted.map_err(|error| ContainerError::Conflict(error.to_string()));
         }
         let (mut command, _program) = self.command()?;
         command.args(["delete", "--force", id.as_str()]).stdin(Stdio::null());
-        let output = command.output().doing(|| format!("execute the runtime {}", self.name()))?;
+        let output = match command.output() {
+            // It was never there, or is gone by now. All but its own notes is given back without it.
+            Err(error) if is_no_program(&error) => return remove_all(&self.root.join(id.as_str())),
+            other => other.doing(|| format!("execute the runtime {}", self.name()))?,
+        };
         // One that is not there any more is what is wanted.
         let said = String::from_utf8_lossy(&output.stderr);
         if output.status.success() || said.contains("does not exist") {
@@ -123,7 +133,7 @@ impl Runtime {
     /// A command of it that runs another program in a container; what goes wrong is told in docker's words.
     pub(super) fn exec_command(&self) -> Result<(Command, Option<OwnedFd>), ContainerError> {
         let (mut command, program) = self.command()?;
-        if self.program.is_none() {
+        if self.is_own() {
             command.args(["--error-prefix", EXEC_FAILED]);
         }
         Ok((command, program))
@@ -152,6 +162,13 @@ fn protected() -> std::io::Result<OwnedFd> {
     let attributes = Attributes { set: READ_ONLY, ..Attributes::default() };
     set_attributes(program.as_fd(), attributes, false)?;
     Ok(program)
+}
+
+/// Whether there is nothing that could be executed, now or when it is tried again.
+fn is_no_program(error: &std::io::Error) -> bool {
+    let is_one_of =
+        |errno| matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::NOEXEC);
+    Errno::from_io_error(error).is_some_and(is_one_of)
 }
 
 /// A runtime that is to make a container.

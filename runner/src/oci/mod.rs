@@ -21,6 +21,7 @@
 //! [runtime specification]: https://github.com/opencontainers/runtime-spec
 
 mod arguments;
+pub(crate) mod attend;
 pub(crate) mod cgroups;
 mod check;
 mod commands;

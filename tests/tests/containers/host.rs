@@ -1,7 +1,7 @@
 //! An engine with roots of its own, and its commands.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,12 +9,17 @@ use berth_tests::berth_binary;
 use berth_tests::disk::Disk;
 use berth_tests::fixtures::{self, Layout};
 use berth_tests::wait::until;
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::Pid;
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// The name of the image that all tests use: busybox, with two users.
 pub(crate) const IMAGE: &str = "tools";
+
+/// Cgroups of version 2 beside those of version 1.
+const UNIFIED: &str = "/sys/fs/cgroup/unified";
 
 /// The engine. What runs in it is removed with it.
 pub(crate) struct Host {
@@ -66,9 +71,20 @@ impl Host {
 
     /// The same in a network of its own, which this thread has from then on, and the programs that it starts.
     pub(crate) fn isolated() -> Result<Self> {
-        leave_network()?;
+        leave(UnshareFlags::NEWNET)?;
         let up = Command::new("ip").args(["link", "set", "lo", "up"]).status()?;
         ensure!(up.success(), "ip ended with {up}");
+        Self::new()
+    }
+
+    /// The same with mounts of its own, without the cgroups of version 2 that lie beside those of version 1: crun does
+    /// not run there.
+    pub(crate) fn without_hybrid_cgroups() -> Result<Self> {
+        leave(UnshareFlags::NEWNS)?;
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+        if Path::new(UNIFIED).exists() {
+            unmount(UNIFIED, UnmountFlags::DETACH)?;
+        }
         Self::new()
     }
 
@@ -157,14 +173,18 @@ impl Host {
     pub(crate) fn leftovers(&self) -> Result<Vec<String>> {
         let (data, run) = (self.data(), self.run_folder());
         let mut left = Vec::new();
-        for folder in [
+        let mut folders = vec![
             data.join("containers"),
             data.join("containers/names"),
             run.join("containers"),
             run.join("oci"),
             run.join("network/endpoints"),
             run.join("network/addresses"),
-        ] {
+        ];
+        for other in fs::read_dir(run.join("runtimes")).into_iter().flatten() {
+            folders.push(other?.path());
+        }
+        for folder in folders {
             for entry in fs::read_dir(&folder).into_iter().flatten() {
                 let path = entry?.path();
                 // Whose name or address it is.
@@ -217,7 +237,7 @@ impl Drop for Host {
         let own = self.folder.path().display().to_string();
         for mount in mounts.lines().rev().filter_map(|line| line.split(' ').nth(1)) {
             if mount.starts_with(&own) {
-                let _ = rustix::mount::unmount(mount, rustix::mount::UnmountFlags::DETACH);
+                let _ = unmount(mount, UnmountFlags::DETACH);
             }
         }
     }
@@ -244,11 +264,12 @@ pub(crate) fn monitors(host: &Host, besides: Pid) -> Result<Vec<Pid>> {
     Ok(found)
 }
 
-/// Gives this thread a network of its own.
+/// Gives this thread a namespace of its own, which the programs that it starts have, too.
 #[allow(unsafe_code)]
-fn leave_network() -> Result<()> {
-    // SAFETY: a network namespace belongs to the thread alone, and neither descriptors nor memory are affected.
-    Ok(unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }?)
+fn leave(namespace: UnshareFlags) -> Result<()> {
+    // SAFETY: a network or mount namespace, with the working directory that comes with the second, belongs to the
+    // thread alone, and neither descriptors nor memory are affected.
+    Ok(unsafe { unshare_unsafe(namespace) }?)
 }
 
 impl Ran {

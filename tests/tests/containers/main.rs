@@ -12,5 +12,6 @@ mod limits;
 mod logs;
 mod options;
 mod refusals;
+mod runtimes;
 mod terminal;
 mod volumes;

@@ -11,14 +11,14 @@ use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 use crate::host::{Host, IMAGE};
 
 /// A command at a terminal.
-struct Typed {
-    terminal: File,
+pub(crate) struct Typed {
+    pub(crate) terminal: File,
     inner: File,
-    child: Child,
+    pub(crate) child: Child,
 }
 
 impl Typed {
-    fn new(mut command: Command) -> Result<Self> {
+    pub(crate) fn new(mut command: Command) -> Result<Self> {
         let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&outer)?;
         unlockpt(&outer)?;

@@ -10,7 +10,7 @@ use super::arguments::ExecArguments;
 use super::{complain, engine};
 
 pub(super) fn exec(arguments: ExecArguments) -> ExitCode {
-    let done = || -> Result<()> {
+    let done = || -> Result<u8> {
         let mut words = arguments.words.into_iter();
         // There are two at least, says the argument.
         let container = words.next().unwrap_or_default();
@@ -31,7 +31,7 @@ pub(super) fn exec(arguments: ExecArguments) -> ExitCode {
         Ok(engine()?.exec(&container, &request)?)
     };
     match done() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             let started = error.downcast_ref::<ContainerError>();
             let code = match started {

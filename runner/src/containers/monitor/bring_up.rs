@@ -3,13 +3,13 @@
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::streams::Streams;
 use super::{Monitor, Program};
+use crate::containers::console::Console;
 use crate::containers::engine::Engine;
 use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::process::Process;
@@ -259,14 +259,14 @@ fn files(
 enum Ends {
     Pipes(Streams),
     /// The terminal comes by this socket, when the container is made.
-    Terminal(UnixListener),
+    Terminal(Console),
 }
 
 impl Ends {
     fn ready(self) -> Result<Streams, ContainerError> {
         match self {
             Self::Pipes(streams) => Ok(streams),
-            Self::Terminal(console) => Streams::terminal(&console),
+            Self::Terminal(console) => Streams::terminal(console.take()?),
         }
     }
 }
@@ -282,7 +282,7 @@ fn begin<'run>(
     let Monitor { record, held, .. } = monitor;
     let _shared = held.share()?;
     let (ends, given) = if record.config.tty {
-        (Ends::Terminal(Streams::console(run)?), Given::Terminal)
+        (Ends::Terminal(Console::make(run)?), Given::Terminal)
     } else {
         let (ours, theirs) = Streams::pipes(run, record.config.open_stdin)?;
         (Ends::Pipes(ours), theirs)

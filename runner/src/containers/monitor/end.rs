@@ -34,14 +34,12 @@ impl Monitor {
         clients.exited(code);
         // For these the kernel may wait: for its processors, for the disk.
         drop((networks, root));
-        let _ = release(&self.engine, &self.record);
+        let released = release(&self.engine, &self.record);
         if !is_removed {
             let _ = self.engine.store.write_ended(&self.held.id, &ended, true);
         }
-        let _ = dispose(&self.engine, &self.record);
-        if is_removed {
-            let _ = self.engine.discard(&self.record);
-        }
+        let given_back = released.and_then(|()| dispose(&self.engine, &self.record));
+        self.discard(is_removed, given_back);
         if is_unsettled {
             let _ = self.engine.collect();
         }
@@ -56,10 +54,8 @@ impl Monitor {
             ..Ended::default()
         };
         let is_removed = self.write_end(&ended, false);
-        let _ = give_back(&self.engine, &self.record);
-        if is_removed {
-            let _ = self.engine.discard(&self.record);
-        }
+        let given_back = give_back(&self.engine, &self.record);
+        self.discard(is_removed, given_back);
         clients.failed(failure);
         clients.drain();
     }
@@ -75,6 +71,14 @@ impl Monitor {
         }
         let _ = store.write_ended(&self.held.id, ended, lasting);
         false
+    }
+
+    /// Removes what is left of one that is gone with its end. Where something could not be given back, its record
+    /// stays for the next command that looks, which learns from it what that is.
+    fn discard(&self, is_removed: bool, given_back: Result<(), ContainerError>) {
+        if is_removed && given_back.is_ok() {
+            let _ = self.engine.discard(&self.record);
+        }
     }
 
     /// How often the kernel killed a process of the container for its memory.

@@ -5,20 +5,16 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, mkfifoat, open};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::logs::Stream;
-use crate::containers::process::path_in;
-use crate::containers::runtime::{CONSOLE, Streams as Given, null};
+use crate::containers::runtime::{Streams as Given, null};
 
 /// Input that the program has not read yet; with more of it nobody is listened to.
 const BACKLOG: usize = 64 * 1024;
@@ -93,10 +89,8 @@ impl Streams {
         }
     }
 
-    /// Takes the terminal that was sent to `socket`.
-    pub(super) fn terminal(socket: &UnixListener) -> Result<Self, ContainerError> {
-        let (connection, _) = socket.accept().doing(|| "wait for the terminal of the program")?;
-        let outer = receive(&connection.into()).doing(|| "receive the terminal of the program")?;
+    /// Those of a program on a terminal.
+    pub(super) fn terminal(outer: OwnedFd) -> Result<Self, ContainerError> {
         let flags = fcntl_getfl(&outer).doing(|| "look at the terminal")?;
         fcntl_setfl(&outer, flags | OFlags::NONBLOCK).doing(|| "prepare the terminal")?;
         let outer = File::from(outer);
@@ -109,13 +103,6 @@ impl Streams {
             pending: Vec::new(),
             input_ends: false,
         })
-    }
-
-    /// Where the runtime sends the terminal to.
-    pub(super) fn console(run: &Path) -> Result<UnixListener, ContainerError> {
-        let folder = open(run, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let folder = folder.doing(|| format!("open {}", run.display()))?;
-        UnixListener::bind(path_in(&folder, CONSOLE)).doing(|| "make the console socket")
     }
 
     /// Adds what to wait for: always three.
@@ -226,17 +213,4 @@ fn incoming(path: &Path) -> io::Result<(File, OwnedFd)> {
     let flags = fcntl_getfl(&theirs)?;
     fcntl_setfl(&theirs, flags - OFlags::NONBLOCK)?;
     Ok((ours.into(), theirs))
-}
-
-fn receive(socket: &OwnedFd) -> io::Result<OwnedFd> {
-    let mut name = [0; 4096];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut name = [io::IoSliceMut::new(&mut name)];
-    recvmsg(socket.as_fd(), &mut name, &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    let sent = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
-    sent.ok_or_else(|| io::Error::other("the runtime has sent no terminal"))
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod clone;
+pub(crate) mod console;
 pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod pidfd;

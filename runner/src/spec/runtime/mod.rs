@@ -121,7 +121,8 @@ pub fn runtime_spec(input: &SpecInput<'_>) -> Result<Value, SpecError> {
         linux.insert("rootfsPropagation".to_owned(), propagation.into());
     }
     let mut spec = Map::new();
-    spec.insert("ociVersion".to_owned(), "1.2.0".into());
+    // Nothing here is newer, and crun 1.8 refuses what says that it may be.
+    spec.insert("ociVersion".to_owned(), "1.0.2".into());
     spec.insert("process".to_owned(), process::process(input, &capabilities, &security)?);
     let root = json!({"path": input.root, "readonly": host_config.readonly_rootfs});
     spec.insert("root".to_owned(), root);

@@ -1,19 +1,21 @@
 //! Running another program in a container.
 
+mod foreign;
+
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use serde_json::{Value, json};
 
-use super::engine::Engine;
-use super::error::{ContainerError, Doing as _};
-use super::record::{Container, Status};
-use super::runtime::{EXEC_FAILED, Runtime, explain, last_error};
-use super::wire::Failure;
+use crate::containers::engine::Engine;
+use crate::containers::error::{ContainerError, Doing as _};
+use crate::containers::record::{Container, Status};
+use crate::containers::runtime::{EXEC_FAILED, Runtime, explain, last_error};
+use crate::containers::wire::Failure;
 use crate::spec::capabilities::capabilities;
 use crate::spec::{HostConfig, HostFacts, resolve_user};
 
@@ -39,13 +41,13 @@ pub struct ExecRequest {
 }
 
 impl Engine {
-    /// Runs a program in a container. This process becomes that which waits for it, unless nobody does: then this
-    /// returns when the program runs.
+    /// Runs a program in a container, and gives its exit code. With our own runtime this process becomes that which
+    /// waits for the program. Where nobody waits for it this returns when it runs.
     ///
     /// # Errors
     ///
     /// When the container does not run, or the program cannot be.
-    pub fn exec(&self, text: &str, request: &ExecRequest) -> Result<(), ContainerError> {
+    pub fn exec(&self, text: &str, request: &ExecRequest) -> Result<u8, ContainerError> {
         let container = self.find(text)?;
         let id = &container.record.id;
         match container.status {
@@ -64,7 +66,11 @@ impl Engine {
             let log = in_memory("")?;
             command.arg("--log").arg(path(&log)).args(["--log-format", "json"]);
             command.args(["exec", "--detach", "--process"]).arg(path(&file)).arg(id.as_str());
-            return detached(command, log);
+            return detached(command, log).map(|()| 0);
+        }
+        if !runtime.is_own() {
+            let folder = self.store.run(id).join(format!("exec-{}", std::process::id()));
+            return foreign::attached(command, &folder, &file, id, request);
         }
         if !request.input {
             command.stdin(Stdio::null());
@@ -164,16 +170,24 @@ fn path(file: &File) -> String {
 
 /// Starts a program that nobody waits for. It has the standard error of the runtime, so what goes wrong is in a
 /// log.
-fn detached(mut command: Command, mut log: File) -> Result<(), ContainerError> {
+fn detached(mut command: Command, log: File) -> Result<(), ContainerError> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let status = command.status().doing(|| "execute the runtime")?;
     if status.success() {
         return Ok(());
     }
+    let Failure { code, message } = explain(said_in(log, status));
+    Err(failed(code, &message))
+}
+
+fn failed(code: u8, message: &str) -> ContainerError {
+    ContainerError::Start { code, message: format!("{EXEC_FAILED}: {message}") }
+}
+
+/// The reason for which a runtime has failed.
+fn said_in(mut log: File, status: ExitStatus) -> String {
     let said = log.rewind().and_then(|()| io::read_to_string(log)).unwrap_or_default();
-    let message = last_error(&said).unwrap_or_else(|| format!("the runtime failed: {status}"));
-    let Failure { code, message } = explain(message);
-    Err(ContainerError::Start { code, message: format!("{EXEC_FAILED}: {message}") })
+    last_error(&said).unwrap_or_else(|| format!("the runtime failed: {status}"))
 }
 
 #[cfg(test)]
