@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
+use berth_tests::wait::until;
 
 use crate::host::{Host, IMAGE};
 use crate::terminal::Typed;
@@ -34,9 +35,9 @@ fn walk(host: &Host, runtime: &str) -> Result<()> {
     host.ok(&["stop", "box"])?;
     assert_eq!(host.inspect("box")?["State"]["ExitCode"], 143);
     host.ok(&["start", "box"])?;
+    until("it is ready again", || Ok(host.ok(&["logs", "box"])? == "ready\nready\n"))?;
     host.ok(&["kill", "box"])?;
     assert_eq!(host.inspect("box")?["State"]["ExitCode"], 137);
-    assert_eq!(host.ok(&["logs", "box"])?, "ready\nready\n");
     host.ok(&["rm", "box"])?;
     host.is_clean()
 }
@@ -116,6 +117,7 @@ fn a_container_ends_and_goes_without_its_runtime() -> Result<()> {
         let path = runtime.to_str().context("a path")?;
         host.idle(&[&["--name", "box", "--runtime", path], options].concat())?;
         fs::remove_file(&runtime)?;
+        until("it is ready", || Ok(host.ok(&["logs", "box"])? == "ready\n"))?;
         host.ok(&["stop", "box"])?;
         if options.is_empty() {
             assert_eq!(host.inspect("box")?["State"]["ExitCode"], 143);
