@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::error::ContainerError;
 use super::id::ContainerId;
 use super::monitor::{self, give_back};
-use super::process::{Process, pinned_outcome};
+use super::process::{Process, UNKNOWN_CODE, pinned_outcome};
 use super::record::{Container, Ended, Record, Running};
 use super::runtime;
 use super::store::{Held, remove_all};
@@ -16,6 +16,8 @@ use crate::spec::MountPoint;
 
 /// What is said of a program whose exit code nobody knows.
 const UNKNOWN: &str = "the monitor of the container was killed, and nobody knows the exit code";
+/// The same where nothing is there any more that says that it ran.
+const LOST: &str = "the machine went down while the container ran, and nobody knows the exit code";
 
 impl Engine {
     /// Gives back what is left of all that were killed: programs without a monitor get another one, containers
@@ -31,6 +33,8 @@ impl Engine {
         for id in self.store.ids()? {
             if !self.store.is_there(&id) {
                 let _ = self.collect_unfinished(&id);
+            } else if self.is_lost(&id) {
+                let _ = self.collect_lost(&id);
             }
         }
         for id in self.store.discarded()? {
@@ -52,6 +56,9 @@ impl Engine {
         let Container { record, running, .. } = container;
         let is_orphan = match running {
             Some(running) => Process::of(&running.monitor)?.is_none(),
+            None if self.is_lost(&record.id) => {
+                return self.collect_lost(&record.id).map(|()| true);
+            }
             // Unless it is just being started, the start broke off.
             None => record.host_config.auto_remove && self.store.run(&record.id).exists(),
         };
@@ -122,12 +129,43 @@ impl Engine {
             };
             self.store.write_ended(&held.id, &ended, true)?;
         }
+        self.leave(held, record)
+    }
+
+    /// Gives all back of a container whose end is written down, and removes it if it goes with that.
+    fn leave(&self, held: &Held, record: &Record) -> Result<(), ContainerError> {
         give_back(self, record)?;
         if record.host_config.auto_remove {
             self.store.remove(held, &record.name)?;
             self.discard(record)?;
         }
         Ok(())
+    }
+
+    /// Whether a program was started whose end nobody has written down, and the folder of what runs is gone: it was in
+    /// the memory of a machine that went down.
+    fn is_lost(&self, id: &ContainerId) -> bool {
+        self.store.begun(id).is_some() && !self.store.run(id).exists()
+    }
+
+    fn collect_lost(&self, id: &ContainerId) -> Result<(), ContainerError> {
+        let Some(held) = self.store.try_hold(id)? else { return Ok(()) };
+        let Some(begun) = self.store.begun(id).filter(|_| self.is_lost(id)) else { return Ok(()) };
+        let record = self.store.record(id)?;
+        // It may have been written down that it had ended, and not yet for long.
+        let before = self.store.ended(id)?.unwrap_or_default();
+        let ended = match before.started_at {
+            Some(started_at) if started_at >= begun => before,
+            _ => Ended {
+                started_at: Some(begun),
+                finished_at: Some(jiff::Timestamp::now()),
+                exit_code: UNKNOWN_CODE,
+                error: LOST.to_owned(),
+                ..Ended::default()
+            },
+        };
+        self.store.write_ended(id, &ended, true)?;
+        self.leave(&held, &record)
     }
 
     /// What the runtime has started, although the monitor was killed before it could write that down.

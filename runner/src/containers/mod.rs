@@ -6,6 +6,7 @@
 //! killed in the middle of something gives back what is left (`collect`).
 
 mod attach;
+mod begun;
 mod collect;
 mod console;
 mod create;

@@ -19,7 +19,7 @@ use crate::oci::kernel::pidfd::{open_pin, pin, wait_status};
 /// How long whoever is the parent of a process now may take to wait for it.
 const REAPED: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// The exit code of a program of which nobody knows how it ended; docker's, too.
-const UNKNOWN: u8 = 255;
+pub(super) const UNKNOWN_CODE: u8 = 255;
 
 /// A process that is certainly the one that was written down.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ pub(super) fn unpin(path: &Path) -> Result<(), ContainerError> {
 
 /// How the process that is pinned at `path` ended.
 pub(super) fn pinned_outcome(path: &Path) -> Outcome {
-    open_pin(path).map_or(Outcome { code: UNKNOWN, is_known: false }, |pidfd| outcome(&pidfd))
+    open_pin(path).map_or(Outcome { code: UNKNOWN_CODE, is_known: false }, |pidfd| outcome(&pidfd))
 }
 
 fn outcome(pidfd: &OwnedFd) -> Outcome {
@@ -147,7 +147,7 @@ fn outcome(pidfd: &OwnedFd) -> Outcome {
     let _ = poll(&mut waited_for, Some(&REAPED));
     match wait_status(pidfd.as_fd()) {
         Ok(Some(status)) => Outcome { code: code_of(status), is_known: true },
-        _ => Outcome { code: UNKNOWN, is_known: false },
+        _ => Outcome { code: UNKNOWN_CODE, is_known: false },
     }
 }
 
@@ -161,7 +161,7 @@ fn code_of(status: i32) -> u8 {
         0 => status >> 8 & 0xff,
         signal => 128 + signal,
     };
-    u8::try_from(code).unwrap_or(UNKNOWN)
+    u8::try_from(code).unwrap_or(UNKNOWN_CODE)
 }
 
 /// A path of what is open as `fd`, for calls that take paths of a limited length.

@@ -5,6 +5,7 @@
 //! <data>/containers/<id>/             0700; locked by whoever is in charge of it
 //!   container.json                    what it was asked to be; without it the folder is no container
 //!   ended.json                        how it ended the last time
+//!   begun                             a link that says since when it runs
 //!   mounts.json                       volumes that were to be made for it before it had a record
 //!   log/                              what it said
 //!   upper/ work/                      what it wrote
@@ -201,7 +202,8 @@ impl Store {
 
     /// Whether it is a container: one that is just being made is not.
     pub(super) fn is_there(&self, id: &ContainerId) -> bool {
-        self.data(id).join(RECORD).exists()
+        // One that goes with its end is not written to the disk on purpose, and empty after that of the machine.
+        fs::metadata(self.data(id).join(RECORD)).is_ok_and(|record| record.len() > 0)
     }
 
     /// All folders that could be containers.
@@ -245,13 +247,15 @@ impl Store {
         read(&self.data(id).join(ENDED))
     }
 
+    /// Writes down how it ended. With `lasting` it outlives the machine's sudden end.
     pub(super) fn write_ended(
         &self,
         id: &ContainerId,
         ended: &Ended,
         lasting: bool,
     ) -> Result<(), ContainerError> {
-        write(&self.data(id), ENDED, ended, lasting)
+        write(&self.data(id), ENDED, ended, lasting)?;
+        if lasting { self.unmark_begun(id) } else { Ok(()) }
     }
 
     pub(super) fn running(&self, id: &ContainerId) -> Result<Option<Running>, ContainerError> {
@@ -366,6 +370,8 @@ pub(super) fn remove_all(folder: &Path) -> Result<(), ContainerError> {
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ContainerError> {
     let text = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // What was not to last is so after the machine's sudden end.
+        Ok(text) if text.is_empty() => return Ok(None),
         other => other.doing(|| format!("read {}", path.display()))?,
     };
     serde_json::from_slice(&text).map(Some).map_err(|source| damaged(path, source))

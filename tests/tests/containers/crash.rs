@@ -138,3 +138,56 @@ fn a_container_runs_until_its_end_is_written_down() -> Result<()> {
     host.ok(&["rm", "box"])?;
     host.is_clean()
 }
+
+/// What is there of a host after its machine went down and came up: programs and mounts are gone, and what was in
+/// memory.
+fn go_down(host: &Host, ids: &[&str]) -> Result<()> {
+    let (mut monitors, mut programs) = (Vec::new(), Vec::new());
+    for id in ids {
+        let program = host.inspect(id)?["State"]["Pid"].as_i64().context("no process")?;
+        programs.push(i32::try_from(program).ok().and_then(Pid::from_raw).context("no process")?);
+        monitors.push(monitor(host, id)?);
+    }
+    // No monitor sees a program end, or another monitor.
+    for process in monitors.iter().chain(&programs) {
+        kill_process(*process, Signal::KILL)?;
+    }
+    for process in monitors.into_iter().chain(programs) {
+        until("it has ended", || Ok(!lives(process)))?;
+    }
+    host.unmount_all();
+    Ok(fs::remove_dir_all(host.run_folder())?)
+}
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn what_ran_when_the_machine_went_down_has_ended() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["create", "--name", "idle", "--network", "none", IMAGE, "true"])?;
+    let over = ["run", "--name", "over", "--network", "none", IMAGE, "sh", "-c", "exit 7"];
+    assert_eq!(host.berth(&over)?.code, 7);
+    let kept = host.idle(&["--name", "kept"])?;
+    // The second time it has ended once already.
+    for _ in 0..2 {
+        let going = host.idle(&["--name", "going", "--rm", "-v", "/anonymous"])?;
+        let gone = host.idle(&["--name", "gone", "--rm"])?;
+        go_down(&host, &[&kept, &going, &gone])?;
+        // Of a file that nobody wrote to the disk there may be nothing but its name.
+        fs::write(host.data().join("containers").join(&gone).join("container.json"), "")?;
+        let state = host.inspect("kept")?["State"].clone();
+        let error = state["Error"].as_str().unwrap_or_default();
+        assert!(error.starts_with("the machine went down"), "{state}");
+        let listed = host.ok(&["ps", "-a", "--format", "{{.Names}} {{.Status}}"])?;
+        let lines: Vec<&str> = listed.lines().collect();
+        assert_eq!(lines.len(), 3, "{listed}");
+        assert!(lines[0].starts_with("kept Exited (255) "), "{listed}");
+        assert!(lines[1].starts_with("over Exited (7) "), "{listed}");
+        assert_eq!(lines[2], "idle Created");
+        host.ok(&["start", "kept"])?;
+    }
+    host.ok(&["kill", "kept"])?;
+    assert_eq!(host.inspect("kept")?["State"]["ExitCode"], 137);
+    assert_eq!(host.ok(&["volume", "ls", "-q"])?, "");
+    host.ok(&["rm", "kept", "over", "idle"])?;
+    host.is_clean()
+}

@@ -215,6 +215,17 @@ impl Host {
         Ok(left)
     }
 
+    /// Takes away what is mounted below its folder: the layers, and the roots of what runs.
+    pub(crate) fn unmount_all(&self) {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let own = self.folder.path().display().to_string();
+        for mount in mounts.lines().rev().filter_map(|line| line.split(' ').nth(1)) {
+            if mount.starts_with(&own) {
+                let _ = unmount(mount, UnmountFlags::DETACH);
+            }
+        }
+    }
+
     /// Waits until nothing of any container is left.
     pub(crate) fn is_clean(&self) -> Result<()> {
         let clean = until("nothing is left", || Ok(self.leftovers()?.is_empty()));
@@ -232,14 +243,8 @@ impl Drop for Host {
                 let _ = self.berth(&args);
             }
         }
-        // Layers are mounts of their own, which would keep the folder.
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let own = self.folder.path().display().to_string();
-        for mount in mounts.lines().rev().filter_map(|line| line.split(' ').nth(1)) {
-            if mount.starts_with(&own) {
-                let _ = unmount(mount, UnmountFlags::DETACH);
-            }
-        }
+        // They would keep the folder.
+        self.unmount_all();
     }
 }
 

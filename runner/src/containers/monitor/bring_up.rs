@@ -68,6 +68,8 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
     running.program = Some(identity(process.number())?);
     running.started_at = Some(started_at);
     engine.store.write_running(&record.id, &running)?;
+    // Without it nobody is told of it when the machine goes down, and nothing else.
+    let _ = engine.store.mark_begun(&record.id, started_at);
     Ok(Program { process, started_at, streams, networks, endpoint })
 }
 
@@ -96,6 +98,7 @@ pub(super) fn adopt(
     let endpoint = networks.resume(record.id.as_str(), pid).unwrap_or(None);
     let streams = if record.config.tty { Streams::none() } else { Streams::again(&run) };
     let started_at = running.started_at.unwrap_or_else(Timestamp::now);
+    let _ = engine.store.mark_begun(&record.id, started_at);
     Ok(Some(Program { process, started_at, streams, networks, endpoint }))
 }
 
