@@ -38,6 +38,8 @@ pub struct Interaction {
     pub detach_keys: DetachKeys,
     /// Whether signals are the program's.
     pub forward_signals: bool,
+    /// Whether what is on the program's terminal was shown before somebody came, and is to be shown again.
+    pub redraw: bool,
 }
 
 /// How an interaction ended.
@@ -107,7 +109,7 @@ impl Attachment {
         self.say(&Order::Attach(wanted))?;
         let terminal = how.terminal.then(|| RawTerminal::new(how.input));
         if how.terminal {
-            self.tell_size()?;
+            self.tell_size(how.redraw)?;
         }
         let ending = self.stay(&mut how, &signals);
         drop(terminal);
@@ -141,7 +143,13 @@ impl Attachment {
                 }
             }
             if ready[0] {
-                let news = self.hear(&mut show)?;
+                // All is heard that was said before the monitor knew what is wanted.
+                let (output, errors) = (how.output, how.errors);
+                let news = self.hear(&mut |stream, bytes| match stream {
+                    Stream::Output if !output => Ok(()),
+                    Stream::Errors if !errors => Ok(()),
+                    _ => show(stream, bytes),
+                })?;
                 for warning in self.warnings.drain(..) {
                     let text = format!("WARNING: {warning}\n");
                     // Nobody who reads it is no reason to leave the program.
@@ -160,7 +168,7 @@ impl Attachment {
     fn pass_on(&mut self, signal: Signal, how: &Interaction) -> Result<(), ContainerError> {
         match signal {
             Signal::CHILD | Signal::URG | Signal::PIPE => Ok(()),
-            Signal::WINCH if how.terminal => self.tell_size(),
+            Signal::WINCH if how.terminal => self.tell_size(false),
             signal if how.forward_signals => self.say(&Order::Signal(signal.as_raw())),
             // Not to be passed on is to be this process's own.
             Signal::INT | Signal::TERM | Signal::HUP | Signal::QUIT => {
@@ -191,12 +199,19 @@ impl Attachment {
         }
     }
 
-    fn tell_size(&mut self) -> Result<(), ContainerError> {
+    /// Gives the program's terminal the size of ours. With `anew` it has another one first: by that a program knows
+    /// that it has to draw everything.
+    fn tell_size(&mut self, anew: bool) -> Result<(), ContainerError> {
         // Where there is no terminal here, that of the program keeps its size.
-        match tcgetwinsize(stdin()).or_else(|_| tcgetwinsize(stdout())) {
-            Ok(size) => self.say(&Order::Resize { rows: size.ws_row, columns: size.ws_col }),
-            Err(_) => Ok(()),
+        let Ok(size) = tcgetwinsize(stdin()).or_else(|_| tcgetwinsize(stdout())) else {
+            return Ok(());
+        };
+        let (rows, columns) = (size.ws_row, size.ws_col);
+        if anew {
+            let (rows, columns) = (rows.saturating_add(1), columns.saturating_add(1));
+            self.say(&Order::Resize { rows, columns })?;
         }
+        self.say(&Order::Resize { rows, columns })
     }
 
     /// Says something. A monitor that has ended has said before how its program did, and that is still to be

@@ -236,7 +236,7 @@ pub(super) fn explain(message: String) -> Failure {
     let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
     let code = if says(&["executable file not found", "no such file or directory"]) {
         127
-    } else if says(&["permission denied", "not a directory", "exec format error"]) {
+    } else if says(&["permission denied", "is a directory", "exec format error"]) {
         126
     } else {
         125

@@ -15,7 +15,7 @@
 //!   config.json                       what the OCI runtime was told
 //!   rootfs/                           its root
 //!   hosts hostname resolv.conf        files that are mounted into it
-//!   stdin stdout stderr               what its program reads and writes
+//!   stdout stderr                     what its program writes
 //!   attach                            the socket of its monitor
 //!   process                           a mount that pins the first process, for its exit code
 //! ```

@@ -4,6 +4,7 @@
 mod crash;
 mod debian;
 mod exec;
+mod habits;
 mod host;
 mod images;
 mod kills;

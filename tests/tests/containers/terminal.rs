@@ -33,7 +33,7 @@ impl Typed {
         Ok(Self { terminal: outer.into(), inner, child })
     }
 
-    fn read_until(&mut self, end: &str) -> Result<String> {
+    pub(crate) fn read_until(&mut self, end: &str) -> Result<String> {
         let mut text = String::new();
         while !text.contains(end) {
             let mut bytes = [0; 1024];

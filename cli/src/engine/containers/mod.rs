@@ -92,6 +92,8 @@ pub(crate) fn engine() -> Result<Engine> {
     if !rustix::process::geteuid().is_root() {
         bail!("containers take root: use sudo (those of other users are not there yet)");
     }
+    // Folders of volumes are for whoever runs in a container, not for the caller alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     Ok(Engine::open(&Roots::from_environment(), crate::memory::give_back)?)
 }
 

@@ -67,6 +67,7 @@ pub(super) fn attach(arguments: &AttachArguments) -> ExitCode {
             terminal: config.tty,
             detach_keys: keys,
             forward_signals: arguments.sig_proxy && !config.tty,
+            redraw: true,
         };
         interact(&engine, container.record.id.as_str(), attachment, how)
     };
@@ -112,6 +113,7 @@ fn attached_streams(config: &mut ContainerConfig, detach: bool) -> Result<Intera
         terminal: config.tty,
         detach_keys: DetachKeys::default(),
         forward_signals: true,
+        redraw: false,
     })
 }
 
@@ -130,6 +132,7 @@ fn start_attached(arguments: &StartArguments) -> Result<ExitCode> {
         terminal: config.tty,
         detach_keys: keys,
         forward_signals: !config.tty,
+        redraw: false,
     };
     let id = container.record.id.as_str();
     let attachment = match engine.start(id)? {

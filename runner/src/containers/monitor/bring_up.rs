@@ -96,7 +96,8 @@ pub(super) fn adopt(
     let pid = u32::try_from(process.number()).unwrap_or(0);
     let networks = Networks::open(&engine.roots)?;
     let endpoint = networks.resume(record.id.as_str(), pid).unwrap_or(None);
-    let streams = if record.config.tty { Streams::none() } else { Streams::again(&run) };
+    let reader = record.config.open_stdin.then(|| process.number());
+    let streams = if record.config.tty { Streams::none() } else { Streams::again(&run, reader) };
     let started_at = running.started_at.unwrap_or_else(Timestamp::now);
     let _ = engine.store.mark_begun(&record.id, started_at);
     Ok(Some(Program { process, started_at, streams, networks, endpoint }))
@@ -222,6 +223,14 @@ fn namespaces(
         paths.pid = Some(of(other, "pid", "join PID of")?);
     }
     if let IpcMode::Container(other) = &record.host_config.ipc_mode {
+        let donor = engine.find(other)?.record;
+        if matches!(donor.host_config.ipc_mode, IpcMode::None | IpcMode::Private) {
+            return Err(ContainerError::Conflict(format!(
+                "cannot join IPC of container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor \
+                 container)",
+                donor.id
+            )));
+        }
         paths.ipc = Some(of(other, "ipc", "join IPC of")?);
     }
     let mode: NetworkMode = record.host_config.network_mode.parse()?;

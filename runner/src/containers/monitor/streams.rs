@@ -3,13 +3,15 @@
 //! The pipes have names, and the program has those it writes to open for reading, too. So nothing it writes
 //! is refused when the monitor is killed, and the next monitor finds them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, mkfifoat, open};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::containers::error::{ContainerError, Doing as _};
@@ -18,7 +20,6 @@ use crate::containers::runtime::{Streams as Given, null};
 
 /// Input that the program has not read yet; with more of it nobody is listened to.
 const BACKLOG: usize = 64 * 1024;
-const INPUT: &str = "stdin";
 const OUTPUT: &str = "stdout";
 const ERRORS: &str = "stderr";
 
@@ -43,7 +44,7 @@ impl Streams {
             let (errors, theirs_errors) = outgoing(&run.join(ERRORS))?;
             let (input, theirs_input) = match with_input {
                 true => {
-                    let (input, theirs) = incoming(&run.join(INPUT))?;
+                    let (input, theirs) = incoming()?;
                     (Some(input), theirs)
                 }
                 false => (None, null()?.into()),
@@ -63,14 +64,14 @@ impl Streams {
         make().doing(|| "make the pipes of the program")
     }
 
-    /// Takes up the pipes of a program that has them already.
-    pub(super) fn again(run: &Path) -> Self {
+    /// Takes up the pipes of a program that has them already, and one to write to if it reads anything.
+    pub(super) fn again(run: &Path, reader: Option<i32>) -> Self {
         let open =
             |name, flags| open(run.join(name), flags | FLAGS, Mode::empty()).ok().map(File::from);
         Self {
             output: open(OUTPUT, OFlags::RDONLY),
             errors: open(ERRORS, OFlags::RDONLY),
-            input: open(INPUT, OFlags::WRONLY),
+            input: reader.and_then(incoming_of),
             is_terminal: false,
             pending: Vec::new(),
             input_ends: false,
@@ -205,12 +206,22 @@ fn outgoing(path: &Path) -> io::Result<(File, OwnedFd)> {
     Ok((ours.into(), theirs))
 }
 
-/// A pipe that the program reads: our end, its end.
-fn incoming(path: &Path) -> io::Result<(File, OwnedFd)> {
-    mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR)?;
-    let theirs = open(path, OFlags::RDONLY | FLAGS, Mode::empty())?;
-    let ours = open(path, OFlags::WRONLY | FLAGS, Mode::empty())?;
-    let flags = fcntl_getfl(&theirs)?;
-    fcntl_setfl(&theirs, flags - OFlags::NONBLOCK)?;
+/// A pipe that the program reads: our end, its end. It has no name: who opens `/dev/stdin` would wait for a writer after
+/// the last one is gone.
+fn incoming() -> io::Result<(File, OwnedFd)> {
+    let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
+    let flags = fcntl_getfl(&ours)?;
+    fcntl_setfl(&ours, flags | OFlags::NONBLOCK)?;
     Ok((ours.into(), theirs))
+}
+
+/// The same of a program that runs, which has it as its standard input.
+fn incoming_of(program: i32) -> Option<File> {
+    let path = format!("/proc/{program}/fd/0");
+    // Whatever else it reads by now is not ours to write to.
+    let is_pipe = fs::metadata(&path).is_ok_and(|found| found.file_type().is_fifo());
+    is_pipe
+        .then(|| open(path, OFlags::WRONLY | FLAGS, Mode::empty()).ok())
+        .flatten()
+        .map(File::from)
 }

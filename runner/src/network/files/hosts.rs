@@ -80,9 +80,10 @@ pub fn hosts(
          ff02::2\tip6-allrouters\n",
     );
     add(&mut text, settings, extra)?;
-    let names = match domain {
-        "" => hostname.to_owned(),
-        domain => format!("{hostname}.{domain} {hostname}"),
+    let names = match (domain, hostname.split_once('.')) {
+        ("", None) => hostname.to_owned(),
+        ("", Some((short, _))) => format!("{hostname} {short}"),
+        (domain, _) => format!("{hostname}.{domain} {hostname}"),
     };
     for address in settings.addresses() {
         let _ = writeln!(text, "{address}\t{names}");

@@ -72,7 +72,7 @@ fn make_node(root: &RootDirectory, node: &Node) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder in memory is like the one it is mounted over, unless it is said to be otherwise.
+/// Gives a folder in memory the mode of the one it is mounted over, unless it is said to have another.
 pub(super) fn take_after(target: &OwnedFd, made: &OwnedFd, settings: &[Setting]) -> io::Result<()> {
     let says = |wanted: &str| {
         settings.iter().any(|setting| matches!(setting, Setting::Value(key, _) if key == wanted))

@@ -115,7 +115,11 @@ fn find(process: &ProcessPlan) -> Result<CString> {
         };
     }
     let mut denied = None;
-    let path = process.variable("PATH").unwrap_or(DEFAULT_PATH);
+    let path = match name {
+        // The name of nothing would be found in every folder: as the folder.
+        b"" => &[],
+        _ => process.variable("PATH").unwrap_or(DEFAULT_PATH),
+    };
     for folder in path.split(|&byte| byte == b':').filter(|folder| !folder.is_empty()) {
         let path = Path::new(OsStr::from_bytes(folder)).join(OsStr::from_bytes(name));
         match is_executable(&path) {

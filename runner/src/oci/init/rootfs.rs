@@ -98,6 +98,8 @@ fn mount_one(
     let path = &mount.destination;
     match &mount.source {
         Source::FileSystem { kind, device, settings } => {
+            // A folder in memory is like the one that it hides.
+            let hides = kind == "tmpfs" && root.look_up(path).is_ok();
             let target = root.make_directory(path, 0o755).doing(doing)?;
             if matches!(kind.as_str(), "proc" | "sysfs") {
                 refuse_links(root, path)?;
@@ -105,13 +107,16 @@ fn mount_one(
                 refuse_procfs(&target, path)?;
             }
             let device = device.as_deref().map(Path::as_os_str);
-            let made = file_system(kind, device, settings, mount.attributes.set).doing(doing)?;
-            if kind == "tmpfs" {
+            // Its mode can be changed before it is read-only.
+            let first = mount.attributes.set & if hides { !READ_ONLY } else { !0 };
+            let made = file_system(kind, device, settings, first).doing(doing)?;
+            if hides {
                 files::take_after(&target, &made, settings).doing(doing)?;
             }
             set_attributes(made.as_fd(), mount.recursive_attributes, true).doing(doing)?;
-            let propagation = Attributes { set: 0, clear: 0, ..mount.attributes };
-            set_attributes(made.as_fd(), propagation, false).doing(doing)?;
+            let late = mount.attributes.set & READ_ONLY;
+            let last = Attributes { set: late, clear: 0, ..mount.attributes };
+            set_attributes(made.as_fd(), last, false).doing(doing)?;
             attach(made, target).doing(doing)
         }
         Source::Bind { .. } => trees.into_iter().try_for_each(|tree| {

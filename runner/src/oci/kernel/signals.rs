@@ -107,14 +107,31 @@ pub(crate) fn next(diverted: &OwnedFd) -> Option<Signal> {
 /// Has signals delivered again, each as a program expects it that was just executed.
 pub(crate) fn unblock() -> io::Result<()> {
     let mut none = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the set is emptied before it is read. Rust's runtime ignores SIGPIPE, which would be
-    // inherited; the default action needs no handler.
+    // SAFETY: the set is emptied before it is read.
     let result = unsafe {
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::sigemptyset(none.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    reset();
+    Ok(())
+}
+
+/// Has every signal do what it does by default. What is ignored would be inherited: Rust's runtime does so with one, and
+/// a caller may with any.
+fn reset() {
+    // All zero: the default action, nothing blocked meanwhile.
+    let default = [0_u64; 4];
+    for number in 1..=LAST {
+        // SAFETY: the kernel reads as much of an action as there is, and the default one needs no handler. The C library
+        // is passed by because it refuses to speak of the signals that it keeps for itself. Of the two that cannot be
+        // changed nothing comes but an error.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, number, default.as_ptr(), 0_usize, 8_usize);
+        }
+    }
 }
 
 #[cfg(test)]
