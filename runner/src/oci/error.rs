@@ -59,10 +59,8 @@ impl Error {
     pub(super) fn exit_code(&self) -> u8 {
         let message = self.to_string().to_lowercase();
         let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
-        // What is about the program, and not about the container.
-        let of_program = ["exec:", "enter the working directory"];
         match self {
-            Self::Init(_) if !of_program.iter().any(|words| message.starts_with(words)) => 1,
+            Self::Init(_) if !message.starts_with("exec:") => 1,
             Self::Init(_) if says(&["executable file not found", "no such file or directory"]) => {
                 127
             }

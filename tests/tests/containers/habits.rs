@@ -140,7 +140,7 @@ fn exit_codes_say_whether_it_was_the_program() -> Result<()> {
         assert_eq!(run(args)?.code, code, "{args:?}");
     }
     host.idle(&["--name", "box"])?;
-    for (args, code) in [(&["box", ""][..], 127), (&["-w", "/nowhere", "box", "true"], 127)] {
+    for (args, code) in [(&["box", ""][..], 127), (&["box", "/etc"], 126)] {
         let ran = host.berth(&[&["exec"], args].concat())?;
         assert_eq!(ran.code, code, "{args:?}: {ran:?}");
     }
