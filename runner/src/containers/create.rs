@@ -6,7 +6,7 @@ use super::attach::Attachment;
 use super::engine::Engine;
 use super::error::ContainerError;
 use super::id::ContainerId;
-use super::logs::LogOptions;
+use super::logs::{LogOptions, attributes};
 use super::monitor;
 use super::record::Record;
 use super::store::Held;
@@ -99,6 +99,8 @@ impl Engine {
         name: Option<String>,
         starts: bool,
     ) -> Result<(), ContainerError> {
+        // A tag that is no template is found now, and not when there is something to log.
+        attributes(record)?;
         // Kept until the container is recorded.
         let _kept = self.make_volumes(&record.id, &mut record.mounts)?;
         if starts && record.host_config.auto_remove {

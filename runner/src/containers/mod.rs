@@ -40,6 +40,6 @@ pub use exec::ExecRequest;
 pub use id::ContainerId;
 pub use keys::DetachKeys;
 pub use list::{Filter, Filters, parse_time};
-pub use logs::{Entry, LogOptions, LogQuery, Stream};
+pub use logs::{Attributes, Entry, LogOptions, LogQuery, Stream};
 pub use record::{Container, Ended, Record, Status};
 pub use top::Processes;

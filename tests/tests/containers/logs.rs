@@ -84,3 +84,33 @@ fn nothing_is_kept_where_nothing_is_wanted() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn lines_say_what_was_asked_of_their_container() -> Result<()> {
+    let host = Host::new()?;
+    let options = [
+        &["--label", "team=a b", "--label", "other=x", "-e", "STAGE=test"][..],
+        &[
+            "--log-opt",
+            "labels=team,none",
+            "--log-opt",
+            "env=STAGE",
+            "--log-opt",
+            "tag={{.Name}}/{{.ImageName}}",
+        ],
+    ];
+    let run = ["run", "--name", "box", "--network", "none"];
+    host.ok(&[&run[..], &options.concat(), &[IMAGE, "echo", "said"]].concat())?;
+    let told = "STAGE=test,tag=box%2Ftools,team=a%20b said\n";
+    assert_eq!(host.ok(&["logs", "--details", "box"])?, told);
+    assert_eq!(host.ok(&["logs", "box"])?, "said\n");
+    let path = host.inspect("box")?["LogPath"].as_str().unwrap_or_default().to_owned();
+    let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    assert_eq!(line["attrs"]["team"], "a b", "{line}");
+    let wrong = ["--log-opt", "tag={{.Nothing", IMAGE, "true"];
+    let ran = host.berth(&[&["run", "--rm"], &wrong[..]].concat())?;
+    assert!(ran.code == 125 && ran.complained.contains("invalid value for tag"), "{ran:?}");
+    host.ok(&["rm", "box"])?;
+    host.is_clean()
+}

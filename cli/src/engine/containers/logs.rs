@@ -4,7 +4,8 @@ use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use berth_runner::containers::{LogQuery, Stream, parse_time};
+use berth_runner::containers::{Attributes, LogQuery, Stream, parse_time};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::arguments::LogsArguments;
 use super::engine;
@@ -25,15 +26,16 @@ pub(super) fn logs(arguments: &LogsArguments) -> Result<ExitCode> {
             true => format!("{:.9} ", entry.time),
             false => String::new(),
         };
+        let details = if arguments.details { details(&entry.attributes) } else { String::new() };
         match entry.stream {
             Stream::Output => {
-                write!(output, "{time}{}", entry.text)?;
+                write!(output, "{time}{details}{}", entry.text)?;
                 if follow { output.flush() } else { Ok(()) }
             }
             Stream::Errors => {
                 // In the order in which it was said, where both are one.
                 output.flush()?;
-                write!(errors, "{time}{}", entry.text)
+                write!(errors, "{time}{details}{}", entry.text)
             }
         }
     });
@@ -47,6 +49,19 @@ pub(super) fn logs(arguments: &LogsArguments) -> Result<ExitCode> {
         other => other?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is written otherwise in a detail.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// What a line says of its container, in docker's form: what is between the pairs is not in them.
+fn details(attributes: &Attributes) -> String {
+    let escape = |text| utf8_percent_encode(text, RESERVED);
+    let pairs: Vec<String> = attributes
+        .iter()
+        .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
+        .collect();
+    format!("{} ", pairs.join(","))
 }
 
 fn is_broken_pipe(error: &berth_runner::containers::ContainerError) -> bool {

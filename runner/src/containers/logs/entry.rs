@@ -6,6 +6,8 @@ use std::io::Write as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::attributes::Attributes;
+
 /// Where a program wrote it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Stream {
@@ -25,8 +27,15 @@ pub struct Entry<'text> {
     pub text: Cow<'text, str>,
     /// Where.
     pub stream: Stream,
+    /// What it says of its container.
+    #[serde(rename = "attrs", default, skip_serializing_if = "is_nothing")]
+    pub attributes: Cow<'text, Attributes>,
     /// When it was read.
     pub time: Timestamp,
+}
+
+fn is_nothing(attributes: &Attributes) -> bool {
+    attributes.is_empty()
 }
 
 impl Entry<'_> {
@@ -52,6 +61,7 @@ mod tests {
         let entry = Entry {
             text: "a \"b\"\n".into(),
             stream: Stream::Errors,
+            attributes: Cow::default(),
             time: "2026-01-02T03:04:05.678901234Z".parse().unwrap(),
         };
         let mut line = Vec::new();
@@ -61,6 +71,13 @@ mod tests {
             "{\"log\":\"a \\\"b\\\"\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-02T03:04:05.678901234Z\"}\n"
         );
         assert_eq!(Entry::read(&line), Some(entry));
+        let attributes = Cow::Owned([("a".to_owned(), "1".to_owned())].into());
+        let told = Entry { attributes, ..Entry::read(&line).unwrap() };
+        let mut line = Vec::new();
+        told.write(&mut line);
+        let text = String::from_utf8(line.clone()).unwrap();
+        assert!(text.contains(",\"attrs\":{\"a\":\"1\"},\"time\":"), "{text}");
+        assert_eq!(Entry::read(&line), Some(told));
         assert_eq!(Entry::read(b"{\"log\":\"half"), None);
     }
 }

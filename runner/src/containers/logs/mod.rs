@@ -5,11 +5,14 @@
 //! name, and whoever follows goes from one to the next without losing a line or reading one twice. Its lines are
 //! those of docker's `json-file`.
 
+mod attributes;
 mod entry;
 mod options;
 mod reader;
 mod writer;
 
+pub use attributes::Attributes;
+pub(super) use attributes::attributes;
 pub use entry::{Entry, Stream};
 pub use options::LogOptions;
 pub use reader::LogQuery;

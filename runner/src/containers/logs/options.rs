@@ -1,5 +1,6 @@
 //! How much of a log is kept: `--log-driver` and `--log-opt`.
 
+use super::attributes::OPTIONS;
 use crate::containers::error::ContainerError;
 use crate::spec::LogConfig;
 
@@ -48,6 +49,7 @@ impl LogOptions {
                 "max-file" if driver != "none" => options.max_file = count(value)?,
                 // Old files are small enough as they are.
                 "compress" if driver != "none" => {}
+                name if driver != "none" && OPTIONS.contains(&name) => {}
                 // Nothing is lost for want of a buffer.
                 "mode" | "max-buffer-size" => {}
                 _ => {

@@ -166,7 +166,7 @@ mod tests {
 
     use rustix::pipe::pipe;
 
-    use super::super::{LogOptions, LogWriter, Stream};
+    use super::super::{Attributes, LogOptions, LogWriter, Stream};
     use super::*;
 
     fn texts(folder: &Path, query: &LogQuery) -> Vec<String> {
@@ -182,7 +182,7 @@ mod tests {
     fn log(max_size: u64, max_file: u64) -> (tempfile::TempDir, LogWriter) {
         let folder = tempfile::tempdir().unwrap();
         let options = LogOptions { keep: true, max_size: Some(max_size), max_file };
-        let log = LogWriter::new(folder.path().to_owned(), options);
+        let log = LogWriter::new(folder.path().to_owned(), options, Attributes::new());
         (folder, log)
     }
 

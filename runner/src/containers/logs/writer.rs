@@ -1,5 +1,6 @@
 //! Writing a log.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{Entry, LogOptions, Stream, file, numbers};
+use super::{Attributes, Entry, LogOptions, Stream, file, numbers};
 use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::store::private;
 
@@ -19,6 +20,8 @@ const LONGEST: usize = 16 * 1024;
 pub(in crate::containers) struct LogWriter {
     folder: PathBuf,
     options: LogOptions,
+    /// What each line says of the container.
+    attributes: Attributes,
     open: Option<Open>,
     /// Lines that are not at their end yet, of the output and of the errors.
     begun: [Vec<u8>; 2],
@@ -35,10 +38,15 @@ struct Open {
 }
 
 impl LogWriter {
-    pub(in crate::containers) fn new(folder: PathBuf, options: LogOptions) -> Self {
+    pub(in crate::containers) fn new(
+        folder: PathBuf,
+        options: LogOptions,
+        attributes: Attributes,
+    ) -> Self {
         Self {
             folder,
             options,
+            attributes,
             open: None,
             begun: Default::default(),
             encoded: Vec::new(),
@@ -80,9 +88,9 @@ impl LogWriter {
 
     fn finish(&mut self, stream: Stream, time: Timestamp) {
         let mut line = std::mem::take(&mut self.begun[place(stream)]);
-        let written = self.tell_of_lost(time).and_then(|()| {
-            self.append(&Entry { text: String::from_utf8_lossy(&line), stream, time })
-        });
+        let written = self
+            .tell_of_lost(time)
+            .and_then(|()| self.append(&String::from_utf8_lossy(&line), stream, time));
         if let Err(error) = written {
             let count = self.lost.take().map_or(0, |(count, _)| count);
             self.lost = Some((count + 1, error.to_string()));
@@ -94,14 +102,20 @@ impl LogWriter {
     fn tell_of_lost(&mut self, time: Timestamp) -> Result<(), ContainerError> {
         let Some((count, reason)) = &self.lost else { return Ok(()) };
         let text = format!("berth: {count} lines are missing here: {reason}\n");
-        self.append(&Entry { text: text.into(), stream: Stream::Errors, time })?;
+        self.append(&text, Stream::Errors, time)?;
         self.lost = None;
         Ok(())
     }
 
-    fn append(&mut self, entry: &Entry<'_>) -> Result<(), ContainerError> {
+    fn append(
+        &mut self,
+        text: &str,
+        stream: Stream,
+        time: Timestamp,
+    ) -> Result<(), ContainerError> {
         self.encoded.clear();
-        entry.write(&mut self.encoded);
+        let attributes = Cow::Borrowed(&self.attributes);
+        Entry { text: text.into(), stream, attributes, time }.write(&mut self.encoded);
         let length = self.encoded.len() as u64;
         let is_full = |open: &Open| {
             self.options.max_size.is_some_and(|max| open.size > 0 && open.size + length > max)
@@ -172,7 +186,7 @@ mod tests {
     fn writer(max_size: u64, max_file: u64) -> (tempfile::TempDir, LogWriter) {
         let folder = tempfile::tempdir().unwrap();
         let options = LogOptions { keep: true, max_size: Some(max_size), max_file };
-        let writer = LogWriter::new(folder.path().join("log"), options);
+        let writer = LogWriter::new(folder.path().join("log"), options, Attributes::new());
         (folder, writer)
     }
 
@@ -245,7 +259,7 @@ mod tests {
             log.write(Stream::Output, format!("line {number}\n").as_bytes());
         }
         let before = numbers(&log.folder).unwrap();
-        let mut log = LogWriter::new(log.folder, log.options);
+        let mut log = LogWriter::new(log.folder, log.options, Attributes::new());
         log.write(Stream::Output, b"again\n");
         let after = numbers(&log.folder).unwrap();
         assert!(after.last().unwrap() - before.last().unwrap() <= 1);

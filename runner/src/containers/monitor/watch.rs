@@ -11,7 +11,7 @@ use rustix::process::umask;
 use super::clients::{Clients, Request};
 use super::{Monitor, Program};
 use crate::containers::error::{ContainerError, Doing as _};
-use crate::containers::logs::{LogOptions, LogWriter, Stream};
+use crate::containers::logs::{LogOptions, LogWriter, Stream, attributes};
 use crate::containers::process::{Outcome, path_in};
 use crate::containers::record::Ended;
 use crate::network::{Endpoint, Networks};
@@ -42,7 +42,9 @@ pub(super) fn watch(
     let Program { mut process, started_at, mut streams, networks, endpoint } = program;
     let options = LogOptions::new(&monitor.record.host_config.log_config).unwrap_or_default();
     let folder = monitor.engine.store.data(&monitor.held.id).join("log");
-    let mut log = LogWriter::new(folder, options);
+    // Both were looked at when it was created.
+    let attributes = attributes(&monitor.record).unwrap_or_default();
+    let mut log = LogWriter::new(folder, options, attributes);
     let listener = listen(monitor).ok();
     let (begun, mut is_unsettled) = (Instant::now(), true);
     loop {
