@@ -9,6 +9,7 @@
 pub(crate) mod capabilities;
 mod container_config;
 mod error;
+mod familiar_files;
 mod host_config;
 mod init;
 mod modes;
@@ -25,6 +26,7 @@ mod working_directory;
 pub use container_config::{ContainerConfig, Empty, Healthcheck};
 pub use error::SpecError;
 pub(crate) use error::words;
+pub use familiar_files::make_familiar_files;
 pub use host_config::{
     DeviceMapping, HostConfig, LogConfig, PortBinding, RestartMode, RestartPolicy, ThrottleDevice,
     Ulimit, WeightDevice,

@@ -164,3 +164,20 @@ fn whoever_comes_later_has_the_screen_drawn_again() -> Result<()> {
     second.child.wait()?;
     host.is_clean()
 }
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn programs_find_out_that_they_are_in_a_container() -> Result<()> {
+    let host = Host::new()?;
+    let look = "test -f /.dockerenv && readlink /etc/mtab && grep -c ' / ' /etc/mtab";
+    for options in [&[][..], &["--read-only"], &["-u", "ann"]] {
+        let ran = host.shell(options, look)?;
+        assert_eq!(ran.said, "/proc/mounts\n1\n", "{options:?}: {ran:?}");
+    }
+    // What is there is left as it is.
+    let script = "rm /etc/mtab; echo mine > /etc/mtab; cat /etc/mtab";
+    host.ok(&["run", "--name", "box", "--network", "none", IMAGE, "sh", "-c", script])?;
+    let container = host.ok(&["start", "-a", "box"])?;
+    assert_eq!(container, "mine\n");
+    Ok(())
+}

@@ -20,8 +20,8 @@ use crate::layers::LayerStore;
 use crate::network::{Attach, Endpoint, NetworkError, NetworkMode, Networks};
 use crate::oci::container::Identity;
 use crate::spec::{
-    ContainerFiles, HostFacts, IpcMode, NamespacePaths, PidMode, SpecInput, make_working_directory,
-    place_init, resolve_user, runtime_spec,
+    ContainerFiles, HostFacts, IpcMode, NamespacePaths, PidMode, SpecInput, make_familiar_files,
+    make_working_directory, place_init, resolve_user, runtime_spec,
 };
 
 /// Names in the folder of what runs.
@@ -49,6 +49,7 @@ pub(super) fn start(monitor: &Monitor) -> Result<Program, ContainerError> {
         true => layers.mount_root_once(&record.layers, &writable, &root)?,
         false => layers.mount_root(&record.layers, &writable, &root)?,
     };
+    let _ = make_familiar_files(&root);
     engine.fill_volumes(record, &root)?;
     make_working_directory(&root, &record.config)?;
     let endpoint = connect(engine, record, &networks)?;
