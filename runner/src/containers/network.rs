@@ -44,7 +44,7 @@ impl Engine {
         let extra = extra?;
         let settings = endpoint.map(|endpoint| endpoint.settings.clone()).unwrap_or_default();
         let hosts = match mode {
-            NetworkMode::Host => files::host_hosts(&extra)?,
+            NetworkMode::Host => files::host_hosts(&extra),
             _ => files::hosts(&config.hostname, &config.domainname, &settings, &extra)?,
         };
         let resolver = files::ResolverOptions {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 use crate::network::{EndpointSettings, NetworkError};
@@ -91,19 +91,19 @@ pub fn hosts(
     Ok(text)
 }
 
-/// The `/etc/hosts` of a container in the host's network: the host's own, and what is added.
-///
-/// # Errors
-///
-/// When `host-gateway` is asked for: the container is at the host already.
-pub fn host_hosts(extra: &[ExtraHost]) -> Result<String, NetworkError> {
+/// The `/etc/hosts` of a container in the host's network: the host's own, and what is added. `host-gateway` is the
+/// loopback there.
+pub fn host_hosts(extra: &[ExtraHost]) -> String {
     let mut text = fs::read_to_string("/etc/hosts")
         .unwrap_or_else(|_| "127.0.0.1\tlocalhost\n::1\tlocalhost\n".to_owned());
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    add(&mut text, &EndpointSettings::default(), extra)?;
-    Ok(text)
+    let host =
+        EndpointSettings { gateway: Some(Ipv4Addr::LOCALHOST), ..EndpointSettings::default() };
+    // There is a gateway, so nothing is missing.
+    let _ = add(&mut text, &host, extra);
+    text
 }
 
 fn add(
@@ -138,8 +138,6 @@ fn add(
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
     fn bridged() -> EndpointSettings {
@@ -175,6 +173,12 @@ mod tests {
         let alone = EndpointSettings { network: "none".into(), ..EndpointSettings::default() };
         assert!(hosts("web", "", &alone, &extra(&["host:host-gateway"])).is_err());
         assert!(!hosts("web", "", &alone, &[]).unwrap().contains("web"));
+    }
+
+    #[test]
+    fn whoever_is_at_the_host_reaches_it_by_its_loopback() {
+        let text = host_hosts(&extra(&["gateway:host-gateway"]));
+        assert!(text.ends_with("127.0.0.1\tgateway\n"), "{text}");
     }
 
     #[test]
