@@ -37,7 +37,7 @@ pub struct Endpoint {
     /// What people should know although it works.
     pub warnings: Vec<String>,
     /// Sockets on the ports of the host, so that nobody else gets them.
-    pub(super) _reservations: Vec<OwnedFd>,
+    pub(super) reservations: Vec<OwnedFd>,
 }
 
 /// What a container has got of its network.

@@ -156,12 +156,7 @@ impl Networks {
         let namespace =
             namespace.doing(|| format!("cannot open the network of container {container}"))?;
         let reservations = reserve::again(&settings.ports);
-        Ok(Some(Endpoint {
-            namespace,
-            settings,
-            warnings: Vec::new(),
-            _reservations: reservations,
-        }))
+        Ok(Some(Endpoint { namespace, settings, warnings: Vec::new(), reservations }))
     }
 
     /// Gives back what containers had that do not run any more, and says which those were.
@@ -215,12 +210,9 @@ impl Networks {
             }
         };
         match self.connect(request, &mut settings, found.link, &socket, firewall) {
-            Ok((namespace, reservations)) => Ok(Endpoint {
-                namespace,
-                settings,
-                warnings: found.warnings,
-                _reservations: reservations,
-            }),
+            Ok((namespace, reservations)) => {
+                Ok(Endpoint { namespace, settings, warnings: found.warnings, reservations })
+            }
             Err(error) => {
                 self.give_back(request.container, &settings)?;
                 Err(error)
@@ -451,5 +443,5 @@ fn bare(namespace: OwnedFd, request: &Attach<'_>) -> Endpoint {
         mode => mode.to_string(),
     };
     let settings = EndpointSettings { network, ..EndpointSettings::default() };
-    Endpoint { namespace, settings, warnings: Vec::new(), _reservations: Vec::new() }
+    Endpoint { namespace, settings, warnings: Vec::new(), reservations: Vec::new() }
 }

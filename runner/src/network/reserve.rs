@@ -2,7 +2,8 @@
 //!
 //! What comes to a published port is sent on by the firewall and never meets a socket of the host.
 //! But a port that a program of the host has must not be taken from it, nor be given to one later: so
-//! a socket is bound to each, that does not listen. It goes with the process that holds it.
+//! a socket is bound to each. It goes with the process that holds it, and does not listen but for what the kernel cannot
+//! send on (`relay`).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -130,7 +131,7 @@ fn refused(address: SocketAddr, protocol: Protocol, error: Errno) -> NetworkErro
     }
 }
 
-/// A socket that is bound to an address and does not listen.
+/// A socket that is bound to an address.
 fn bound(address: SocketAddr, protocol: Protocol) -> Result<OwnedFd, Errno> {
     let (kind, number) = match protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::host::{Host, IMAGE, lives};
 
 /// The monitor of a container that runs.
-fn monitor(host: &Host, id: &str) -> Result<Pid> {
+pub(crate) fn monitor(host: &Host, id: &str) -> Result<Pid> {
     let path = host.run_folder().join("containers").join(id).join("running.json");
     let running: Value = serde_json::from_slice(&fs::read(path)?)?;
     let pid = running["monitor"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());

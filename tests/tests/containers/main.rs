@@ -12,6 +12,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod options;
+mod ports;
 mod refusals;
 mod runtimes;
 mod terminal;

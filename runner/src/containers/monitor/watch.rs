@@ -14,7 +14,7 @@ use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::logs::{LogOptions, LogWriter, Stream, attributes};
 use crate::containers::process::{Outcome, path_in};
 use crate::containers::record::Ended;
-use crate::network::{Endpoint, Networks};
+use crate::network::{Endpoint, Networks, Relay};
 use crate::oci::kernel::signals;
 
 /// How long a program must have run before the monitor settles: one that ends at once is not held up.
@@ -46,6 +46,7 @@ pub(super) fn watch(
     let attributes = attributes(&monitor.record).unwrap_or_default();
     let mut log = LogWriter::new(folder, options, attributes);
     let listener = listen(monitor).ok();
+    let mut relay = endpoint.as_ref().map(Relay::new).unwrap_or_default();
     let (begun, mut is_unsettled) = (Instant::now(), true);
     loop {
         if is_unsettled && begun.elapsed() >= SETTLING {
@@ -61,6 +62,8 @@ pub(super) fn watch(
         }
         streams.poll(&mut fds, !clients.are_behind(), signals);
         clients.poll(&mut fds, streams.has_room());
+        let relayed = fds.len();
+        relay.poll(&mut fds);
         if let Err(error) = poll(&mut fds, is_unsettled.then_some(&patience))
             && error != rustix::io::Errno::INTR
         {
@@ -81,7 +84,8 @@ pub(super) fn watch(
         if is_ready(5) {
             streams.write();
         }
-        for request in clients.serve(&ready[6..]) {
+        relay.serve(&ready[relayed..]);
+        for request in clients.serve(&ready[6..relayed]) {
             match request {
                 Request::Input(bytes) => streams.type_in(&bytes),
                 Request::InputEnds if monitor.record.config.stdin_once => streams.end_input(),
@@ -118,6 +122,7 @@ pub(super) fn watch(
         while streams.read(stream, &mut handle) {}
     }
     log.end();
+    relay.finish();
     let error = if is_known { String::new() } else { UNKNOWN.to_owned() };
     let ended = Ended {
         started_at: Some(started_at),
