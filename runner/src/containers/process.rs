@@ -14,7 +14,7 @@ use rustix::process::{
 
 use super::error::{ContainerError, Doing as _};
 use crate::oci::container::Identity;
-use crate::oci::kernel::pidfd::{open_pin, pin, wait_status};
+use crate::oci::kernel::pidfd::{exit_code, open_pin, pin, reap, wait_status};
 
 /// How long whoever is the parent of a process now may take to wait for it.
 const REAPED: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
@@ -36,6 +36,13 @@ pub(super) struct Outcome {
     pub(super) code: u8,
     /// Whether that is what it ended with, or nobody knows.
     pub(super) is_known: bool,
+}
+
+impl Outcome {
+    /// By a status as wait(2) has it.
+    fn of(status: Option<i32>) -> Self {
+        Self { code: status.map_or(UNKNOWN_CODE, exit_code), is_known: status.is_some() }
+    }
 }
 
 impl Process {
@@ -110,12 +117,9 @@ impl Process {
     /// How it ended, after it has. Its parent waits for it; for others the kernel may know.
     pub(super) fn outcome(&self) -> Outcome {
         if let Some(status) = self.status {
-            return Outcome { code: code(status), is_known: true };
+            return Outcome::of(Some(status.as_raw()));
         }
-        match waitpid(Some(self.pid), WaitOptions::empty()) {
-            Ok(Some((_, status))) => Outcome { code: code(status), is_known: true },
-            _ => outcome(&self.pidfd),
-        }
+        Outcome::of(reap(self.pid, self.pidfd.as_fd()))
     }
 
     /// Mounts the process on a file at `path`, by which its exit code is found when its parent is gone.
@@ -138,45 +142,15 @@ pub(super) fn unpin(path: &Path) -> Result<(), ContainerError> {
 
 /// How the process that is pinned at `path` ended.
 pub(super) fn pinned_outcome(path: &Path) -> Outcome {
-    open_pin(path).map_or(Outcome { code: UNKNOWN_CODE, is_known: false }, |pidfd| outcome(&pidfd))
-}
-
-fn outcome(pidfd: &OwnedFd) -> Outcome {
-    // The kernel says how once somebody has waited for it, and tells when that is.
-    let mut waited_for = [PollFd::new(pidfd, PollFlags::empty())];
-    let _ = poll(&mut waited_for, Some(&REAPED));
-    match wait_status(pidfd.as_fd()) {
-        Ok(Some(status)) => Outcome { code: code_of(status), is_known: true },
-        _ => Outcome { code: UNKNOWN_CODE, is_known: false },
-    }
-}
-
-fn code(status: WaitStatus) -> u8 {
-    code_of(status.as_raw())
-}
-
-/// As a shell says it: the exit code, or 128 and the signal.
-fn code_of(status: i32) -> u8 {
-    let code = match status & 0x7f {
-        0 => status >> 8 & 0xff,
-        signal => 128 + signal,
-    };
-    u8::try_from(code).unwrap_or(UNKNOWN_CODE)
+    Outcome::of(open_pin(path).and_then(|pidfd| {
+        // The kernel says how once somebody has waited for it, and tells when that is.
+        let mut waited_for = [PollFd::new(&pidfd, PollFlags::empty())];
+        let _ = poll(&mut waited_for, Some(&REAPED));
+        wait_status(pidfd.as_fd()).ok().flatten()
+    }))
 }
 
 /// A path of what is open as `fd`, for calls that take paths of a limited length.
 pub(super) fn path_in(folder: &OwnedFd, name: &str) -> std::path::PathBuf {
     format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exit_codes_are_those_of_a_shell() {
-        for (status, code) in [(0, 0), (42 << 8, 42), (9, 137), (15 | 0x80, 143), (255 << 8, 255)] {
-            assert_eq!(code_of(status), code);
-        }
-    }
 }

@@ -2,30 +2,26 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Signal, WaitOptions, pidfd_send_signal, waitpid};
+use rustix::process::{Signal, pidfd_send_signal};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
 use super::Result;
 use super::error::{Doing as _, Error};
 use super::kernel::clone::Child;
+use super::kernel::pidfd::{exit_code, reap};
 use super::kernel::signals;
 
 /// Stays with a child until it has ended: the signals that were diverted are its, and its terminal is shown as
 /// this command's. Gives its exit code, and 128 with the number of the signal that killed it.
 pub(crate) fn stay(child: &Child, signals: &OwnedFd, terminal: Option<OwnedFd>) -> Result<u8> {
     show(child, signals, terminal.map(Terminal::new))?;
-    let (_, status) = waitpid(Some(child.pid), WaitOptions::empty())
-        .doing(|| "wait for the process")?
-        .ok_or_else(|| Error::Init("the process has no end".to_owned()))?;
-    let code = match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => code,
-        (None, Some(signal)) => 128 + signal,
-        (None, None) => 1,
-    };
-    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+    let status = reap(child.pid, child.pidfd.as_fd());
+    status
+        .map(exit_code)
+        .ok_or_else(|| Error::Init("nobody knows how the process ended".to_owned()))
 }
 
 /// Passes signals and what is typed on, until the process has ended and all it said is shown.

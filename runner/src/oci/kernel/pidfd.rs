@@ -6,12 +6,18 @@ use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, fstatfs, open};
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::mount::{attach, copy_of_open};
 
 /// What `statfs` calls the file system of processes.
 const PID_FS_MAGIC: u64 = 0x5049_4446;
+
+/// How often, and how far apart, it is looked whether somebody has waited for a process.
+const TRIES: u32 = 200;
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// Mounts the process of `pidfd` on a file at `path`, made where it is missing: as long as the mount is there, the
 /// kernel knows how it ended. One that is there already stays.
@@ -51,12 +57,37 @@ pub(crate) fn wait_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<i32>> {
     Ok(is_known.then_some(information.exit_code))
 }
 
+/// Waits for a process that has ended, and says how, as wait(2) has it. One that another program has started is this
+/// process's child when that program has ended, which may be a moment later; and others may wait for it before.
+/// `None` when nobody says how.
+pub(crate) fn reap(pid: Pid, pidfd: BorrowedFd<'_>) -> Option<i32> {
+    for _ in 0..TRIES {
+        if let Ok(Some((_, status))) = waitpid(Some(pid), WaitOptions::empty()) {
+            return Some(status.as_raw());
+        }
+        let mut waited_for = [PollFd::from_borrowed_fd(pidfd, PollFlags::empty())];
+        if !matches!(poll(&mut waited_for, Some(&PAUSE)), Ok(0)) {
+            break;
+        }
+    }
+    wait_status(pidfd).ok().flatten()
+}
+
+/// What a process ended with, by a status as wait(2) has it and as a shell says it: the exit code, or 128 and the signal.
+pub(crate) fn exit_code(status: i32) -> u8 {
+    let code = match status & 0x7f {
+        0 => status >> 8 & 0xff,
+        signal => 128 + signal,
+    };
+    u8::try_from(code).unwrap_or(u8::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd as _;
     use std::process::Command;
 
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    use rustix::process::{PidfdFlags, pidfd_open};
 
     use super::*;
 
@@ -73,6 +104,13 @@ mod tests {
         // An older kernel says that it does not know.
         if let Ok(status) = wait_status(pidfd.as_fd()) {
             assert_eq!(status, Some(42 << 8));
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_a_shell() {
+        for (status, code) in [(0, 0), (42 << 8, 42), (9, 137), (15 | 0x80, 143), (255 << 8, 255)] {
+            assert_eq!(exit_code(status), code);
         }
     }
 }
