@@ -1,5 +1,10 @@
 //! The commands of the engine: images, containers, volumes.
 
+// Before all that print.
+#[cfg(target_os = "linux")]
+#[macro_use]
+pub(crate) mod say;
+
 #[cfg(target_os = "linux")]
 pub(crate) mod containers;
 pub(crate) mod elsewhere;

@@ -1,7 +1,7 @@
 //! `berth volume …`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -160,11 +160,8 @@ fn list(engine: &Engine, arguments: &ListArguments) -> Result<ExitCode> {
             rows.push(volume);
         }
     }
-    let mut out = std::io::stdout().lock();
     if arguments.quiet && arguments.format.is_none() {
-        for volume in rows {
-            writeln!(out, "{}", volume.name)?;
-        }
+        rows.iter().for_each(|volume| println!("{}", volume.name));
         return Ok(ExitCode::SUCCESS);
     }
     let head = json!({
@@ -172,7 +169,7 @@ fn list(engine: &Engine, arguments: &ListArguments) -> Result<ExitCode> {
         "Mountpoint": "MOUNTPOINT", "Scope": "SCOPE", "Size": "SIZE", "Links": "LINKS",
         "Availability": "AVAILABILITY", "Group": "GROUP", "Status": "STATUS",
     });
-    write!(out, "{}", format.render(&head, rows.iter().map(row))?)?;
+    print!("{}", format.render(&head, rows.iter().map(row))?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -209,7 +206,6 @@ fn is_confirmed(all: bool) -> Result<bool> {
         "WARNING! This will remove {which} local volumes not used by at least one container.\n\
          Are you sure you want to continue? [y/N] "
     );
-    std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))

@@ -11,6 +11,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod options;
+mod printing;
 mod refusals;
 mod runtimes;
 mod terminal;

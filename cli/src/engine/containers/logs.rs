@@ -8,6 +8,7 @@ use berth_runner::containers::{LogQuery, Stream, parse_time};
 
 use super::arguments::LogsArguments;
 use super::engine;
+use crate::engine::say;
 
 pub(super) fn logs(arguments: &LogsArguments) -> Result<ExitCode> {
     let query = LogQuery {
@@ -38,12 +39,11 @@ pub(super) fn logs(arguments: &LogsArguments) -> Result<ExitCode> {
         }
     });
     match shown {
-        // Nobody reads it any more.
-        Err(error) if is_broken_pipe(&error) => {}
+        Err(error) if is_broken_pipe(&error) => say::end(),
         other => other?,
     }
     match output.flush() {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => say::end(),
         other => other?,
     }
     Ok(ExitCode::SUCCESS)
