@@ -13,4 +13,6 @@ pub(crate) mod images;
 #[cfg(target_os = "linux")]
 pub(crate) mod options;
 #[cfg(target_os = "linux")]
+pub(crate) mod usage;
+#[cfg(target_os = "linux")]
 pub(crate) mod volumes;

@@ -15,4 +15,5 @@ mod printing;
 mod refusals;
 mod runtimes;
 mod terminal;
+mod usage;
 mod volumes;

@@ -1,8 +1,5 @@
-//! Options as docker reads them, and what it says of those that it cannot read.
+//! Options as docker reads them.
 
-use std::error::Error as _;
-
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 /// Options in docker's manner: a switch may be given a value (`--rm=false`), of two values of one
@@ -58,52 +55,5 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         text => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
-    }
-}
-
-/// What docker says where an option of `command` cannot be read; help and the like are none of that.
-pub(crate) fn usage_error(error: &clap::Error, command: &Command) -> Option<String> {
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let option = context(ContextKind::InvalidArg).unwrap_or_default();
-    Some(match error.kind() {
-        ErrorKind::UnknownArgument => match option.strip_prefix("--") {
-            Some(_) => format!("unknown flag: {option}"),
-            None => {
-                let letter = option.trim_start_matches('-');
-                format!("unknown shorthand flag: '{letter}' in {option}")
-            }
-        },
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::NoEquals => {
-            let value = context(ContextKind::InvalidValue).unwrap_or_default();
-            let name = option.split(['[', ' ', '=']).next().unwrap_or_default();
-            match error.source() {
-                Some(reason) => {
-                    format!(
-                        "invalid argument {value:?} for {:?} flag: {reason}",
-                        flag(name, command)
-                    )
-                }
-                None if value.is_empty() => format!("flag needs an argument: {name}"),
-                None => format!("invalid argument {value:?} for {:?} flag", flag(name, command)),
-            }
-        }
-        ErrorKind::MissingRequiredArgument => {
-            let name = command.get_bin_name().unwrap_or(command.get_name());
-            format!("'{name}' requires at least 1 argument")
-        }
-        _ => return None,
-    })
-}
-
-/// Its short and its long form.
-fn flag(long: &str, command: &Command) -> String {
-    let name = long.trim_start_matches('-');
-    let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name));
-    match arg.and_then(Arg::get_short) {
-        Some(short) => format!("-{short}, {long}"),
-        None => long.to_owned(),
     }
 }
