@@ -11,6 +11,8 @@ pub(crate) mod elsewhere;
 #[cfg(target_os = "linux")]
 pub(crate) mod images;
 #[cfg(target_os = "linux")]
+mod inspected;
+#[cfg(target_os = "linux")]
 pub(crate) mod options;
 #[cfg(target_os = "linux")]
 pub(crate) mod usage;

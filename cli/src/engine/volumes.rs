@@ -8,12 +8,13 @@ use anyhow::{Result, bail};
 use berth_runner::Roots;
 use berth_runner::containers::Engine;
 use berth_runner::spec::parse;
-use berth_runner::templates::{Format, Template};
+use berth_runner::templates::Format;
 use berth_runner::volumes::{NewVolume, Volume, VolumeError, VolumeUsers as _};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::images::units;
+use super::inspected;
 use super::options::AsDocker;
 
 /// What can be done with volumes.
@@ -130,24 +131,8 @@ fn inspect(engine: &Engine, arguments: &InspectArguments) -> Result<ExitCode> {
             }
         }
     }
-    match arguments.format.as_deref() {
-        None => println!("{}", pretty(&found)?),
-        Some(format) => {
-            let template = Template::parse(if format == "json" { "{{json .}}" } else { format })?;
-            for volume in &found {
-                println!("{}", template.render(volume)?);
-            }
-        }
-    }
+    inspected::show(found, arguments.format.as_deref())?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn pretty(found: &[Value]) -> Result<String> {
-    use serde::Serialize as _;
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    let mut text = Vec::new();
-    found.serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))?;
-    Ok(String::from_utf8(text)?)
 }
 
 fn list(engine: &Engine, arguments: &ListArguments) -> Result<ExitCode> {

@@ -6,6 +6,7 @@ mod debian;
 mod exec;
 mod host;
 mod images;
+mod inspecting;
 mod kills;
 mod lifecycle;
 mod limits;

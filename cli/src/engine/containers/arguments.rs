@@ -34,7 +34,7 @@ pub(crate) enum ContainerCommand {
     #[command(visible_alias = "remove")]
     Rm(RemoveArguments),
     /// Display detailed information on one or more containers
-    Inspect(InspectArguments),
+    Inspect(ContainerInspectArguments),
     /// Remove all stopped containers
     Prune(PruneArguments),
 }
@@ -269,6 +269,18 @@ pub(crate) struct InspectArguments {
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<String>,
     #[arg(required = true, value_name = "NAME|ID")]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ContainerInspectArguments {
+    /// Format output using a custom template
+    #[arg(long, short)]
+    pub(crate) format: Option<String>,
+    /// Display total file sizes
+    #[arg(long, short)]
+    pub(crate) size: bool,
+    #[arg(required = true, value_name = "CONTAINER")]
     pub(crate) names: Vec<String>,
 }
 

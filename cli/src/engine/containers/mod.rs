@@ -34,9 +34,9 @@ pub(crate) fn run(command: ContainersCommand) -> ExitCode {
         Command::Rm(arguments) | Command::Container { command: Nested::Rm(arguments) } => {
             told(lifecycle::remove(&arguments))
         }
-        Command::Inspect(arguments)
-        | Command::Container { command: Nested::Inspect(arguments) } => {
-            told(inspect::inspect(&arguments))
+        Command::Inspect(arguments) => told(inspect::inspect(&arguments)),
+        Command::Container { command: Nested::Inspect(arguments) } => {
+            told(inspect::inspect_containers(arguments))
         }
         Command::Container { command: Nested::Prune(arguments) } => told(prune::prune(&arguments)),
     }
