@@ -30,6 +30,7 @@ use serde_json::Value;
 
 pub use error::TemplateError;
 pub use format::{Format, align};
+pub use printf::quoted;
 
 use nodes::Node;
 

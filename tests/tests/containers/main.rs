@@ -10,6 +10,7 @@ mod inspecting;
 mod kills;
 mod lifecycle;
 mod limits;
+mod listing;
 mod logs;
 mod options;
 mod printing;

@@ -7,6 +7,7 @@ mod inspect;
 mod lifecycle;
 mod list;
 mod logs;
+mod ports;
 mod prune;
 mod run;
 
