@@ -1,5 +1,6 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IsTerminal as _, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -51,7 +52,12 @@ fn save_to(images: &ImageStore, layers: &LayerStore, names: &[String], path: &Pa
     let mut name = path.file_name().context("the path of the file has no name")?.to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let unfinished = path.with_file_name(name);
-    let mut file = File::create_new(&unfinished)
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        // As docker has it: images may hold secrets.
+        .mode(0o600)
+        .open(&unfinished)
         .with_context(|| format!("invalid output path: {}", path.display()))?;
     let saved = images::save(images, layers, names, &mut file).map_err(anyhow::Error::from);
     let renamed = saved.and_then(|()| Ok(fs::rename(&unfinished, path)?));
