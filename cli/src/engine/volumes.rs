@@ -37,6 +37,10 @@ pub(crate) enum VolumeCommand {
 #[derive(Args, Debug)]
 pub(crate) struct CreateArguments {
     /// What it is called; nothing is any name.
+    #[arg(value_name = "VOLUME")]
+    volume: Option<String>,
+    /// Specify volume name
+    #[arg(long, hide = true)]
     name: Option<String>,
     /// Specify volume driver name
     #[arg(long, short, default_value = "local")]
@@ -108,8 +112,13 @@ pub(crate) fn run(command: VolumeCommand) -> Result<ExitCode> {
 }
 
 fn create(engine: &Engine, arguments: CreateArguments) -> Result<ExitCode> {
+    if arguments.name.is_some() && arguments.volume.is_some() {
+        bail!(
+            "conflicting options: cannot specify a volume-name through both --name and as a positional arg"
+        );
+    }
     let volume = engine.volumes().create(NewVolume {
-        name: arguments.name,
+        name: arguments.volume.or(arguments.name),
         driver: arguments.driver,
         labels: parse::label_map(&arguments.label),
         options: parse::label_map(&arguments.opt),

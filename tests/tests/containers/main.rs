@@ -18,4 +18,5 @@ mod refusals;
 mod runtimes;
 mod terminal;
 mod usage;
+mod values;
 mod volumes;

@@ -24,7 +24,8 @@ pub(super) fn restart(arguments: &StopArguments) -> Result<ExitCode> {
 
 pub(super) fn kill(arguments: &KillArguments) -> Result<ExitCode> {
     let engine = engine()?;
-    named(&arguments.containers, |name| Ok(engine.kill(name, &arguments.signal)?))
+    let signal = Some(arguments.signal.as_str()).filter(|signal| !signal.is_empty());
+    named(&arguments.containers, |name| Ok(engine.kill(name, signal.unwrap_or("KILL"))?))
 }
 
 pub(super) fn pause(names: &Names) -> Result<ExitCode> {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use berth_runner::containers::{LogQuery, Stream, parse_time};
+use jiff::Timestamp;
 
 use super::arguments::LogsArguments;
 use super::engine;
@@ -15,8 +16,8 @@ pub(super) fn logs(arguments: &LogsArguments) -> Result<ExitCode> {
         follow: arguments.follow,
         // As docker: what is no number is all.
         tail: arguments.tail.parse().ok(),
-        since: arguments.since.as_deref().map(parse_time).transpose()?,
-        until: arguments.until.as_deref().map(parse_time).transpose()?,
+        since: time(arguments.since.as_deref())?,
+        until: time(arguments.until.as_deref())?,
     };
     let mut output = BufWriter::new(io::stdout().lock());
     let mut errors = io::stderr().lock();
@@ -47,6 +48,11 @@ pub(super) fn logs(arguments: &LogsArguments) -> Result<ExitCode> {
         other => other?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As docker: an empty one is none.
+fn time(text: Option<&str>) -> Result<Option<Timestamp>> {
+    Ok(text.filter(|text| !text.is_empty()).map(parse_time).transpose()?)
 }
 
 fn is_broken_pipe(error: &berth_runner::containers::ContainerError) -> bool {

@@ -177,7 +177,7 @@ impl ContainerOptions {
         Ok(Request {
             name: self.name,
             image,
-            platform: self.platform,
+            platform: self.platform.filter(|platform| !platform.is_empty()),
             pull: self.pull,
             quiet: self.quiet,
             cidfile: self.cidfile,

@@ -40,13 +40,20 @@ fn as_docker(command: Command) -> Command {
                 .default_missing_value("true")
                 .hide_default_value(true)
                 .hide_possible_values(true),
-            ArgAction::Append if !arg.is_positional() => arg.num_args(1),
+            ArgAction::Append if !arg.is_positional() => arg.num_args(1).allow_hyphen_values(true),
+            // What comes after an option is its value, whatever it looks like.
+            ArgAction::Set if takes_next(&arg) => arg.allow_hyphen_values(true),
             _ => arg,
         })
         .args_override_self(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
         .arg(help)
+}
+
+/// Whether the value of an option is the next word.
+fn takes_next(arg: &Arg) -> bool {
+    !arg.is_positional() && !arg.is_require_equals_set()
 }
 
 /// As Go reads it.
