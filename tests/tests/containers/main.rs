@@ -14,6 +14,7 @@ mod listing;
 mod logs;
 mod options;
 mod printing;
+mod processes;
 mod refusals;
 mod runtimes;
 mod terminal;

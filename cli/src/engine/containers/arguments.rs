@@ -252,7 +252,7 @@ pub(crate) struct AttachArguments {
 pub(crate) struct TopArguments {
     #[arg(value_name = "CONTAINER")]
     pub(crate) container: String,
-    /// Options of ps: -ef, aux, or -o and columns
+    /// Options of ps
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PS OPTIONS")]
     pub(crate) options: Vec<String>,
 }
