@@ -97,6 +97,11 @@ pub(crate) fn usage_error(error: &clap::Error, command: &Command) -> Option<Stri
         | ErrorKind::TooFewValues
         | ErrorKind::TooManyValues
         | ErrorKind::WrongNumberOfValues => format!("'{name}' {}", wants(command)),
+        ErrorKind::ArgumentConflict => {
+            let name = |kind| context(error, kind).split(' ').next().unwrap_or_default();
+            let (one, other) = (name(ContextKind::InvalidArg), name(ContextKind::PriorArg));
+            format!("conflicting options: cannot specify both {one} and {other}")
+        }
         ErrorKind::InvalidSubcommand => {
             let word = context(error, ContextKind::InvalidSubcommand);
             format!("unknown command: {name} {word}")

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::images::units;
 use super::inspected;
-use super::options::AsDocker;
+use super::options::{AsDocker, filter};
 
 /// What can be done with volumes.
 #[derive(Debug, Subcommand)]
@@ -66,7 +66,7 @@ pub(crate) struct InspectArguments {
 #[derive(Args, Debug)]
 pub(crate) struct ListArguments {
     /// Provide filter values (e.g. "dangling=true")
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = filter)]
     filter: Vec<String>,
     /// Format output using a custom template: 'table', 'table TEMPLATE', 'json', or a Go template
     #[arg(long)]
@@ -82,7 +82,7 @@ pub(crate) struct PruneArguments {
     #[arg(long, short)]
     all: bool,
     /// Provide filter values (e.g. "label=keep")
-    #[arg(long)]
+    #[arg(long, value_parser = filter)]
     filter: Vec<String>,
     /// Do not prompt for confirmation
     #[arg(long, short)]

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::host::Host;
 
 /// A command, what it exits with, and what it says first.
-const WRONG: [(&str, i32, &str); 32] = [
+const WRONG: [(&str, i32, &str); 36] = [
     ("restart --bogus", 125, "unknown flag: --bogus"),
     ("restart -b", 125, "unknown shorthand flag: 'b' in -b"),
     ("wait --bogus", 125, "unknown flag: --bogus"),
@@ -20,6 +20,26 @@ const WRONG: [(&str, i32, &str); 32] = [
     ("images --bogus", 125, "unknown flag: --bogus"),
     ("image ls --bogus", 125, "unknown flag: --bogus"),
     ("logs --since", 125, "flag needs an argument: --since"),
+    (
+        "ps -f x",
+        125,
+        "invalid argument \"x\" for \"-f, --filter\" flag: bad format of filter (expected name=value)",
+    ),
+    (
+        "images -f x",
+        125,
+        "invalid argument \"x\" for \"-f, --filter\" flag: bad format of filter (expected name=value)",
+    ),
+    (
+        "volume ls -f x",
+        125,
+        "invalid argument \"x\" for \"-f, --filter\" flag: bad format of filter (expected name=value)",
+    ),
+    (
+        "login -u a -p b --password-stdin",
+        1,
+        "conflicting options: cannot specify both --password and --password-stdin",
+    ),
     ("run", 1, "'berth run' requires at least 1 argument"),
     ("create", 1, "'berth create' requires at least 1 argument"),
     ("container run", 1, "'berth container run' requires at least 1 argument"),

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::engine::options::{AsDocker, CreateOptions, RunOptions};
+use crate::engine::options::{AsDocker, CreateOptions, RunOptions, filter};
 
 /// What can be done with containers.
 #[derive(Debug, Subcommand)]
@@ -147,7 +147,7 @@ pub(crate) struct ListArguments {
     #[arg(long, short)]
     pub(crate) all: bool,
     /// Filter output based on conditions provided
-    #[arg(long, short, value_name = "FILTER")]
+    #[arg(long, short, value_name = "FILTER", value_parser = filter)]
     pub(crate) filter: Vec<String>,
     /// Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE
     #[arg(long)]
@@ -306,6 +306,6 @@ pub(crate) struct PruneArguments {
     #[arg(long, short)]
     pub(crate) force: bool,
     /// Provide filter values (e.g. "until=24h")
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
     pub(crate) filter: Vec<String>,
 }

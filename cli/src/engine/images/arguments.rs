@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::engine::options::filter;
+
 /// What can be done with images.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {
@@ -120,7 +122,7 @@ pub(crate) struct ListArguments {
     #[arg(long)]
     pub(super) no_trunc: bool,
     /// Filter output based on conditions provided: dangling, reference, label, before, since, until.
-    #[arg(long, short = 'f', value_name = "FILTER")]
+    #[arg(long, short = 'f', value_name = "FILTER", value_parser = filter)]
     pub(super) filter: Vec<String>,
     /// Format output: `table`, `json`, or a Go template.
     #[arg(long, value_name = "FORMAT")]
@@ -202,7 +204,7 @@ pub(crate) struct PruneArguments {
     #[arg(long, short = 'f')]
     pub(super) force: bool,
     /// Provide filter values: `until=<time>`, `label=<key>[=<value>]`, `label!=…`.
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
     pub(super) filter: Vec<String>,
 }
 

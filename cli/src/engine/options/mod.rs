@@ -24,7 +24,7 @@ use process::ProcessOptions;
 use security::SecurityOptions;
 use storage::StorageOptions;
 
-pub(crate) use words::AsDocker;
+pub(crate) use words::{AsDocker, filter};
 
 /// What `run` and `create` have in common.
 #[derive(Args, Debug)]

@@ -56,6 +56,14 @@ fn takes_next(arg: &Arg) -> bool {
     !arg.is_positional() && !arg.is_require_equals_set()
 }
 
+/// A condition of a list; what it means is read later.
+pub(crate) fn filter(text: &str) -> Result<String, &'static str> {
+    match text.contains('=') {
+        true => Ok(text.to_owned()),
+        false => Err("bad format of filter (expected name=value)"),
+    }
+}
+
 /// As Go reads it.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text {
