@@ -80,9 +80,9 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Command::Containers(command) => return engine::containers::run(command),
         #[cfg(target_os = "linux")]
-        Command::Images(command) => engine::images::run(command),
+        Command::Images(command) => return engine::told(engine::images::run(command)),
         #[cfg(target_os = "linux")]
-        Command::Volume { command } => engine::volumes::run(command),
+        Command::Volume { command } => return engine::told(engine::volumes::run(command)),
         Command::Oci { arguments } => commands::oci::refuse(&arguments),
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),

@@ -9,6 +9,8 @@ pub(crate) mod say;
 pub(crate) mod containers;
 pub(crate) mod elsewhere;
 #[cfg(target_os = "linux")]
+mod failure;
+#[cfg(target_os = "linux")]
 pub(crate) mod images;
 #[cfg(target_os = "linux")]
 mod inspected;
@@ -18,3 +20,6 @@ pub(crate) mod options;
 pub(crate) mod usage;
 #[cfg(target_os = "linux")]
 pub(crate) mod volumes;
+
+#[cfg(target_os = "linux")]
+pub(crate) use failure::told;

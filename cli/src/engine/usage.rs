@@ -54,7 +54,9 @@ fn named(mut all: Command, words: &[OsString]) -> Command {
 
 fn code(error: &clap::Error) -> u8 {
     match error.kind() {
-        ErrorKind::UnknownArgument if context(error, ContextKind::InvalidArg).starts_with('-') => {
+        ErrorKind::UnknownArgument | ErrorKind::TooManyValues
+            if context(error, ContextKind::InvalidArg).starts_with('-') =>
+        {
             OPTION
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::NoEquals => OPTION,
@@ -93,14 +95,20 @@ pub(crate) fn usage_error(error: &clap::Error, command: &Command) -> Option<Stri
                 None => format!("invalid argument {value:?} for {:?} flag", flag(name, command)),
             }
         }
+        // A value of an option, which the parser tells of itself.
+        ErrorKind::TooManyValues if option.starts_with('-') => return None,
         ErrorKind::MissingRequiredArgument
         | ErrorKind::TooFewValues
         | ErrorKind::TooManyValues
         | ErrorKind::WrongNumberOfValues => format!("'{name}' {}", wants(command)),
         ErrorKind::ArgumentConflict => {
             let name = |kind| context(error, kind).split(' ').next().unwrap_or_default();
-            let (one, other) = (name(ContextKind::InvalidArg), name(ContextKind::PriorArg));
-            format!("conflicting options: cannot specify both {one} and {other}")
+            match (name(ContextKind::InvalidArg), name(ContextKind::PriorArg)) {
+                (one, other) if one == other => return None,
+                (one, other) => {
+                    format!("conflicting options: cannot specify both {one} and {other}")
+                }
+            }
         }
         ErrorKind::InvalidSubcommand => {
             let word = context(error, ContextKind::InvalidSubcommand);

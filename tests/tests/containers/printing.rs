@@ -44,9 +44,15 @@ fn an_output_that_is_full_is_told_and_errors_that_cannot_be_told_end_nothing() -
         let words = "berth: write to the standard output: No space left on device (os error 28)\n";
         assert_eq!((ran.code, ran.complained.as_str()), (1, words), "{args:?}");
     }
-    for errors in [Stdio::from(full()?), closed()?] {
-        let ran = Ran::new(host.command(&["inspect", "nobody"])?.stderr(errors).output()?)?;
-        assert_eq!((ran.code, ran.said.as_str()), (1, "[]\n"));
+    for (args, said) in [
+        (&["inspect", "nobody"][..], "[]\n"),
+        (&["history", "nobody"], ""),
+        (&["rm", "nobody"], ""),
+    ] {
+        for errors in [Stdio::from(full()?), closed()?] {
+            let ran = Ran::new(host.command(args)?.stderr(errors).output()?)?;
+            assert_eq!((ran.code, ran.said.as_str()), (1, said), "{args:?}");
+        }
     }
     Ok(())
 }
