@@ -102,7 +102,8 @@ pub(crate) fn usage_error(error: &clap::Error, command: &Command) -> Option<Stri
         | ErrorKind::TooManyValues
         | ErrorKind::WrongNumberOfValues => format!("'{name}' {}", wants(command)),
         ErrorKind::ArgumentConflict => {
-            let name = |kind| context(error, kind).split(' ').next().unwrap_or_default();
+            let name =
+                |kind| context(error, kind).split(['[', ' ', '=']).next().unwrap_or_default();
             match (name(ContextKind::InvalidArg), name(ContextKind::PriorArg)) {
                 (one, other) if one == other => return None,
                 (one, other) => {

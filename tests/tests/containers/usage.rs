@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::host::Host;
+use crate::host::{Host, IMAGE};
 
 /// A command, what it exits with, and what it says first.
 const WRONG: [(&str, i32, &str); 36] = [
@@ -74,4 +74,25 @@ fn options_that_are_not_known_and_arguments_that_are_too_many_are_told_apart() -
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     Ok(())
+}
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn options_of_all_commands_may_be_repeated_and_switches_given_a_value() -> Result<()> {
+    let host = Host::new()?;
+    let id = host.ok(&["create", "--network", "none", IMAGE])?;
+    for command in [
+        "ps -q -a -a --no-trunc",
+        "ps --all=false --all -q --no-trunc=1 -n 5 -n 1",
+        "container ls -aq --no-trunc=true",
+    ] {
+        assert_eq!(host.ok(&command.split(' ').collect::<Vec<_>>())?, id, "{command}");
+    }
+    assert_eq!(host.ok(&["ps", "-q", "--all=false"])?, "");
+    assert_eq!(host.ok(&["image", "ls", "-q", "-q=false", "-q"])?.lines().count(), 1);
+    let ran = host.berth(&["ps", "--all=maybe"])?;
+    let words = "berth: invalid argument \"maybe\" for \"-a, --all\" flag: strconv.ParseBool: ";
+    assert!(ran.code == 125 && ran.complained.starts_with(words), "{ran:?}");
+    assert_eq!(host.ok(&["ps", "-h"])?, host.ok(&["ps", "--help"])?);
+    host.ok(&["rm", "-f=true", "-f", id.trim()]).map(drop)
 }

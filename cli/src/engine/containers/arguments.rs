@@ -10,11 +10,11 @@ pub(crate) enum ContainersCommand {
     #[command(flatten)]
     Either(EitherCommand),
     /// List containers
-    Ps(ListArguments),
+    Ps(AsDocker<ListArguments>),
     /// Remove one or more containers
-    Rm(RemoveArguments),
+    Rm(AsDocker<RemoveArguments>),
     /// Return low-level information on containers and images
-    Inspect(InspectArguments),
+    Inspect(AsDocker<InspectArguments>),
     /// Manage containers
     Container {
         #[command(subcommand)]
@@ -29,14 +29,14 @@ pub(crate) enum ContainerCommand {
     Either(EitherCommand),
     /// List containers
     #[command(visible_aliases = ["list", "ps"])]
-    Ls(ListArguments),
+    Ls(AsDocker<ListArguments>),
     /// Remove one or more containers
     #[command(visible_alias = "remove")]
-    Rm(RemoveArguments),
+    Rm(AsDocker<RemoveArguments>),
     /// Display detailed information on one or more containers
-    Inspect(ContainerInspectArguments),
+    Inspect(AsDocker<ContainerInspectArguments>),
     /// Remove all stopped containers
-    Prune(PruneArguments),
+    Prune(AsDocker<PruneArguments>),
 }
 
 /// The words that are the same with and without `container` before them.
@@ -49,31 +49,31 @@ pub(crate) enum EitherCommand {
     #[command(disable_help_flag = true)]
     Create(Box<AsDocker<CreateOptions>>),
     /// Start one or more stopped containers
-    Start(StartArguments),
+    Start(AsDocker<StartArguments>),
     /// Stop one or more running containers
-    Stop(StopArguments),
+    Stop(AsDocker<StopArguments>),
     /// Restart one or more containers
-    Restart(StopArguments),
+    Restart(AsDocker<StopArguments>),
     /// Kill one or more running containers
-    Kill(KillArguments),
+    Kill(AsDocker<KillArguments>),
     /// Pause all processes within one or more containers
-    Pause(Names),
+    Pause(AsDocker<Names>),
     /// Unpause all processes within one or more containers
-    Unpause(Names),
+    Unpause(AsDocker<Names>),
     /// Fetch the logs of a container
-    Logs(LogsArguments),
+    Logs(AsDocker<LogsArguments>),
     /// Execute a command in a running container
-    Exec(ExecArguments),
+    Exec(AsDocker<ExecArguments>),
     /// Attach local standard input, output, and error streams to a running container
-    Attach(AttachArguments),
+    Attach(AsDocker<AttachArguments>),
     /// Block until one or more containers stop, then print their exit codes
-    Wait(Names),
+    Wait(AsDocker<Names>),
     /// Display the running processes of a container
-    Top(TopArguments),
+    Top(AsDocker<TopArguments>),
     /// List port mappings or a specific mapping for the container
-    Port(PortArguments),
+    Port(AsDocker<PortArguments>),
     /// Rename a container
-    Rename(RenameArguments),
+    Rename(AsDocker<RenameArguments>),
 }
 
 /// One container or more.

@@ -38,7 +38,7 @@ pub(crate) fn run(command: ContainersCommand) -> ExitCode {
         }
         Command::Inspect(arguments) => told(inspect::inspect(&arguments)),
         Command::Container { command: Nested::Inspect(arguments) } => {
-            told(inspect::inspect_containers(arguments))
+            told(inspect::inspect_containers(arguments.0))
         }
         Command::Container { command: Nested::Prune(arguments) } => told(prune::prune(&arguments)),
     }
@@ -50,7 +50,7 @@ fn either(command: EitherCommand) -> ExitCode {
         EitherCommand::Create(options) => run::create(options.0),
         EitherCommand::Start(arguments) => run::start(&arguments),
         EitherCommand::Attach(arguments) => run::attach(&arguments),
-        EitherCommand::Exec(arguments) => exec::exec(arguments),
+        EitherCommand::Exec(arguments) => exec::exec(arguments.0),
         EitherCommand::Stop(arguments) => told(lifecycle::stop(&arguments)),
         EitherCommand::Restart(arguments) => told(lifecycle::restart(&arguments)),
         EitherCommand::Kill(arguments) => told(lifecycle::kill(&arguments)),

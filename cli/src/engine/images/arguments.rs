@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::engine::options::filter;
+use crate::engine::options::{AsDocker, filter};
 
 /// What can be done with images.
 #[derive(Debug, Subcommand)]
@@ -10,11 +10,11 @@ pub(crate) enum ImagesCommand {
     #[command(flatten)]
     Either(EitherCommand),
     /// List images.
-    Images(ListArguments),
+    Images(AsDocker<ListArguments>),
     /// Remove one or more images.
-    Rmi(RemoveArguments),
+    Rmi(AsDocker<RemoveArguments>),
     /// Authenticate to a registry.
-    Login(LoginArguments),
+    Login(AsDocker<LoginArguments>),
     /// Log out from a registry.
     Logout {
         /// The registry; Docker Hub, where none is named.
@@ -35,23 +35,23 @@ pub(crate) enum ImageCommand {
     Either(EitherCommand),
     /// List images.
     #[command(visible_alias = "list")]
-    Ls(ListArguments),
+    Ls(AsDocker<ListArguments>),
     /// Remove one or more images.
     #[command(visible_alias = "remove")]
-    Rm(RemoveArguments),
+    Rm(AsDocker<RemoveArguments>),
     /// Display detailed information on one or more images.
-    Inspect(InspectArguments),
+    Inspect(AsDocker<InspectArguments>),
     /// Remove unused images.
-    Prune(PruneArguments),
+    Prune(AsDocker<PruneArguments>),
 }
 
 /// The words that are the same with and without `image` before them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EitherCommand {
     /// Download an image from a registry.
-    Pull(PullArguments),
+    Pull(AsDocker<PullArguments>),
     /// Upload an image to a registry.
-    Push(PushArguments),
+    Push(AsDocker<PushArguments>),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE.
     Tag {
         /// The image.
@@ -62,11 +62,11 @@ pub(crate) enum EitherCommand {
         target: String,
     },
     /// Save one or more images to a tar archive (streamed to STDOUT by default).
-    Save(SaveArguments),
+    Save(AsDocker<SaveArguments>),
     /// Load an image from a tar archive or STDIN.
-    Load(LoadArguments),
+    Load(AsDocker<LoadArguments>),
     /// Show the history of an image.
-    History(HistoryArguments),
+    History(AsDocker<HistoryArguments>),
 }
 
 #[derive(Args, Debug)]

@@ -1,11 +1,21 @@
 //! Options as docker reads them.
 
+use std::ops::Deref;
+
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 /// Options in docker's manner: a switch may be given a value (`--rm=false`), of two values of one
-/// option the last one counts, and only `--help` is help.
+/// option the last one counts, and what comes after an option is its value.
 #[derive(Debug)]
 pub(crate) struct AsDocker<T>(pub(crate) T);
+
+impl<T> Deref for AsDocker<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 impl<T: Args> Args for AsDocker<T> {
     fn augment_args(command: Command) -> Command {
@@ -29,6 +39,11 @@ impl<T: FromArgMatches> FromArgMatches for AsDocker<T> {
 
 fn as_docker(command: Command) -> Command {
     let help = Arg::new("help").long("help").action(ArgAction::Help).help("Print usage");
+    // Unless it has another meaning.
+    let help = match command.get_arguments().any(|arg| arg.get_short() == Some('h')) {
+        true => help,
+        false => help.short('h'),
+    };
     command
         .mut_args(|arg| match arg.get_action() {
             ArgAction::SetTrue => arg
