@@ -10,6 +10,8 @@ mod memory;
 use std::process::ExitCode;
 
 use berth_registry::control::Ask;
+#[cfg(target_os = "linux")]
+use clap::CommandFactory as _;
 use clap::Parser;
 
 use commands::retention::RetentionOptions;
@@ -29,7 +31,11 @@ fn main() -> ExitCode {
     if let Some(code) = engine::elsewhere::refuse() {
         return code;
     }
-    let result = match Args::parse().command {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    let result = match arguments.command {
         Command::Serve { config } => commands::serve::run(config),
         Command::Copy { source, target, quiet } => commands::copy::run(&source, &target, quiet),
         Command::Mirror { command: MirrorCommand::Status { config } } => {
@@ -74,9 +80,9 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Command::Containers(command) => return engine::containers::run(command),
         #[cfg(target_os = "linux")]
-        Command::Images(command) => engine::images::run(command),
+        Command::Images(command) => return engine::told(engine::images::run(command)),
         #[cfg(target_os = "linux")]
-        Command::Volume { command } => engine::volumes::run(command),
+        Command::Volume { command } => return engine::told(engine::volumes::run(command)),
         Command::Oci { arguments } => commands::oci::refuse(&arguments),
         Command::Config { command } => match command {
             ConfigCommand::Check { config } => commands::config::check(config.as_deref()),
@@ -97,4 +103,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What was asked for. Of the engine's commands it is said in docker's words what is wrong with it.
+fn arguments() -> Result<Args, ExitCode> {
+    Args::try_parse().map_err(|error| {
+        #[cfg(target_os = "linux")]
+        {
+            let words: Vec<_> = std::env::args_os().skip(1).collect();
+            if let Some(code) = engine::usage::refuse(&error, Args::command(), &words) {
+                return code;
+            }
+        }
+        error.exit()
+    })
 }

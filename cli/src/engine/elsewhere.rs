@@ -5,8 +5,7 @@ pub(crate) const WHY: &str =
     "containers run on Linux only; the registry's commands work here (berth --help)";
 
 /// The words of the engine's commands.
-#[cfg(any(not(target_os = "linux"), test))]
-const COMMANDS: [&str; 31] = [
+pub(crate) const COMMANDS: [&str; 31] = [
     "attach",
     "container",
     "create",

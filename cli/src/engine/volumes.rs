@@ -1,20 +1,21 @@
 //! `berth volume …`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use berth_runner::Roots;
 use berth_runner::containers::Engine;
 use berth_runner::spec::parse;
-use berth_runner::templates::{Format, Template};
+use berth_runner::templates::Format;
 use berth_runner::volumes::{NewVolume, Volume, VolumeError, VolumeUsers as _};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::images::units;
-use super::options::AsDocker;
+use super::inspected;
+use super::options::{AsDocker, filter};
 
 /// What can be done with volumes.
 #[derive(Debug, Subcommand)]
@@ -36,6 +37,10 @@ pub(crate) enum VolumeCommand {
 #[derive(Args, Debug)]
 pub(crate) struct CreateArguments {
     /// What it is called; nothing is any name.
+    #[arg(value_name = "VOLUME")]
+    volume: Option<String>,
+    /// Specify volume name
+    #[arg(long, hide = true)]
     name: Option<String>,
     /// Specify volume driver name
     #[arg(long, short, default_value = "local")]
@@ -61,7 +66,7 @@ pub(crate) struct InspectArguments {
 #[derive(Args, Debug)]
 pub(crate) struct ListArguments {
     /// Provide filter values (e.g. "dangling=true")
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = filter)]
     filter: Vec<String>,
     /// Format output using a custom template: 'table', 'table TEMPLATE', 'json', or a Go template
     #[arg(long)]
@@ -77,7 +82,7 @@ pub(crate) struct PruneArguments {
     #[arg(long, short)]
     all: bool,
     /// Provide filter values (e.g. "label=keep")
-    #[arg(long)]
+    #[arg(long, value_parser = filter)]
     filter: Vec<String>,
     /// Do not prompt for confirmation
     #[arg(long, short)]
@@ -107,8 +112,13 @@ pub(crate) fn run(command: VolumeCommand) -> Result<ExitCode> {
 }
 
 fn create(engine: &Engine, arguments: CreateArguments) -> Result<ExitCode> {
+    if arguments.name.is_some() && arguments.volume.is_some() {
+        bail!(
+            "conflicting options: cannot specify a volume-name through both --name and as a positional arg"
+        );
+    }
     let volume = engine.volumes().create(NewVolume {
-        name: arguments.name,
+        name: arguments.volume.or(arguments.name),
         driver: arguments.driver,
         labels: parse::label_map(&arguments.label),
         options: parse::label_map(&arguments.opt),
@@ -130,24 +140,8 @@ fn inspect(engine: &Engine, arguments: &InspectArguments) -> Result<ExitCode> {
             }
         }
     }
-    match arguments.format.as_deref() {
-        None => println!("{}", pretty(&found)?),
-        Some(format) => {
-            let template = Template::parse(if format == "json" { "{{json .}}" } else { format })?;
-            for volume in &found {
-                println!("{}", template.render(volume)?);
-            }
-        }
-    }
+    inspected::show(found, arguments.format.as_deref())?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn pretty(found: &[Value]) -> Result<String> {
-    use serde::Serialize as _;
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    let mut text = Vec::new();
-    found.serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))?;
-    Ok(String::from_utf8(text)?)
 }
 
 fn list(engine: &Engine, arguments: &ListArguments) -> Result<ExitCode> {
@@ -160,11 +154,8 @@ fn list(engine: &Engine, arguments: &ListArguments) -> Result<ExitCode> {
             rows.push(volume);
         }
     }
-    let mut out = std::io::stdout().lock();
     if arguments.quiet && arguments.format.is_none() {
-        for volume in rows {
-            writeln!(out, "{}", volume.name)?;
-        }
+        rows.iter().for_each(|volume| println!("{}", volume.name));
         return Ok(ExitCode::SUCCESS);
     }
     let head = json!({
@@ -172,7 +163,7 @@ fn list(engine: &Engine, arguments: &ListArguments) -> Result<ExitCode> {
         "Mountpoint": "MOUNTPOINT", "Scope": "SCOPE", "Size": "SIZE", "Links": "LINKS",
         "Availability": "AVAILABILITY", "Group": "GROUP", "Status": "STATUS",
     });
-    write!(out, "{}", format.render(&head, rows.iter().map(row))?)?;
+    print!("{}", format.render(&head, rows.iter().map(row))?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -209,7 +200,6 @@ fn is_confirmed(all: bool) -> Result<bool> {
         "WARNING! This will remove {which} local volumes not used by at least one container.\n\
          Are you sure you want to continue? [y/N] "
     );
-    std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))

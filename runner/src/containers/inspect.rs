@@ -1,13 +1,20 @@
 //! A container in the words of the Engine API: what `inspect` prints.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::engine::Engine;
+use super::error::ContainerError;
 use super::record::{Container, Status};
+use crate::layers::LayerStore;
 
 /// A time that never was, as Go has it.
 const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// What docker's users see as the runtime of a container for which they chose none.
+const DEFAULT_RUNTIME: &str = "berth";
 
 impl Engine {
     /// All that is known of a container.
@@ -24,6 +31,17 @@ impl Engine {
                 network: record.host_config.network_mode.clone(),
                 ..Default::default()
             });
+        let logs = record.host_config.log_config.kind != "none";
+        let mut host_config = record.host_config.clone();
+        // What has an effect although nobody chose it.
+        for (value, default) in [
+            (&mut host_config.runtime, DEFAULT_RUNTIME),
+            (&mut host_config.log_config.kind, "json-file"),
+        ] {
+            if value.is_empty() {
+                default.clone_into(value);
+            }
+        }
         json!({
             "Id": record.id,
             "Created": record.created,
@@ -34,7 +52,7 @@ impl Engine {
             "ResolvConfPath": run.join("resolv.conf"),
             "HostnamePath": run.join("hostname"),
             "HostsPath": run.join("hosts"),
-            "LogPath": self.log_path(container),
+            "LogPath": if logs { self.log_path(container) } else { PathBuf::new() },
             "Name": format!("/{}", record.name),
             "RestartCount": 0,
             "Driver": "overlay",
@@ -43,12 +61,25 @@ impl Engine {
             "ProcessLabel": "",
             "AppArmorProfile": "",
             "ExecIDs": null,
-            "HostConfig": record.host_config,
+            "HostConfig": host_config,
             "GraphDriver": {"Name": "overlay", "Data": {"UpperDir": data.join("upper"), "WorkDir": data.join("work"), "MergedDir": run.join("rootfs")}},
             "Mounts": record.mounts.iter().map(crate::spec::MountPoint::inspect).collect::<Vec<_>>(),
             "Config": record.config,
             "NetworkSettings": network.to_network_settings(),
         })
+    }
+
+    /// The bytes that a container has written to its root, and those of the whole of it.
+    ///
+    /// # Errors
+    ///
+    /// When a layer of its image is not there.
+    pub fn sizes(&self, container: &Container) -> Result<(u64, u64), ContainerError> {
+        let written = self.size(container);
+        let layers = LayerStore::open(&self.roots)?;
+        let sizes = container.record.layers.iter().map(|layer| layers.size(layer));
+        let below = sizes.sum::<Result<u64, _>>()?;
+        Ok((written, written + below))
     }
 }
 

@@ -35,10 +35,10 @@ pub enum Filter {
     Volume(String),
     /// The name of a network.
     Network(String),
-    /// A port that is published.
-    Publish(String),
-    /// A port that it says it listens on.
-    Expose(String),
+    /// Ports of the host, at one of which it is reached.
+    Publish(Vec<Port>),
+    /// Ports, on one of which it says that it listens.
+    Expose(Vec<Port>),
     /// Those that were made before a time.
     Until(Timestamp),
 }
@@ -80,8 +80,8 @@ impl FromStr for Filter {
             "since" => Self::Since(value.to_owned()),
             "volume" => Self::Volume(value.to_owned()),
             "network" => Self::Network(value.to_owned()),
-            "publish" => Self::Publish(value.to_owned()),
-            "expose" => Self::Expose(value.to_owned()),
+            "publish" => Self::Publish(ports(&key, value)?),
+            "expose" => Self::Expose(ports(&key, value)?),
             "until" => Self::Until(
                 parse_time(value)
                     .map_err(|_| invalid(format!("invalid filter 'until={value}'")))?,
@@ -175,11 +175,16 @@ impl Engine {
             Filter::Network(network) => {
                 Box::new(move |one| one.record.host_config.network_mode == network)
             }
-            Filter::Publish(port) => Box::new(move |one| {
-                one.record.host_config.port_bindings.keys().any(|key| is_port(key, &port))
+            Filter::Publish(ports) => Box::new(move |one| {
+                let published = one.network().map_or(&[][..], |network| network.ports.as_slice());
+                published.iter().any(|published| {
+                    let protocol = published.container.protocol;
+                    ports.contains(&Port { number: published.host_port, protocol })
+                })
             }),
-            Filter::Expose(port) => Box::new(move |one| {
-                one.record.config.exposed_ports.keys().any(|key| is_port(key, &port))
+            Filter::Expose(ports) => Box::new(move |one| {
+                let mut exposed = one.record.config.exposed_ports.keys();
+                exposed.any(|port| port.parse().is_ok_and(|port| ports.contains(&port)))
             }),
             Filter::Until(time) => Box::new(move |one| one.record.created < time),
         })
@@ -241,11 +246,14 @@ fn has_label(container: &Container, name: &str, value: Option<&str>) -> bool {
     }
 }
 
-fn is_port(key: &str, wanted: &str) -> bool {
-    match (key.parse::<Port>(), wanted.parse::<Port>()) {
-        (Ok(key), Ok(wanted)) => key == wanted,
-        _ => false,
-    }
+/// `80`, `80/udp`, `8000-8010/tcp`.
+fn ports(key: &str, text: &str) -> Result<Vec<Port>, ContainerError> {
+    Port::parse_exposed(text).map_err(|_| {
+        ContainerError::Invalid(match text.contains(':') {
+            true => format!("filter for '{key}' should not contain ':': {text}"),
+            false => format!("error while looking up for {key} {text}: invalid port"),
+        })
+    })
 }
 
 /// Reads a time: seconds since 1970, RFC 3339, a date, or how long ago (`10m`, `1h30m`).
@@ -309,6 +317,9 @@ mod tests {
         assert_eq!(refusal("colour=red"), "invalid filter 'colour'");
         assert_eq!(refusal("status=lost"), "invalid filter 'status=lost'");
         assert!(refusal("name").contains("bad format of filter"));
+        assert!(refusal("publish=80-x").contains("error while looking up for publish 80-x"));
+        let Filter::Expose(ports) = "expose=80-81/udp".parse::<Filter>().unwrap() else { panic!() };
+        assert_eq!(ports, ["80/udp".parse().unwrap(), "81/udp".parse().unwrap()]);
     }
 
     #[test]

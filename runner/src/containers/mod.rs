@@ -23,6 +23,7 @@ mod monitor;
 mod names;
 mod network;
 mod process;
+mod ps;
 mod record;
 mod remove;
 mod runtime;

@@ -5,6 +5,7 @@ use std::fs;
 use super::engine::Engine;
 use super::error::ContainerError;
 use super::lifecycle::runtime;
+use super::ps::{no_pid, ps};
 use super::store::cgroup;
 
 /// Ticks of the clock in a second, on every architecture of Linux that there is.
@@ -56,16 +57,15 @@ const COLUMNS: [(&str, &str); 17] = [
     ("vsz", "VSZ"),
 ];
 
-/// Those of `ps -ef` and of `ps aux`.
+/// Those of `ps -ef`.
 const FULL: [&str; 8] = ["uid", "pid", "ppid", "c", "stime", "tty", "time", "cmd"];
-const WIDE: [&str; 9] = ["user", "pid", "vsz", "rss", "tty", "stat", "start", "time", "command"];
 
 impl Engine {
-    /// The processes of a container that runs. `options` are those of `ps`: `-ef`, `aux` or `-o` and columns.
+    /// The processes of a container that runs. `options` are those of `ps`, which is asked where it has to be.
     ///
     /// # Errors
     ///
-    /// When it does not run, or for other options.
+    /// When it does not run, or `ps` does not know the options.
     pub fn top(&self, text: &str, options: &[String]) -> Result<Processes, ContainerError> {
         let columns = columns(options)?;
         let container = self.find(text)?;
@@ -76,6 +76,7 @@ impl Engine {
         let mut pids =
             cgroup(&container.record).and_then(|cgroup| cgroup.processes()).map_err(runtime)?;
         pids.sort_unstable();
+        let Some(columns) = columns else { return ps(options, &pids) };
         let since = uptime();
         let rows = pids
             .into_iter()
@@ -88,29 +89,24 @@ impl Engine {
     }
 }
 
-fn columns(options: &[String]) -> Result<Vec<(&'static str, &'static str)>, ContainerError> {
+/// The columns that are asked for; `None` where only `ps` knows them.
+fn columns(
+    options: &[String],
+) -> Result<Option<Vec<(&'static str, &'static str)>>, ContainerError> {
     let known = |name: &str| COLUMNS.iter().find(|(column, _)| *column == name).copied();
-    let all = |names: &[&str]| names.iter().filter_map(|name| known(name)).collect();
     let words: Vec<&str> = options.iter().map(String::as_str).collect();
     let list = match words.as_slice() {
-        [] | ["-ef" | "-e" | "-f" | "ef"] => return Ok(all(&FULL)),
-        ["aux" | "-aux"] => return Ok(all(&WIDE)),
+        [] | ["-ef" | "-e" | "-f" | "ef"] => FULL.join(","),
         ["-o" | "-eo" | "o", lists @ ..] if !lists.is_empty() => lists.join(","),
         [list] if list.starts_with("-o") => list[2..].to_owned(),
-        _ => {
-            return Err(ContainerError::Invalid(format!(
-                "ps options {:?} are not known: there are -ef, aux and -o with columns",
-                words.join(" ")
-            )));
-        }
+        _ => return Ok(None),
     };
-    let column = |name: &str| {
-        known(name).ok_or_else(|| {
-            let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
-            ContainerError::Invalid(format!("no column {name:?}: there are {}", names.join(", ")))
-        })
-    };
-    list.split(',').filter(|name| !name.is_empty()).map(column).collect()
+    let columns: Option<Vec<_>> =
+        list.split(',').filter(|name| !name.is_empty()).map(known).collect();
+    match columns {
+        Some(columns) if !columns.iter().any(|(name, _)| *name == "pid") => Err(no_pid()),
+        columns => Ok(columns),
+    }
 }
 
 /// One process; `None` when it is gone.
@@ -212,14 +208,17 @@ mod tests {
             let options: Vec<String> = options.iter().map(|&word| word.to_owned()).collect();
             let columns = columns(&options).map_err(|error| error.to_string());
             columns.map(|columns| {
-                columns.iter().map(|(_, title)| *title).collect::<Vec<_>>().join(" ")
+                let titles = columns.unwrap_or_default().into_iter().map(|(_, title)| title);
+                titles.collect::<Vec<_>>().join(" ")
             })
         };
         assert_eq!(titles(&[]).unwrap(), "UID PID PPID C STIME TTY TIME CMD");
         assert_eq!(titles(&["-o", "pid,comm"]).unwrap(), "PID COMMAND");
         assert_eq!(titles(&["-opid"]).unwrap(), "PID");
-        assert!(titles(&["-o", "pid,nothing"]).unwrap_err().contains("no column \"nothing\""));
-        assert!(titles(&["--forest"]).is_err());
+        assert_eq!(titles(&["-o", "comm"]).unwrap_err(), "Couldn't find PID field in ps output");
+        for others in [&["aux"][..], &["--forest"], &["-o", "pid,wchan"], &["-o", "pid", "-H"]] {
+            assert_eq!(titles(others).unwrap(), "", "{others:?}");
+        }
     }
 
     #[test]

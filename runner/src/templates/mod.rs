@@ -10,11 +10,13 @@
 //! ```
 //!
 //! The data are JSON, so a Go struct looks as a map does: `map[a:b]`. A field that holds a map can be
-//! given the name of a member: `{{.Label "a"}}`; then a member that is missing is empty.
+//! given the name of a member: `{{.Label "a"}}`; then a member that is missing is empty. In what docker has as a map a
+//! missing member is `<no value>`: `{{.Config.Labels.a}}`.
 //!
 //! There is no `define` and no `template`, as nobody has a use for them in one line.
 
 mod error;
+mod fields;
 mod format;
 mod functions;
 mod lexer;
@@ -28,6 +30,7 @@ use serde_json::Value;
 
 pub use error::TemplateError;
 pub use format::{Format, align};
+pub use printf::quoted;
 
 use nodes::Node;
 

@@ -149,8 +149,9 @@ fn cut(text: &str, flags: &Flags) -> String {
     text.chars().take(flags.precision.unwrap_or(usize::MAX)).collect()
 }
 
-/// As Go writes it in its sources.
-fn quoted(text: &str) -> String {
+/// Text as Go writes it in its sources, in quotation marks: `%q`.
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {
         match letter {

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::error::TemplateError;
+use super::fields::member;
 use super::functions::call;
 use super::nodes::{Branch, Command, Node, Operand, OperandKind, Pipeline};
-use super::print::{is_true, kind, show};
+use super::print::{is_true, show};
 
 pub(super) fn render(nodes: &[Node], data: &Value) -> Result<String, TemplateError> {
     let mut renderer =
@@ -217,20 +218,7 @@ impl Renderer {
             }
             OperandKind::Pipeline(pipeline) => self.commands(pipeline, dot)?,
         };
-        let mut fields = operand.fields.iter();
-        fields.try_fold(value, |value, name| {
-            field(value, name).map_err(|reason| failed_at(operand, &reason))
-        })
-    }
-}
-
-fn field(value: Value, name: &str) -> Result<Value, String> {
-    match value {
-        Value::Object(mut members) => {
-            members.remove(name).ok_or_else(|| format!("map has no entry for key {name:?}"))
-        }
-        Value::Null => Err(format!("nil pointer evaluating interface {{}}.{name}")),
-        value => Err(format!("can't evaluate field {name} in type {}", kind(&value))),
+        member(value, &operand.fields).map_err(|reason| failed_at(operand, &reason))
     }
 }
 

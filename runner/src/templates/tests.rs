@@ -11,6 +11,7 @@ fn data() -> Value {
         "HostConfig": {"Memory": 67_108_864, "Privileged": false, "Ratio": 1.5, "Big": 1e21},
         "Ports": {"80/tcp": [{"HostPort": "8080"}], "81/tcp": null},
         "Labels": {"b": "2", "a": "1"},
+        "Options": null,
     })
 }
 
@@ -84,6 +85,9 @@ fn functions_and_pipelines_work() {
         ("{{println 1 \"a\"}}{{print 1 2 \"a\" 3}}", "1 a\n1 2a3"),
         ("{{truncate .Id 4}} {{slice .Id 1 3}} {{html \"<a>\"}}", "0123 12 &lt;a&gt;"),
         ("{{.Labels \"a\"}}{{.Labels \"missing\"}}", "1"),
+        ("{{.Labels.missing}} {{if .Labels.missing}}x{{else}}y{{end}}", "<no value> y"),
+        ("{{.Options.missing}} {{.Ports.x.y}} {{.SizeRw}}", "<no value> <no value> <no value>"),
+        ("{{.HostConfig.Sysctls}}{{.HostConfig.Mounts}}{{if .Healthcheck}}x{{end}}", "map[][]"),
     ] {
         assert_eq!(rendered(text), expected, "{text}");
     }

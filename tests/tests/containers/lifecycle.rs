@@ -188,3 +188,16 @@ fn the_first_process_ignores_what_it_does_not_handle_and_an_init_does_not() -> R
     assert_eq!(host.inspect(id.trim())?["State"]["ExitCode"], 137);
     Ok(())
 }
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn what_is_not_there_is_removed_by_force_and_not_without() -> Result<()> {
+    let host = Host::new()?;
+    host.ok(&["create", "--name", "box", "--network", "none", IMAGE])?;
+    let words = "berth: No such container: nobody\n";
+    let ran = host.berth(&["rm", "nobody"])?;
+    assert_eq!((ran.code, ran.complained.as_str()), (1, words));
+    let ran = host.berth(&["rm", "-f", "nobody", "box"])?;
+    assert_eq!((ran.code, ran.said.as_str(), ran.complained.as_str()), (0, "box\n", words));
+    host.is_clean()
+}

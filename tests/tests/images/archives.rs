@@ -1,4 +1,5 @@
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -35,6 +36,8 @@ fn what_was_saved_is_loaded_elsewhere_as_the_same_image_and_pushed_as_the_same()
     here.berth(&format!("tag {host}/app:1 {host}/copy:1"))?;
     let archive = here.home.path("saved.tar");
     here.berth(&format!("save -o {} {host}/app:1 {host}/copy", archive.display()))?;
+    // Images may hold secrets.
+    assert_eq!(fs::metadata(&archive)?.permissions().mode() & 0o777, 0o600);
     for compression in ["cat", "gzip", "zstd"] {
         let compressed = there.home.path("saved");
         let made = Command::new(compression)

@@ -18,6 +18,8 @@ fn an_image_goes_with_its_last_name_and_all_its_bytes_with_it() -> Result<()> {
     assert_eq!(machine.content()?, [] as [std::path::PathBuf; 0]);
     let refused = machine.refused("rmi app:2")?;
     assert!(refused.contains("No such image: app:2"), "{refused}");
+    // Told, but no failure.
+    assert_eq!(machine.berth("rmi -f app:2")?, "");
     Ok(())
 }
 

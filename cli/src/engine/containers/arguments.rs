@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::engine::options::{AsDocker, CreateOptions, RunOptions};
+use crate::engine::options::{AsDocker, CreateOptions, RunOptions, filter};
 
 /// What can be done with containers.
 #[derive(Debug, Subcommand)]
@@ -10,11 +10,11 @@ pub(crate) enum ContainersCommand {
     #[command(flatten)]
     Either(EitherCommand),
     /// List containers
-    Ps(ListArguments),
+    Ps(AsDocker<ListArguments>),
     /// Remove one or more containers
-    Rm(RemoveArguments),
+    Rm(AsDocker<RemoveArguments>),
     /// Return low-level information on containers and images
-    Inspect(InspectArguments),
+    Inspect(AsDocker<InspectArguments>),
     /// Manage containers
     Container {
         #[command(subcommand)]
@@ -29,14 +29,14 @@ pub(crate) enum ContainerCommand {
     Either(EitherCommand),
     /// List containers
     #[command(visible_aliases = ["list", "ps"])]
-    Ls(ListArguments),
+    Ls(AsDocker<ListArguments>),
     /// Remove one or more containers
     #[command(visible_alias = "remove")]
-    Rm(RemoveArguments),
+    Rm(AsDocker<RemoveArguments>),
     /// Display detailed information on one or more containers
-    Inspect(InspectArguments),
+    Inspect(AsDocker<ContainerInspectArguments>),
     /// Remove all stopped containers
-    Prune(PruneArguments),
+    Prune(AsDocker<PruneArguments>),
 }
 
 /// The words that are the same with and without `container` before them.
@@ -49,31 +49,31 @@ pub(crate) enum EitherCommand {
     #[command(disable_help_flag = true)]
     Create(Box<AsDocker<CreateOptions>>),
     /// Start one or more stopped containers
-    Start(StartArguments),
+    Start(AsDocker<StartArguments>),
     /// Stop one or more running containers
-    Stop(StopArguments),
+    Stop(AsDocker<StopArguments>),
     /// Restart one or more containers
-    Restart(StopArguments),
+    Restart(AsDocker<StopArguments>),
     /// Kill one or more running containers
-    Kill(KillArguments),
+    Kill(AsDocker<KillArguments>),
     /// Pause all processes within one or more containers
-    Pause(Names),
+    Pause(AsDocker<Names>),
     /// Unpause all processes within one or more containers
-    Unpause(Names),
+    Unpause(AsDocker<Names>),
     /// Fetch the logs of a container
-    Logs(LogsArguments),
+    Logs(AsDocker<LogsArguments>),
     /// Execute a command in a running container
-    Exec(ExecArguments),
+    Exec(AsDocker<ExecArguments>),
     /// Attach local standard input, output, and error streams to a running container
-    Attach(AttachArguments),
+    Attach(AsDocker<AttachArguments>),
     /// Block until one or more containers stop, then print their exit codes
-    Wait(Names),
+    Wait(AsDocker<Names>),
     /// Display the running processes of a container
-    Top(TopArguments),
+    Top(AsDocker<TopArguments>),
     /// List port mappings or a specific mapping for the container
-    Port(PortArguments),
+    Port(AsDocker<PortArguments>),
     /// Rename a container
-    Rename(RenameArguments),
+    Rename(AsDocker<RenameArguments>),
 }
 
 /// One container or more.
@@ -147,7 +147,7 @@ pub(crate) struct ListArguments {
     #[arg(long, short)]
     pub(crate) all: bool,
     /// Filter output based on conditions provided
-    #[arg(long, short, value_name = "FILTER")]
+    #[arg(long, short, value_name = "FILTER", value_parser = filter)]
     pub(crate) filter: Vec<String>,
     /// Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE
     #[arg(long)]
@@ -252,7 +252,7 @@ pub(crate) struct AttachArguments {
 pub(crate) struct TopArguments {
     #[arg(value_name = "CONTAINER")]
     pub(crate) container: String,
-    /// Options of ps: -ef, aux, or -o and columns
+    /// Options of ps
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PS OPTIONS")]
     pub(crate) options: Vec<String>,
 }
@@ -269,6 +269,18 @@ pub(crate) struct InspectArguments {
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<String>,
     #[arg(required = true, value_name = "NAME|ID")]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ContainerInspectArguments {
+    /// Format output using a custom template
+    #[arg(long, short)]
+    pub(crate) format: Option<String>,
+    /// Display total file sizes
+    #[arg(long, short)]
+    pub(crate) size: bool,
+    #[arg(required = true, value_name = "CONTAINER")]
     pub(crate) names: Vec<String>,
 }
 
@@ -294,6 +306,6 @@ pub(crate) struct PruneArguments {
     #[arg(long, short)]
     pub(crate) force: bool,
     /// Provide filter values (e.g. "until=24h")
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
     pub(crate) filter: Vec<String>,
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Command};
 
 use super::arguments::{ContainersCommand, EitherCommand};
-use crate::engine::options::usage_error;
+use crate::engine::usage;
 
 /// Runs the command, if it is one of those.
 pub(crate) fn run() -> Option<ExitCode> {
@@ -16,15 +16,15 @@ pub(crate) fn run() -> Option<ExitCode> {
     let name = name.to_str()?;
     let either = ContainersCommand::Either;
     let read = match name {
-        "run" => read(name, arguments, 125)?.map(EitherCommand::Run).map(either),
-        "create" => read(name, arguments, 125)?.map(EitherCommand::Create).map(either),
-        "exec" => read(name, arguments, 125)?.map(EitherCommand::Exec).map(either),
-        "start" => read(name, arguments, 1)?.map(EitherCommand::Start).map(either),
-        "stop" => read(name, arguments, 1)?.map(EitherCommand::Stop).map(either),
-        "kill" => read(name, arguments, 1)?.map(EitherCommand::Kill).map(either),
-        "logs" => read(name, arguments, 1)?.map(EitherCommand::Logs).map(either),
-        "rm" => read(name, arguments, 1)?.map(ContainersCommand::Rm),
-        "ps" => read(name, arguments, 1)?.map(ContainersCommand::Ps),
+        "run" => read(name, arguments)?.map(EitherCommand::Run).map(either),
+        "create" => read(name, arguments)?.map(EitherCommand::Create).map(either),
+        "exec" => read(name, arguments)?.map(EitherCommand::Exec).map(either),
+        "start" => read(name, arguments)?.map(EitherCommand::Start).map(either),
+        "stop" => read(name, arguments)?.map(EitherCommand::Stop).map(either),
+        "kill" => read(name, arguments)?.map(EitherCommand::Kill).map(either),
+        "logs" => read(name, arguments)?.map(EitherCommand::Logs).map(either),
+        "rm" => read(name, arguments)?.map(ContainersCommand::Rm),
+        "ps" => read(name, arguments)?.map(ContainersCommand::Ps),
         _ => return None,
     };
     Some(read.map_or_else(|code| code, super::run))
@@ -35,7 +35,6 @@ pub(crate) fn run() -> Option<ExitCode> {
 fn read<T: Args>(
     name: &str,
     arguments: impl Iterator<Item = OsString>,
-    code: u8,
 ) -> Option<Result<T, ExitCode>> {
     let mut command = T::augment_args(Command::new("berth").bin_name(format!("berth {name}")));
     let words = std::iter::once(OsString::from("berth")).chain(arguments);
@@ -46,11 +45,5 @@ fn read<T: Args>(
         Err(error) if !error.use_stderr() => return None,
         Err(error) => error,
     };
-    match usage_error(&error, &command) {
-        Some(message) => {
-            eprintln!("berth: {message}\n\nRun 'berth {name} --help' for more information");
-        }
-        None => eprint!("{error}"),
-    }
-    Some(Err(ExitCode::from(code)))
+    Some(Err(usage::tell(&error, &command)))
 }

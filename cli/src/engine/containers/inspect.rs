@@ -6,11 +6,17 @@ use anyhow::{Result, bail};
 use berth_runner::images::{self, ImageStore};
 use berth_runner::layers::LayerStore;
 use berth_runner::network::Port;
-use berth_runner::templates::Template;
 use serde_json::{Value, json};
 
-use super::arguments::{InspectArguments, PortArguments};
+use super::arguments::{ContainerInspectArguments, InspectArguments, PortArguments};
 use super::engine;
+use crate::engine::inspected;
+
+/// Of containers alone.
+pub(super) fn inspect_containers(arguments: ContainerInspectArguments) -> Result<ExitCode> {
+    let ContainerInspectArguments { format, size, names } = arguments;
+    inspect(&InspectArguments { format, size, kind: Some("container".to_owned()), names })
+}
 
 pub(super) fn inspect(arguments: &InspectArguments) -> Result<ExitCode> {
     let mut found = Vec::new();
@@ -24,31 +30,11 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<ExitCode> {
             }
         }
     }
-    show(found, arguments.format.as_deref())?;
+    inspected::show(found, arguments.format.as_deref())?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn show(found: Vec<Value>, format: Option<&str>) -> Result<()> {
-    match format {
-        None => {
-            let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-            let mut text = Vec::new();
-            let mut to = serde_json::Serializer::with_formatter(&mut text, formatter);
-            serde::Serialize::serialize(&Value::Array(found), &mut to)?;
-            println!("{}", String::from_utf8(text)?);
-        }
-        Some(format) => {
-            let format = if format == "json" { "{{json .}}" } else { format };
-            let template = Template::parse(format)?;
-            for object in &found {
-                println!("{}", template.render(object)?);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A container, or an image of that name.
+/// A container, or an image or a volume of that name.
 fn object(arguments: &InspectArguments, name: &str) -> Result<Value> {
     let engine = engine()?;
     let kind = arguments.kind.as_deref();
@@ -57,7 +43,9 @@ fn object(arguments: &InspectArguments, name: &str) -> Result<Value> {
             Ok(container) => {
                 let mut shown = engine.inspect(&container);
                 if arguments.size {
-                    shown["SizeRw"] = json!(engine.size(&container));
+                    let (written, all) = engine.sizes(&container)?;
+                    shown["SizeRw"] = json!(written);
+                    shown["SizeRootFs"] = json!(all);
                 }
                 return Ok(shown);
             }
@@ -73,8 +61,15 @@ fn object(arguments: &InspectArguments, name: &str) -> Result<Value> {
             Err(_) => {}
         }
     }
+    if matches!(kind, None | Some("volume")) {
+        match engine.volumes().find(name) {
+            Ok(volume) => return Ok(serde_json::to_value(volume)?),
+            Err(error) if kind.is_some() => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
     match kind {
-        None | Some("container" | "image") => bail!("No such object: {name}"),
+        None | Some("container" | "image" | "volume") => bail!("No such object: {name}"),
         Some(kind) => bail!("\"{kind}\" is not a valid value for --type"),
     }
 }

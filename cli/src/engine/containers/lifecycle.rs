@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use berth_runner::containers::ContainerError;
 
 use super::arguments::{KillArguments, Names, RemoveArguments, RenameArguments, StopArguments};
 use super::{each, engine, warn};
@@ -24,7 +25,8 @@ pub(super) fn restart(arguments: &StopArguments) -> Result<ExitCode> {
 
 pub(super) fn kill(arguments: &KillArguments) -> Result<ExitCode> {
     let engine = engine()?;
-    named(&arguments.containers, |name| Ok(engine.kill(name, &arguments.signal)?))
+    let signal = Some(arguments.signal.as_str()).filter(|signal| !signal.is_empty());
+    named(&arguments.containers, |name| Ok(engine.kill(name, signal.unwrap_or("KILL"))?))
 }
 
 pub(super) fn pause(names: &Names) -> Result<ExitCode> {
@@ -42,9 +44,19 @@ pub(super) fn remove(arguments: &RemoveArguments) -> Result<ExitCode> {
         anyhow::bail!("links are not there yet");
     }
     let engine = engine()?;
-    named(&arguments.containers, |name| {
-        Ok(engine.remove(name, arguments.force, arguments.volumes)?)
-    })
+    Ok(each(&arguments.containers, |name| {
+        match engine.remove(name, arguments.force, arguments.volumes) {
+            // As docker: what is not there need not be removed.
+            Err(error @ ContainerError::NotFound(_)) if arguments.force => {
+                eprintln!("berth: {error}");
+            }
+            other => {
+                other?;
+                println!("{name}");
+            }
+        }
+        Ok(())
+    }))
 }
 
 pub(super) fn wait(names: &Names) -> Result<ExitCode> {

@@ -4,13 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use berth_runner::containers::{Container, Engine, Filter, Filters, Status};
-use berth_runner::network::PublishedPort;
-use berth_runner::templates::{Format, align};
+use berth_runner::templates::{self, Format, align};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::arguments::{ListArguments, TopArguments};
-use super::engine;
+use super::{engine, ports};
 use crate::engine::images::units;
 
 /// How much of a command is shown.
@@ -56,7 +55,7 @@ fn head() -> Value {
         "ID": "CONTAINER ID", "Image": "IMAGE", "Command": "COMMAND", "CreatedAt": "CREATED AT",
         "RunningFor": "CREATED", "State": "STATE", "Status": "STATUS", "Ports": "PORTS", "Names": "NAMES",
         "Labels": "LABELS", "Mounts": "MOUNTS", "Networks": "NETWORKS", "LocalVolumes": "LOCAL VOLUMES",
-        "Size": "SIZE",
+        "Size": "SIZE", "Label": {},
     })
 }
 
@@ -64,15 +63,7 @@ fn head() -> Value {
 fn row(engine: &Engine, container: &Container, arguments: &ListArguments) -> Value {
     let record = &container.record;
     let now = Timestamp::now();
-    let command = record.command().join(" ");
-    let command = match arguments.no_trunc {
-        false if command.chars().count() > SHORT => {
-            let start: String = command.chars().take(SHORT - 1).collect();
-            format!("\"{start}…\"")
-        }
-        _ => format!("\"{command}\""),
-    };
-    let ports = container.network().map(|network| ports(&network.ports)).unwrap_or_default();
+    let ports = container.network().map(ports::shown).unwrap_or_default();
     let labels: Vec<String> =
         record.labels().iter().map(|(name, value)| format!("{name}={value}")).collect();
     let mounts: Vec<&str> = record
@@ -82,10 +73,11 @@ fn row(engine: &Engine, container: &Container, arguments: &ListArguments) -> Val
             |mount| if mount.name.is_empty() { mount.source.as_str() } else { mount.name.as_str() },
         )
         .collect();
-    json!({
+    let asks = |word| arguments.format.as_ref().is_some_and(|format| format.contains(word));
+    let mut row = json!({
         "ID": if arguments.no_trunc { record.id.as_str() } else { record.id.short() },
         "Image": record.config.image,
-        "Command": command,
+        "Command": command(container, arguments.no_trunc),
         "CreatedAt": record.created.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string(),
         "RunningFor": units::ago(record.created, now),
         "State": container.status,
@@ -96,8 +88,13 @@ fn row(engine: &Engine, container: &Container, arguments: &ListArguments) -> Val
         "Mounts": mounts.join(","),
         "Networks": record.host_config.network_mode,
         "LocalVolumes": record.mounts.iter().filter(|mount| !mount.name.is_empty()).count().to_string(),
-        "Size": if arguments.size { units::size(engine.size(container)) } else { String::new() },
-    })
+        "Size": if asks(".Size") || arguments.size { size(engine, container) } else { units::size(0) },
+    });
+    if asks(".Label ") {
+        // A method of docker's, and no member that is shown with the others.
+        row["Label"] = json!(record.labels());
+    }
+    row
 }
 
 fn status(container: &Container, now: Timestamp) -> String {
@@ -115,20 +112,27 @@ fn status(container: &Container, now: Timestamp) -> String {
     }
 }
 
-/// As docker has them.
-fn ports(published: &[PublishedPort]) -> String {
-    let shown: Vec<String> = published
-        .iter()
-        .map(|port| match port.host_ip {
-            std::net::IpAddr::V4(address) => {
-                format!("{address}:{}->{}", port.host_port, port.container)
-            }
-            std::net::IpAddr::V6(address) => {
-                format!("[{address}]:{}->{}", port.host_port, port.container)
-            }
-        })
-        .collect();
-    shown.join(", ")
+/// As docker has it: arguments with spaces in quotation marks, and as much of the whole as there is room for in others.
+fn command(container: &Container, whole: bool) -> String {
+    let words = container.record.command();
+    let quoted = words.iter().enumerate().map(|(at, word)| match at > 0 && word.contains(' ') {
+        true => format!("'{word}'"),
+        false => word.clone(),
+    });
+    let command = quoted.collect::<Vec<_>>().join(" ");
+    if whole || command.chars().count() <= SHORT {
+        return templates::quoted(&command);
+    }
+    templates::quoted(&command.chars().take(SHORT - 1).chain(['…']).collect::<String>())
+}
+
+/// What it has written, and what that makes with its image.
+fn size(engine: &Engine, container: &Container) -> String {
+    match engine.sizes(container) {
+        Ok((written, all)) => format!("{} (virtual {})", units::size(written), units::size(all)),
+        // The rest of the list is no worse for it.
+        Err(_) => units::size(engine.size(container)),
+    }
 }
 
 pub(super) fn top(arguments: &TopArguments) -> Result<ExitCode> {

@@ -5,18 +5,20 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use berth_runner::containers::{Attributes, LogQuery, Stream, parse_time};
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::arguments::LogsArguments;
 use super::engine;
+use crate::engine::say;
 
 pub(super) fn logs(arguments: &LogsArguments) -> Result<ExitCode> {
     let query = LogQuery {
         follow: arguments.follow,
         // As docker: what is no number is all.
         tail: arguments.tail.parse().ok(),
-        since: arguments.since.as_deref().map(parse_time).transpose()?,
-        until: arguments.until.as_deref().map(parse_time).transpose()?,
+        since: time(arguments.since.as_deref())?,
+        until: time(arguments.until.as_deref())?,
     };
     let mut output = BufWriter::new(io::stdout().lock());
     let mut errors = io::stderr().lock();
@@ -40,12 +42,11 @@ pub(super) fn logs(arguments: &LogsArguments) -> Result<ExitCode> {
         }
     });
     match shown {
-        // Nobody reads it any more.
-        Err(error) if is_broken_pipe(&error) => {}
+        Err(error) if is_broken_pipe(&error) => say::end(),
         other => other?,
     }
     match output.flush() {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => say::end(),
         other => other?,
     }
     Ok(ExitCode::SUCCESS)
@@ -62,6 +63,11 @@ fn details(attributes: &Attributes) -> String {
         .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
         .collect();
     format!("{} ", pairs.join(","))
+}
+
+/// As docker: an empty one is none.
+fn time(text: Option<&str>) -> Result<Option<Timestamp>> {
+    Ok(text.filter(|text| !text.is_empty()).map(parse_time).transpose()?)
 }
 
 fn is_broken_pipe(error: &berth_runner::containers::ContainerError) -> bool {

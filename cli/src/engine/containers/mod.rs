@@ -7,15 +7,17 @@ mod inspect;
 mod lifecycle;
 mod list;
 mod logs;
+mod ports;
 mod prune;
 mod run;
 
 use std::process::ExitCode;
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Result, bail};
 use berth_runner::Roots;
 use berth_runner::containers::Engine;
 
+use super::failure::{complain, told};
 use arguments::{ContainerCommand, EitherCommand};
 
 pub(crate) use arguments::ContainersCommand;
@@ -34,9 +36,9 @@ pub(crate) fn run(command: ContainersCommand) -> ExitCode {
         Command::Rm(arguments) | Command::Container { command: Nested::Rm(arguments) } => {
             told(lifecycle::remove(&arguments))
         }
-        Command::Inspect(arguments)
-        | Command::Container { command: Nested::Inspect(arguments) } => {
-            told(inspect::inspect(&arguments))
+        Command::Inspect(arguments) => told(inspect::inspect(&arguments)),
+        Command::Container { command: Nested::Inspect(arguments) } => {
+            told(inspect::inspect_containers(arguments.0))
         }
         Command::Container { command: Nested::Prune(arguments) } => told(prune::prune(&arguments)),
     }
@@ -48,7 +50,7 @@ fn either(command: EitherCommand) -> ExitCode {
         EitherCommand::Create(options) => run::create(options.0),
         EitherCommand::Start(arguments) => run::start(&arguments),
         EitherCommand::Attach(arguments) => run::attach(&arguments),
-        EitherCommand::Exec(arguments) => exec::exec(arguments),
+        EitherCommand::Exec(arguments) => exec::exec(arguments.0),
         EitherCommand::Stop(arguments) => told(lifecycle::stop(&arguments)),
         EitherCommand::Restart(arguments) => told(lifecycle::restart(&arguments)),
         EitherCommand::Kill(arguments) => told(lifecycle::kill(&arguments)),
@@ -60,26 +62,6 @@ fn either(command: EitherCommand) -> ExitCode {
         EitherCommand::Logs(arguments) => told(logs::logs(&arguments)),
         EitherCommand::Port(arguments) => told(inspect::port(&arguments)),
     }
-}
-
-fn told(result: Result<ExitCode>) -> ExitCode {
-    result.unwrap_or_else(|error| complain(&error, 1))
-}
-
-fn complain(error: &Error, code: u8) -> ExitCode {
-    eprintln!("berth: {}", in_full(error));
-    ExitCode::from(code)
-}
-
-/// An error with its causes; those that it names by itself stand there once.
-fn in_full(error: &Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.ends_with(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }
 
 /// Says what people should know although it works.
@@ -106,20 +88,4 @@ fn each<T>(names: &[T], mut act: impl FnMut(&T) -> Result<()>) -> ExitCode {
         }
     }
     code
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::Context as _;
-
-    use super::*;
-
-    #[test]
-    fn a_cause_that_an_error_names_by_itself_stands_there_once() {
-        let denied = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        let error = Error::new(denied()).context("make /x: permission denied").context("run");
-        assert_eq!(in_full(&error), "run: make /x: permission denied");
-        let error: Result<()> = Err(denied()).context("make /x");
-        assert_eq!(in_full(&error.unwrap_err()), "make /x: permission denied");
-    }
 }

@@ -1,6 +1,6 @@
 //! `container prune`.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -40,7 +40,6 @@ fn is_wanted() -> Result<bool> {
     print!(
         "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] "
     );
-    std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))

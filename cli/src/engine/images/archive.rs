@@ -1,5 +1,6 @@
 use std::fs::{self, File};
-use std::io::{IsTerminal as _, Read, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use berth_runner::layers::{LayerStore, Limits};
 
 use super::arguments::{LoadArguments, SaveArguments};
 use super::stores;
+use crate::engine::say;
 
 /// `berth save IMAGE…`.
 pub(super) fn save(arguments: &SaveArguments) -> Result<ExitCode> {
@@ -18,9 +20,26 @@ pub(super) fn save(arguments: &SaveArguments) -> Result<ExitCode> {
         None if std::io::stdout().is_terminal() => {
             bail!("cowardly refusing to save to a terminal. Use the -o flag or redirect");
         }
-        None => images::save(&images, &layers, &arguments.images, &mut std::io::stdout().lock())?,
+        None => images::save(&images, &layers, &arguments.images, &mut Output)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The standard output, as commands write to it.
+struct Output;
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().write(bytes).inspect_err(|error| {
+            if error.kind() == ErrorKind::BrokenPipe {
+                say::end();
+            }
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
 }
 
 /// A file that is there stays as it is until the new one is whole.
@@ -33,7 +52,12 @@ fn save_to(images: &ImageStore, layers: &LayerStore, names: &[String], path: &Pa
     let mut name = path.file_name().context("the path of the file has no name")?.to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let unfinished = path.with_file_name(name);
-    let mut file = File::create_new(&unfinished)
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        // As docker has it: images may hold secrets.
+        .mode(0o600)
+        .open(&unfinished)
         .with_context(|| format!("invalid output path: {}", path.display()))?;
     let saved = images::save(images, layers, names, &mut file).map_err(anyhow::Error::from);
     let renamed = saved.and_then(|()| Ok(fs::rename(&unfinished, path)?));
@@ -60,7 +84,6 @@ pub(super) fn load(arguments: &LoadArguments) -> Result<ExitCode> {
     let limits = Limits::default();
     let loaded = images::load(&images, &layers, target.as_ref(), &limits, &mut input)?;
     loaded.iter().for_each(print);
-    std::io::stdout().flush()?;
     Ok(ExitCode::SUCCESS)
 }
 

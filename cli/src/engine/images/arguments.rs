@@ -2,17 +2,19 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::engine::options::{AsDocker, filter};
+
 /// What can be done with images.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImagesCommand {
     #[command(flatten)]
     Either(EitherCommand),
     /// List images.
-    Images(ListArguments),
+    Images(AsDocker<ListArguments>),
     /// Remove one or more images.
-    Rmi(RemoveArguments),
+    Rmi(AsDocker<RemoveArguments>),
     /// Authenticate to a registry.
-    Login(LoginArguments),
+    Login(AsDocker<LoginArguments>),
     /// Log out from a registry.
     Logout {
         /// The registry; Docker Hub, where none is named.
@@ -33,23 +35,23 @@ pub(crate) enum ImageCommand {
     Either(EitherCommand),
     /// List images.
     #[command(visible_alias = "list")]
-    Ls(ListArguments),
+    Ls(AsDocker<ListArguments>),
     /// Remove one or more images.
     #[command(visible_alias = "remove")]
-    Rm(RemoveArguments),
+    Rm(AsDocker<RemoveArguments>),
     /// Display detailed information on one or more images.
-    Inspect(InspectArguments),
+    Inspect(AsDocker<InspectArguments>),
     /// Remove unused images.
-    Prune(PruneArguments),
+    Prune(AsDocker<PruneArguments>),
 }
 
 /// The words that are the same with and without `image` before them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EitherCommand {
     /// Download an image from a registry.
-    Pull(PullArguments),
+    Pull(AsDocker<PullArguments>),
     /// Upload an image to a registry.
-    Push(PushArguments),
+    Push(AsDocker<PushArguments>),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE.
     Tag {
         /// The image.
@@ -60,11 +62,11 @@ pub(crate) enum EitherCommand {
         target: String,
     },
     /// Save one or more images to a tar archive (streamed to STDOUT by default).
-    Save(SaveArguments),
+    Save(AsDocker<SaveArguments>),
     /// Load an image from a tar archive or STDIN.
-    Load(LoadArguments),
+    Load(AsDocker<LoadArguments>),
     /// Show the history of an image.
-    History(HistoryArguments),
+    History(AsDocker<HistoryArguments>),
 }
 
 #[derive(Args, Debug)]
@@ -120,7 +122,7 @@ pub(crate) struct ListArguments {
     #[arg(long)]
     pub(super) no_trunc: bool,
     /// Filter output based on conditions provided: dangling, reference, label, before, since, until.
-    #[arg(long, short = 'f', value_name = "FILTER")]
+    #[arg(long, short = 'f', value_name = "FILTER", value_parser = filter)]
     pub(super) filter: Vec<String>,
     /// Format output: `table`, `json`, or a Go template.
     #[arg(long, value_name = "FORMAT")]
@@ -202,7 +204,7 @@ pub(crate) struct PruneArguments {
     #[arg(long, short = 'f')]
     pub(super) force: bool,
     /// Provide filter values: `until=<time>`, `label=<key>[=<value>]`, `label!=…`.
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
     pub(super) filter: Vec<String>,
 }
 

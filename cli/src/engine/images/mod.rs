@@ -37,7 +37,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Rmi(arguments) | Command::Image { command: Nested::Rm(arguments) } => {
             remove::run(&arguments)
         }
-        Command::Login(arguments) => login::login(arguments),
+        Command::Login(arguments) => login::login(arguments.0),
         Command::Logout { server } => login::logout(server.as_deref()),
         Command::Image { command: Nested::Inspect(arguments) } => inspect::run(&arguments),
         Command::Image { command: Nested::Prune(arguments) } => prune::run(&arguments),

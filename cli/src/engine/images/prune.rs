@@ -1,4 +1,4 @@
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -53,7 +53,6 @@ fn options(arguments: &PruneArguments) -> Result<PruneOptions> {
 /// Asks as docker does.
 fn is_confirmed(warning: &str) -> Result<bool> {
     print!("{warning}\nAre you sure you want to continue? [y/N] ");
-    std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("y"))

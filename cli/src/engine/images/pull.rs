@@ -54,6 +54,7 @@ pub(crate) fn pull_missing(
 }
 
 fn options(platform: Option<&str>) -> Result<PullOptions> {
+    let platform = platform.filter(|platform| !platform.is_empty());
     let platform = platform.map(str::parse::<Target>).transpose()?;
     Ok(PullOptions { platform, ..PullOptions::default() })
 }

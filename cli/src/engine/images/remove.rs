@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use berth_runner::images::{Removed, remove};
+use berth_runner::images::{ImageError, Removed, remove};
 
 use super::arguments::RemoveArguments;
 use super::stores;
@@ -16,7 +16,10 @@ pub(super) fn run(arguments: &RemoveArguments) -> Result<ExitCode> {
             Ok(removed) => removed.iter().for_each(print),
             Err(error) => {
                 eprintln!("berth: {error}");
-                code = ExitCode::FAILURE;
+                // As docker: what is not there need not be removed.
+                if !arguments.force || !matches!(error, ImageError::NotFound(_)) {
+                    code = ExitCode::FAILURE;
+                }
             }
         }
     }

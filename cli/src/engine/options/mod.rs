@@ -24,7 +24,7 @@ use process::ProcessOptions;
 use security::SecurityOptions;
 use storage::StorageOptions;
 
-pub(crate) use words::{AsDocker, usage_error};
+pub(crate) use words::{AsDocker, filter};
 
 /// What `run` and `create` have in common.
 #[derive(Args, Debug)]
@@ -177,7 +177,7 @@ impl ContainerOptions {
         Ok(Request {
             name: self.name,
             image,
-            platform: self.platform,
+            platform: self.platform.filter(|platform| !platform.is_empty()),
             pull: self.pull,
             quiet: self.quiet,
             cidfile: self.cidfile,

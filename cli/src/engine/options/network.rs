@@ -12,7 +12,7 @@ use clap::Args;
 #[derive(Args, Debug)]
 pub(super) struct NetworkOptions {
     /// Connect a container to a network
-    #[arg(long, alias = "net", value_name = "NETWORK")]
+    #[arg(long, alias = "net", value_name = "NETWORK", value_parser = network)]
     network: Vec<NetworkMode>,
     /// Publish a container's port(s) to the host
     #[arg(long, short, value_name = "[[ADDRESS:]PORT:]PORT[/PROTOCOL]")]
@@ -50,6 +50,30 @@ pub(super) struct NetworkOptions {
     /// Add network-scoped alias for the container
     #[arg(long, alias = "net-alias", hide = true)]
     network_alias: Vec<String>,
+}
+
+/// A network by its name, or in docker's longer form `name=NETWORK`.
+fn network(text: &str) -> Result<NetworkMode> {
+    if !text.contains('=') {
+        return Ok(text.parse()?);
+    }
+    let mut name = "";
+    for field in text.split(',') {
+        match field.split_once('=') {
+            Some(("name", value)) => name = value,
+            Some((
+                key @ ("alias" | "driver-opt" | "gw-priority" | "ip" | "ip6" | "link-local-ip"
+                | "mac-address"),
+                _,
+            )) => bail!("{key} is not supported yet"),
+            Some((key, _)) => bail!("invalid field key {key}"),
+            None => bail!("invalid field {field}"),
+        }
+    }
+    if name.is_empty() {
+        bail!("network name/id is not specified");
+    }
+    Ok(name.parse()?)
 }
 
 impl NetworkOptions {

@@ -1,14 +1,21 @@
-//! Options as docker reads them, and what it says of those that it cannot read.
+//! Options as docker reads them.
 
-use std::error::Error as _;
+use std::ops::Deref;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 /// Options in docker's manner: a switch may be given a value (`--rm=false`), of two values of one
-/// option the last one counts, and only `--help` is help.
+/// option the last one counts, and what comes after an option is its value.
 #[derive(Debug)]
 pub(crate) struct AsDocker<T>(pub(crate) T);
+
+impl<T> Deref for AsDocker<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 impl<T: Args> Args for AsDocker<T> {
     fn augment_args(command: Command) -> Command {
@@ -32,6 +39,11 @@ impl<T: FromArgMatches> FromArgMatches for AsDocker<T> {
 
 fn as_docker(command: Command) -> Command {
     let help = Arg::new("help").long("help").action(ArgAction::Help).help("Print usage");
+    // Unless it has another meaning.
+    let help = match command.get_arguments().any(|arg| arg.get_short() == Some('h')) {
+        true => help,
+        false => help.short('h'),
+    };
     command
         .mut_args(|arg| match arg.get_action() {
             ArgAction::SetTrue => arg
@@ -43,7 +55,9 @@ fn as_docker(command: Command) -> Command {
                 .default_missing_value("true")
                 .hide_default_value(true)
                 .hide_possible_values(true),
-            ArgAction::Append if !arg.is_positional() => arg.num_args(1),
+            ArgAction::Append if !arg.is_positional() => arg.num_args(1).allow_hyphen_values(true),
+            // What comes after an option is its value, whatever it looks like.
+            ArgAction::Set if takes_next(&arg) => arg.allow_hyphen_values(true),
             _ => arg,
         })
         .args_override_self(true)
@@ -52,58 +66,24 @@ fn as_docker(command: Command) -> Command {
         .arg(help)
 }
 
+/// Whether the value of an option is the next word.
+fn takes_next(arg: &Arg) -> bool {
+    !arg.is_positional() && !arg.is_require_equals_set()
+}
+
+/// A condition of a list; what it means is read later.
+pub(crate) fn filter(text: &str) -> Result<String, &'static str> {
+    match text.contains('=') {
+        true => Ok(text.to_owned()),
+        false => Err("bad format of filter (expected name=value)"),
+    }
+}
+
 /// As Go reads it.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         text => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
-    }
-}
-
-/// What docker says where an option of `command` cannot be read; help and the like are none of that.
-pub(crate) fn usage_error(error: &clap::Error, command: &Command) -> Option<String> {
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let option = context(ContextKind::InvalidArg).unwrap_or_default();
-    Some(match error.kind() {
-        ErrorKind::UnknownArgument => match option.strip_prefix("--") {
-            Some(_) => format!("unknown flag: {option}"),
-            None => {
-                let letter = option.trim_start_matches('-');
-                format!("unknown shorthand flag: '{letter}' in {option}")
-            }
-        },
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::NoEquals => {
-            let value = context(ContextKind::InvalidValue).unwrap_or_default();
-            let name = option.split(['[', ' ', '=']).next().unwrap_or_default();
-            match error.source() {
-                Some(reason) => {
-                    format!(
-                        "invalid argument {value:?} for {:?} flag: {reason}",
-                        flag(name, command)
-                    )
-                }
-                None if value.is_empty() => format!("flag needs an argument: {name}"),
-                None => format!("invalid argument {value:?} for {:?} flag", flag(name, command)),
-            }
-        }
-        ErrorKind::MissingRequiredArgument => {
-            let name = command.get_bin_name().unwrap_or(command.get_name());
-            format!("'{name}' requires at least 1 argument")
-        }
-        _ => return None,
-    })
-}
-
-/// Its short and its long form.
-fn flag(long: &str, command: &Command) -> String {
-    let name = long.trim_start_matches('-');
-    let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name));
-    match arg.and_then(Arg::get_short) {
-        Some(short) => format!("-{short}, {long}"),
-        None => long.to_owned(),
     }
 }

@@ -3,6 +3,7 @@ mod golden;
 use clap::Parser;
 
 use super::*;
+use crate::engine::usage::usage_error;
 
 #[derive(Debug, Parser)]
 #[command(name = "run")]
