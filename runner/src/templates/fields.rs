@@ -25,8 +25,17 @@ const MAPS: [&str; 14] = [
 
 /// The members of structures that are left out of JSON where they are lists, texts, or nothing at all.
 const LISTS: [&str; 6] = ["Cmd", "Entrypoint", "Env", "Mounts", "OnBuild", "Shell"];
-const TEXTS: [&str; 7] =
-    ["Domainname", "Hostname", "Runtime", "StopSignal", "User", "Variant", "WorkingDir"];
+const TEXTS: [&str; 9] = [
+    "Domainname",
+    "Driver",
+    "Hostname",
+    "Name",
+    "Runtime",
+    "StopSignal",
+    "User",
+    "Variant",
+    "WorkingDir",
+];
 const POINTERS: [&str; 6] =
     ["Health", "Healthcheck", "Init", "SizeRootFs", "SizeRw", "StopTimeout"];
 

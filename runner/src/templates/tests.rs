@@ -87,6 +87,7 @@ fn functions_and_pipelines_work() {
         ("{{.Labels \"a\"}}{{.Labels \"missing\"}}", "1"),
         ("{{.Labels.missing}} {{if .Labels.missing}}x{{else}}y{{end}}", "<no value> y"),
         ("{{.Options.missing}} {{.Ports.x.y}} {{.SizeRw}}", "<no value> <no value> <no value>"),
+        ("{{.HostConfig.Name}}{{.HostConfig.Driver}}x", "x"),
         ("{{.HostConfig.Sysctls}}{{.HostConfig.Mounts}}{{if .Healthcheck}}x{{end}}", "map[][]"),
     ] {
         assert_eq!(rendered(text), expected, "{text}");
