@@ -31,6 +31,11 @@ impl Engine {
                 network: record.host_config.network_mode.clone(),
                 ..Default::default()
             });
+        let mut network = network.to_network_settings();
+        if container.pid() > 0 {
+            // For `nsenter --net=`: a namespace has no other file.
+            network.sandbox_key = format!("/proc/{}/ns/net", container.pid());
+        }
         let logs = record.host_config.log_config.kind != "none";
         let mut host_config = record.host_config.clone();
         // What has an effect although nobody chose it.
@@ -65,7 +70,7 @@ impl Engine {
             "GraphDriver": {"Name": "overlay", "Data": {"UpperDir": data.join("upper"), "WorkDir": data.join("work"), "MergedDir": run.join("rootfs")}},
             "Mounts": record.mounts.iter().map(crate::spec::MountPoint::inspect).collect::<Vec<_>>(),
             "Config": record.config,
-            "NetworkSettings": network.to_network_settings(),
+            "NetworkSettings": network,
         })
     }
 

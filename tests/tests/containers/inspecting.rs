@@ -27,6 +27,10 @@ fn templates_say_what_docker_says_of_what_is_not_there() -> Result<()> {
         let said = host.ok(&["inspect", "-f", template, object])?;
         assert_eq!(said, format!("{words}\n"), "{object}: {template}");
     }
+    let id = host.idle(&["--name", "idle"])?;
+    let key = host.ok(&["inspect", "-f", "{{.NetworkSettings.SandboxKey}}", &id])?;
+    let own = std::fs::read_link("/proc/self/ns/net")?;
+    assert_ne!(std::fs::read_link(key.trim())?, own, "{key}");
     let ran = host.berth(&["inspect", "-f", "{{.Nope}}", "box"])?;
     assert_eq!(ran.code, 1);
     assert!(ran.complained.contains("map has no entry for key \"Nope\""), "{ran:?}");

@@ -96,3 +96,16 @@ fn options_of_all_commands_may_be_repeated_and_switches_given_a_value() -> Resul
     assert_eq!(host.ok(&["ps", "-h"])?, host.ok(&["ps", "--help"])?);
     host.ok(&["rm", "-f=true", "-f", id.trim()]).map(drop)
 }
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn a_terminal_is_needed_to_be_typed_at() -> Result<()> {
+    let host = Host::new()?;
+    host.idle(&["--name", "box"])?;
+    for command in [&["run", "--rm", "-it", IMAGE, "sh"][..], &["exec", "-it", "box", "sh"]] {
+        let ran = host.berth(command)?;
+        let said = (ran.code, ran.complained.as_str());
+        assert_eq!(said, (1, "berth: the input device is not a TTY\n"), "{command:?}");
+    }
+    Ok(())
+}

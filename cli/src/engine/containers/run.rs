@@ -104,7 +104,8 @@ fn attached_streams(config: &mut ContainerConfig, detach: bool) -> Result<Intera
     }
     let is_terminal = rustix::termios::isatty(rustix::stdio::stdin());
     if config.tty && config.attach_stdin && !is_terminal {
-        bail!("cannot attach stdin to a TTY-enabled container because stdin is not a terminal");
+        let message = "the input device is not a TTY".to_owned();
+        bail!(ContainerError::Start { code: 1, message });
     }
     Ok(Interaction {
         input: config.attach_stdin,
