@@ -1,3 +1,5 @@
+use std::io::IsTerminal as _;
+
 use anyhow::{Context, Result};
 use berth_config::{Config, LogFormatter};
 use tracing_subscriber::layer::SubscriberExt;
@@ -15,11 +17,19 @@ pub(crate) fn start(config: &Config) -> Result<LogLevel> {
     let (filter, handle) = reload::Layer::new(filter(config));
     let writer = std::io::stderr;
     let layer = match config.log.formatter {
-        LogFormatter::Text => fmt::layer().with_writer(writer).with_target(false).boxed(),
+        LogFormatter::Text => {
+            fmt::layer().with_writer(writer).with_target(false).with_ansi(has_colours()).boxed()
+        }
         _ => fmt::layer().json().flatten_event(true).with_writer(writer).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(layer).try_init().context("the log")?;
     Ok(LogLevel { handle })
+}
+
+/// Whether whoever reads the log sees colours, and wants them (<https://no-color.org>).
+fn has_colours() -> bool {
+    let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    is_wanted && std::io::stderr().is_terminal()
 }
 
 impl LogLevel {

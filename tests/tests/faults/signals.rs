@@ -122,6 +122,7 @@ fn sigterm_before_it_is_ready_ends_it_with_0_and_sighup_does_not_end_it() -> Res
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "it ended with {}: {told}", output.status);
     ensure!(told.contains("stopped before it was ready"), "{told}");
+    ensure!(!told.contains('\x1b'), "colours where there is no terminal: {told}");
     Ok(())
 }
 
