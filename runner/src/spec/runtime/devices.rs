@@ -10,8 +10,8 @@ use super::super::error::words;
 use super::super::{HostConfig, SpecError};
 
 /// Character devices that a container may use in every way: zero, null, urandom, random, tty,
-/// console, and the one of tunnels, which whoever may change networks can make.
-const ALLOWED: [(u32, u32); 7] = [(1, 5), (1, 3), (1, 9), (1, 8), (5, 0), (5, 1), (10, 200)];
+/// console.
+const ALLOWED: [(u32, u32); 6] = [(1, 5), (1, 3), (1, 9), (1, 8), (5, 0), (5, 1)];
 /// FUSE, which needs to be asked for.
 const DENIED: (u32, u32) = (10, 229);
 
