@@ -14,6 +14,9 @@ pub(super) fn replace(path: &Path, scratch: &Path, bytes: &[u8]) -> io::Result<(
 /// How often directories are made that somebody else removes because they are empty.
 const TRIES: usize = 16;
 
+/// How often a directory is removed that somebody else puts files into: each time takes one of theirs.
+const REMOVALS: usize = 1000;
+
 /// Renames `from` to `to`, making the directories above `to` where they are missing.
 pub(super) fn rename_creating_parents(from: &Path, to: &Path) -> io::Result<()> {
     for _ in 0..TRIES {
@@ -44,6 +47,19 @@ pub(super) fn link_creating_parents(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)
 }
 
+/// Removes a directory with all that is in it, also what others put there meanwhile: another process that writes the
+/// same links may be at an earlier one. Nothing when it is not there.
+pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+    for _ in 0..REMOVALS {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            other => return other,
+        }
+    }
+    fs::remove_dir_all(path)
+}
+
 /// Syncs `count` directories: the one that holds `path`, and those above it.
 pub(super) fn sync_directories(path: &Path, count: usize) -> io::Result<()> {
     for directory in path.ancestors().skip(1).take(count) {
@@ -66,4 +82,32 @@ pub(super) fn remove_with_empty_parents(path: &Path, keep: &Path) -> io::Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_goes_although_somebody_puts_files_there_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("tag");
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for number in 0..3000 {
+                    let scratch = folder.path().join("scratch");
+                    let path = tree.join(format!("index/{number}/link"));
+                    // Whose folder is taken away each time gives up at last.
+                    let _ = replace(&path, &scratch, b"link");
+                }
+            });
+            while !writer.is_finished() {
+                remove_tree(&tree).unwrap();
+            }
+        });
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists());
+    }
 }

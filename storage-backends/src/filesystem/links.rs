@@ -75,10 +75,7 @@ fn apply_one(layout: &Layout, scratch: &Path, change: &LinkChange) -> io::Result
             write_link(&layout.tag_current_link(repository, tag), scratch, digest)
         }
         LinkChange::DeleteTag { repository, tag } => {
-            match fs::remove_dir_all(layout.tag(repository, tag)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            }
+            durable::remove_tree(&layout.tag(repository, tag))
         }
     }
 }
