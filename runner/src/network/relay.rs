@@ -23,6 +23,8 @@ use super::{Endpoint, Protocol};
 const MOST: usize = 256;
 /// Connections that wait.
 const BACKLOG: i32 = 128;
+/// How often a connection is read from until others have their turn: whoever takes all there is holds up nothing else.
+const TURN: usize = 16;
 /// How long what a program has said last may take after its end.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -85,7 +87,7 @@ impl Relay {
     pub fn finish(mut self) {
         self.listeners.clear();
         let deadline = Instant::now() + LINGER;
-        while !self.links.is_empty() {
+        while !self.links.is_empty() && Instant::now() < deadline {
             let left = deadline.saturating_duration_since(Instant::now());
             let left = Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
             let mut fds = Vec::new();
@@ -212,21 +214,12 @@ impl Flow {
     }
 
     fn go_on(&mut self, from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
+        let written = write_some(to, &self.rest)?;
+        self.rest.drain(..written);
         let mut bytes = [0; 16 * 1024];
-        loop {
-            if !self.rest.is_empty() {
-                let written = write_some(to, &self.rest)?;
-                self.rest.drain(..written);
-                if !self.rest.is_empty() {
-                    return Ok(());
-                }
-            }
-            if self.is_over {
-                if !self.is_told {
-                    self.is_told = true;
-                    shutdown(to, Shutdown::Write)?;
-                }
-                return Ok(());
+        for _ in 0..TURN {
+            if self.is_over || !self.rest.is_empty() {
+                break;
             }
             match read(from, &mut bytes) {
                 Ok(0) => self.is_over = true,
@@ -234,16 +227,24 @@ impl Flow {
                     let written = write_some(to, &bytes[..length])?;
                     self.rest.extend_from_slice(&bytes[written..length]);
                 }
-                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        if self.is_over && self.rest.is_empty() && !self.is_told {
+            self.is_told = true;
+            shutdown(to, Shutdown::Write)?;
+        }
+        Ok(())
     }
 }
 
 /// Writes what there is room for.
 fn write_some(to: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
     loop {
         match write(to, bytes) {
             Err(Errno::INTR) => {}

@@ -107,3 +107,24 @@ fn the_last_words_of_a_program_are_passed_on() -> Result<()> {
     }
     host.is_clean()
 }
+
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn a_caller_who_takes_all_there_is_holds_up_nothing_else() -> Result<()> {
+    let host = Host::isolated()?;
+    let script = "while :; do echo tick; sleep 0.01; done & exec nc -ll -p 80 -e cat /dev/zero";
+    serve(&host, &format!("{PORT}:80"), &["sh", "-c", script])?;
+    let mut stream = TcpStream::connect((Ipv6Addr::LOCALHOST, PORT))?;
+    let caller = stream.try_clone()?;
+    let taking = thread::spawn(move || {
+        let mut bytes = vec![0; 1 << 20];
+        while stream.read(&mut bytes).is_ok_and(|length| length > 0) {}
+    });
+    let ticks = || -> Result<usize> { Ok(host.ok(&["logs", "box"])?.lines().count()) };
+    let before = ticks()?;
+    until("the log goes on", || Ok(ticks()? > before + 50))?;
+    caller.shutdown(Shutdown::Both)?;
+    taking.join().ok().context("panicked")?;
+    host.ok(&["rm", "-f", "box"])?;
+    host.is_clean()
+}
