@@ -52,14 +52,20 @@ impl Daemon {
     pub fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !ready() {
-            if let Some(status) = self.child.try_wait()? {
-                self.running = false;
-                bail!("{} ended with {status} before it was ready:\n{}", self.name, self.log_end());
-            }
+            self.still_runs()?;
             if Instant::now() > deadline {
                 bail!("{} is not ready after {PATIENCE:?}:\n{}", self.name, self.log_end());
             }
             sleep(POLL);
+        }
+        // An answer of somebody else on the same port is none.
+        self.still_runs()
+    }
+
+    fn still_runs(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            self.running = false;
+            bail!("{} ended with {status} before it was ready:\n{}", self.name, self.log_end());
         }
         Ok(())
     }

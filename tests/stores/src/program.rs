@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, mpsc};
@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::account;
+use crate::port::free_port;
 
 /// How long a server may take until it answers; the slowest takes 3 s on an idle machine.
 const START: Duration = Duration::from_secs(60);
@@ -135,10 +136,6 @@ pub(crate) fn on_free_port<T>(mut start: impl FnMut(u16) -> Result<T>) -> Result
 fn is_taken(error: &anyhow::Error) -> bool {
     let text = format!("{error:#}").to_lowercase();
     ["in use", "eaddrinuse"].iter().any(|reason| text.contains(reason))
-}
-
-pub(crate) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(loopback(0))?.local_addr()?.port())
 }
 
 pub(crate) fn loopback(port: u16) -> SocketAddr {
