@@ -49,18 +49,22 @@ pub(crate) enum Error {
     Init(String),
 }
 
+/// How it begins when the working directory cannot be entered.
+pub(super) const WORKING_DIRECTORY: &str = "enter the working directory";
+
 impl Error {
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::Invalid(message.into())
     }
 
     /// What the command exits with: as of a shell where there is no such program, or it may not be
-    /// executed.
+    /// executed. A working directory counts as part of it, as docker has it.
     pub(super) fn exit_code(&self) -> u8 {
         let message = self.to_string().to_lowercase();
         let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+        let is_of_program = ["exec:", WORKING_DIRECTORY].iter().any(|it| message.starts_with(it));
         match self {
-            Self::Init(_) if !message.starts_with("exec:") => 1,
+            Self::Init(_) if !is_of_program => 1,
             Self::Init(_) if says(&["executable file not found", "no such file or directory"]) => {
                 127
             }

@@ -39,6 +39,9 @@ fn another_program_joins() -> Result<()> {
         let ran = host.berth(&["exec", "box", program])?;
         assert_eq!((ran.code, ran.complained.as_str()), (code, words), "{ran:?}");
     }
+    let nowhere = host.berth(&["exec", "-w", "/nowhere", "box", "true"])?;
+    assert_eq!(nowhere.code, 127, "{nowhere:?}");
+    assert!(nowhere.complained.contains("working directory /nowhere"), "{nowhere:?}");
     let ran = host.berth(&["exec", "-d", "box", "nothing"])?;
     assert_eq!((ran.code, ran.complained.as_str()), (127, &*format!("berth: {missing}")));
     host.ok(&["exec", "-d", "box", "touch", "/made"])?;

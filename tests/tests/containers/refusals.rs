@@ -29,8 +29,9 @@ fn programs_that_cannot_be_started_have_exit_codes_of_their_own() -> Result<()> 
     host.is_clean()?;
     let ran =
         host.berth(&["run", "-d", "--name", "left", "--network", "none", IMAGE, "nothing"])?;
-    assert_eq!((ran.code, ran.said.as_str()), (127, ""), "{ran:?}");
-    let state = &host.inspect("left")?["State"];
+    let left = host.inspect("left")?;
+    assert_eq!((ran.code, Some(ran.said.trim())), (127, left["Id"].as_str()), "{ran:?}");
+    let state = &left["State"];
     assert_eq!(
         (state["Status"].as_str(), state["ExitCode"].as_i64()),
         (Some("created"), Some(127))

@@ -84,12 +84,13 @@ fn try_run(options: RunOptions) -> Result<ExitCode> {
     let created = make(&engine, request, true)?;
     warn(&created.warnings);
     let id = created.id().to_string();
-    let attachment = created.start(&engine)?;
     if detach {
-        warn(&attachment.started()?);
+        // A container that cannot be started is there all the same: whoever asked has to know which.
         println!("{id}");
+        warn(&created.start(&engine)?.started()?);
         return Ok(ExitCode::SUCCESS);
     }
+    let attachment = created.start(&engine)?;
     let how = Interaction { detach_keys: keys, forward_signals: sig_proxy, ..streams };
     interact(&engine, &id, attachment, how)
 }

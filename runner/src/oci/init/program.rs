@@ -11,7 +11,7 @@ use rustix::process::{fchdir, getcwd};
 use rustix::thread::{CapabilitySet, set_no_new_privs};
 
 use super::super::Result;
-use super::super::error::{Doing as _, Error};
+use super::super::error::{Doing as _, Error, WORKING_DIRECTORY};
 use super::super::kernel::procfs::Procfs;
 use super::super::kernel::root::RootDirectory;
 use super::super::kernel::task;
@@ -99,7 +99,7 @@ fn enter(process: &ProcessPlan, root: &RootDirectory) -> Result<()> {
     let folder = root.open(&process.cwd, OFlags::PATH | OFlags::DIRECTORY);
     folder
         .and_then(|folder| Ok(fchdir(folder)?))
-        .doing(|| format!("enter the working directory {}", process.cwd.display()))
+        .doing(|| format!("{WORKING_DIRECTORY} {}", process.cwd.display()))
 }
 
 /// Where the program is, as a shell finds it. Engines look for these words.
