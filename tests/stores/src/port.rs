@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::process;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
@@ -17,15 +18,17 @@ const PORTS: Range<u16> = 20_000..32_768;
 ///
 /// None of them is free.
 pub fn free_port() -> Result<u16> {
-    static GIVEN: AtomicUsize = AtomicUsize::new(0);
     // Processes that run beside each other begin at different ones.
-    let first = process::id() as usize * 101;
-    let next = || PORTS.clone().nth((first + GIVEN.fetch_add(1, Ordering::Relaxed)) % PORTS.len());
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    (0..PORTS.len())
-        .filter_map(|_| next())
-        .find(is_free)
-        .with_context(|| format!("no port of {PORTS:?} is free"))
+    static NEXT: LazyLock<AtomicUsize> =
+        LazyLock::new(|| AtomicUsize::new(process::id() as usize * 101));
+    next_free(&PORTS, &NEXT)
+}
+
+fn next_free(ports: &Range<u16>, next: &AtomicUsize) -> Result<u16> {
+    (0..ports.len())
+        .filter_map(|_| ports.clone().nth(next.fetch_add(1, Ordering::Relaxed) % ports.len()))
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .with_context(|| format!("no port of {ports:?} is free"))
 }
 
 #[cfg(test)]
@@ -36,14 +39,15 @@ mod tests {
 
     #[test]
     fn no_port_is_given_twice() {
-        let given: HashSet<u16> = (0..1_000).map(|_| free_port().unwrap()).collect();
+        let next = AtomicUsize::new(0);
+        let given: HashSet<u16> = (0..1_000).map(|_| next_free(&PORTS, &next).unwrap()).collect();
         assert_eq!(given.len(), 1_000);
     }
 
     #[test]
     fn a_port_that_is_taken_is_not_given() {
-        let taken = free_port().unwrap();
-        let _server = TcpListener::bind((Ipv4Addr::LOCALHOST, taken)).unwrap();
-        assert!((0..PORTS.len() - 1).all(|_| free_port().unwrap() != taken));
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = server.local_addr().unwrap().port();
+        next_free(&(taken..taken + 1), &AtomicUsize::new(0)).unwrap_err();
     }
 }

@@ -132,9 +132,7 @@ fn a_blob_over_a_quota_is_refused_as_a_push_would_be() -> Result<()> {
 #[ignore = "run by cargo xtask faults"]
 fn mirrors_that_ask_one_another_are_told_so_at_once() -> Result<()> {
     // A free port for the one that the other must know before it is there.
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let first = reserved.local_addr()?;
-    drop(reserved);
+    let first = berth_tests::server::free_address()?;
     let mirror = |upstream: &str| -> Result<Launch> {
         let launch = Launch::temporary()?.target(Target::Berth);
         Ok(launch
