@@ -50,14 +50,17 @@ fn a_working_directory_cannot_lead_out() -> Result<()> {
     for number in 3..40 {
         let bundle =
             Bundle::shell("true")?.with("/process/cwd", json!(format!("/proc/self/fd/{number}")));
-        let refusal = bundle.refusal()?;
-        assert!(refusal.contains("working directory"), "{refusal}");
+        // No such folder, or one that is not gone into: what is open at that number is the runtime's affair.
+        let ran = bundle.run()?;
+        assert!([1, 127].contains(&ran.code) && ran.said.is_empty(), "{number}: {ran:?}");
+        assert!(ran.complained.contains("working directory"), "{number}: {ran:?}");
+        assert!(bundle.is_gone()?, "{number}: something is left");
     }
     let bundle = Bundle::idle()?.start()?;
     symlink("/proc/self/fd/4", bundle.root().join("out"))?;
     for cwd in ["/proc/self/fd/4", "/proc/self/cwd", "/proc/1/root", "/out"] {
         let ran = bundle.exec(&["--cwd", cwd], "pwd")?;
-        assert_eq!((ran.code, ran.said.as_str()), (1, ""), "{cwd}: {ran:?}");
+        assert!([1, 127].contains(&ran.code) && ran.said.is_empty(), "{cwd}: {ran:?}");
     }
     Ok(())
 }

@@ -85,7 +85,7 @@ fn try_run(options: RunOptions) -> Result<ExitCode> {
     warn(&created.warnings);
     let id = created.id().to_string();
     if detach {
-        // A container that cannot be started is there all the same: whoever asked has to know which.
+        // One that cannot be started stays unless `--rm` was given: whoever asked has to know which it is.
         println!("{id}");
         warn(&created.start(&engine)?.started()?);
         return Ok(ExitCode::SUCCESS);
