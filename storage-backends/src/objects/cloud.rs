@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use backon::Retryable as _;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use http::Method;
@@ -16,6 +17,7 @@ use object_store::{
 
 use super::client::{Listed, ObjectError, Objects, Unfinished};
 use super::explain::explain;
+use super::rest::pauses;
 use crate::remote;
 
 /// A store that the `object_store` crate speaks to.
@@ -67,7 +69,11 @@ impl<S: ObjectStore> CloudObjects<S> {
 #[async_trait]
 impl<S: ObjectStore + MultipartStore + Signer> Objects for CloudObjects<S> {
     async fn put(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
-        self.write(key, content, PutMode::Overwrite).await
+        // Nothing can be in the way of what may be written over: a store that answers with a conflict was at
+        // something else in the same place. S3 has `OperationAborted` for it, gateways over files find a folder
+        // gone that has just become empty.
+        let attempts = || self.write(key, content.clone(), PutMode::Overwrite);
+        attempts.retry(pauses()).when(|error| matches!(error, ObjectError::Exists(_))).await
     }
 
     async fn put_new(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {

@@ -179,6 +179,18 @@ fn a_push_outlives_what_the_store_gets_wrong() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_conflict_where_all_may_be_written_over_passes() -> Result<()> {
+    for Way { driver, api, proxy, _server } in [s3()?, azure()?, gcs()?] {
+        let blob = Blob::random(1, 1000);
+        proxy.next_of(Kind::Put, Fault::Status(409), 2);
+        push_whole(&api, &blob)?.expect(201).context(driver)?;
+        api.expect_blob("app", &blob)?;
+        assert_eq!(proxy.pending(), 0, "{driver}: the conflict was met");
+    }
+    Ok(())
+}
+
 /// Stores that copy the parts to make the whole take longer than for any other answer.
 #[test]
 fn the_end_of_a_large_upload_may_take_longer_than_another_answer() -> Result<()> {

@@ -56,6 +56,7 @@ pub(crate) fn document(status: u16) -> String {
         400 => ("BadRequest", "Bad request."),
         403 => ("AccessDenied", "Access Denied"),
         404 => ("NoSuchKey", "The specified key does not exist."),
+        409 => ("OperationAborted", "A conflicting operation is in progress. Try again."),
         429 => ("TooManyRequests", "Please reduce your request rate."),
         500 => ("InternalError", "We encountered an internal error. Please try again."),
         503 => ("SlowDown", "Please reduce your request rate."),
