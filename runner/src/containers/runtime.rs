@@ -2,22 +2,20 @@
 
 use std::fs::File;
 use std::io::{PipeWriter, Write as _, pipe};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use jiff::Timestamp;
 use rustix::io::{Errno, dup};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::error::{ContainerError, Doing as _};
 use super::id::ContainerId;
 use super::store::remove_all;
 use super::wire::Failure;
-use crate::oci::kernel::mount::{Attributes, copy_of, set_attributes};
 
-/// The program that this one is.
-const OWN: &str = "/proc/self/exe";
 /// Names of files in the bundle.
 const LOG: &str = "runtime.log";
 pub(super) const PID_FILE: &str = "pid";
@@ -120,7 +118,8 @@ impl Runtime {
     /// A command of it, up to its own options. What comes along must be kept until it is executed.
     pub(super) fn command(&self) -> Result<(Command, Option<OwnedFd>), ContainerError> {
         let Some(program) = &self.program else {
-            let program = protected().doing(|| "protect the program file of the runtime")?;
+            let program = crate::oci::program();
+            let program = program.map_err(|error| ContainerError::Conflict(error.to_string()))?;
             let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
             command.arg("oci").arg("--root").arg(&self.root);
             return Ok((command, Some(program)));
@@ -130,13 +129,10 @@ impl Runtime {
         Ok((command, None))
     }
 
-    /// A command of it that runs another program in a container; what goes wrong is told in docker's words.
-    pub(super) fn exec_command(&self) -> Result<(Command, Option<OwnedFd>), ContainerError> {
-        let (mut command, program) = self.command()?;
-        if self.is_own() {
-            command.args(["--error-prefix", EXEC_FAILED]);
-        }
-        Ok((command, program))
+    /// Becomes our own, which runs another process in a container and stays with it: its exit code. What goes wrong is
+    /// told in docker's words.
+    pub(super) fn exec(&self, id: &ContainerId, process: Value) -> u8 {
+        crate::oci::exec(&self.root, id.as_str(), process, EXEC_FAILED)
     }
 
     fn name(&self) -> String {
@@ -152,16 +148,6 @@ impl Runtime {
         let Failure { code, message } = explain(message);
         ContainerError::Start { code, message }
     }
-}
-
-/// Our own program file by a mount that cannot be written to, which the runtime asks for: so it need not execute
-/// itself a second time.
-fn protected() -> std::io::Result<OwnedFd> {
-    const READ_ONLY: u64 = 1;
-    let program = copy_of(Path::new(OWN), false)?;
-    let attributes = Attributes { set: READ_ONLY, ..Attributes::default() };
-    set_attributes(program.as_fd(), attributes, false)?;
-    Ok(program)
 }
 
 /// Whether there is nothing that could be executed, now or when it is tried again.

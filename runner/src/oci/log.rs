@@ -30,8 +30,13 @@ impl Log {
         Ok(Self {
             file: file.map(RefCell::new),
             format: global.log_format,
-            prefix: Some(global.error_prefix.clone()),
+            prefix: Some("berth oci".to_owned()),
         })
+    }
+
+    /// The standard error alone.
+    pub(super) fn to_errors(prefix: &str) -> Self {
+        Self { file: None, format: LogFormat::Text, prefix: Some(prefix.to_owned()) }
     }
 
     /// One for a caller that is told by what is given back to it.

@@ -37,6 +37,8 @@ mod plan;
 mod seccomp;
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::ExitCode;
 
 pub use check::{check_configuration, check_seccomp};
@@ -83,6 +85,25 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Ends a container of the runtime whose state is in `root`, and removes what is left of it. One that is
 /// not there is no error.
-pub(crate) fn delete(root: &std::path::Path, id: &str) -> Result<()> {
+pub(crate) fn delete(root: &Path, id: &str) -> Result<()> {
     commands::remove(root, id)
+}
+
+/// Runs another process in a container of the runtime whose state is in `root`, and stays with it: its exit code. It
+/// is `process`, as config.json has it, whole. What goes wrong is told to the standard error after `prefix`, and has
+/// the exit code that it has of the command.
+///
+/// This process must have one thread. If its program file can be written to, it is executed again with the arguments
+/// that it has.
+pub(crate) fn exec(root: &Path, id: &str, process: serde_json::Value, prefix: &str) -> u8 {
+    let log = Log::to_errors(prefix);
+    commands::execute(root, id, process, &log).unwrap_or_else(|error| {
+        log.error(&error.to_string());
+        error.exit_code()
+    })
+}
+
+/// The program file of the runtime, for whoever executes it: it cannot be written to by this.
+pub(crate) fn program() -> Result<OwnedFd> {
+    launch::read_only()
 }

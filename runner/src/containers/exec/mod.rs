@@ -5,16 +5,17 @@ mod foreign;
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::stdio::dup2_stdin;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::containers::engine::Engine;
 use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::record::{Container, Status};
-use crate::containers::runtime::{EXEC_FAILED, Runtime, explain, last_error};
+use crate::containers::runtime::{EXEC_FAILED, Runtime, explain, last_error, null};
 use crate::containers::wire::Failure;
 use crate::spec::capabilities::capabilities;
 use crate::spec::{HostConfig, HostFacts, resolve_user};
@@ -41,8 +42,8 @@ pub struct ExecRequest {
 }
 
 impl Engine {
-    /// Runs a program in a container, and gives its exit code. With our own runtime this process becomes that which
-    /// waits for the program. Where nobody waits for it this returns when it runs.
+    /// Runs a program in a container, and gives its exit code. With our own runtime this process becomes the runtime,
+    /// for which it must have one thread. Where nobody waits for the program this returns when it runs.
     ///
     /// # Errors
     ///
@@ -59,24 +60,24 @@ impl Engine {
             }
             _ => return Err(ContainerError::Conflict(format!("container {id} is not running"))),
         }
-        let file = in_memory(&self.process(&container, request)?.to_string())?;
+        let process = self.process(&container, request)?;
         let runtime = Runtime::named(&container.record.host_config.runtime, self.roots.run());
-        let (mut command, _program) = runtime.exec_command()?;
+        if runtime.is_own() && !request.detach {
+            if !request.input {
+                null().and_then(|null| Ok(dup2_stdin(null)?)).doing(|| "close the input")?;
+            }
+            return Ok(runtime.exec(id, process));
+        }
+        let file = in_memory(&process.to_string())?;
+        let (mut command, _program) = runtime.command()?;
         if request.detach {
             let log = in_memory("")?;
             command.arg("--log").arg(path(&log)).args(["--log-format", "json"]);
             command.args(["exec", "--detach", "--process"]).arg(path(&file)).arg(id.as_str());
             return detached(command, log).map(|()| 0);
         }
-        if !runtime.is_own() {
-            let folder = self.store.run(id).join(format!("exec-{}", std::process::id()));
-            return foreign::attached(command, &folder, &file, id, request);
-        }
-        if !request.input {
-            command.stdin(Stdio::null());
-        }
-        command.args(["exec", "--process"]).arg(path(&file)).arg(id.as_str());
-        Err(command.exec()).doing(|| "execute the runtime")
+        let folder = self.store.run(id).join(format!("exec-{}", std::process::id()));
+        foreign::attached(command, &folder, &file, id, request)
     }
 
     /// The process in the words of the runtime: that of the container, changed.
@@ -90,8 +91,7 @@ impl Engine {
         let path = run.join("config.json");
         let text = std::fs::read(&path).doing(|| format!("read {}", path.display()))?;
         let damaged = |source| ContainerError::Damaged { path: path.display().to_string(), source };
-        let mut config: Value = serde_json::from_slice(&text).map_err(damaged)?;
-        let mut process = config["process"].take();
+        let Configuration { mut process } = serde_json::from_slice(&text).map_err(damaged)?;
         process["args"] = json!(request.command);
         process["terminal"] = request.tty.into();
         if let Value::Object(members) = &mut process {
@@ -125,6 +125,12 @@ impl Engine {
         }
         Ok(process)
     }
+}
+
+/// What is needed of config.json: most of it is lists of system calls.
+#[derive(Deserialize)]
+struct Configuration {
+    process: Value,
 }
 
 /// Sets a variable; a name alone takes it away.

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const ROOT: &str = "/run/berth/oci";
-const ERROR_PREFIX: &str = "berth oci";
 const SIGNAL: &str = "TERM";
 
 /// An OCI runtime.
@@ -44,9 +43,6 @@ pub(super) struct Global {
     /// How they are told there.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
-    /// What comes before errors on the standard error, for callers whose users know of no runtime.
-    #[arg(long, default_value = ERROR_PREFIX, hide = true)]
-    pub(super) error_prefix: String,
     /// Accepted: there is no more to tell than is told.
     #[arg(long)]
     pub(super) debug: bool,

@@ -5,21 +5,19 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::{
-    Arguments, Bundle, Command, Create, ERROR_PREFIX, Exec, Global, LogFormat, ProcessOptions,
-    ROOT, Run, SIGNAL,
+    Arguments, Bundle, Command, Create, Exec, Global, LogFormat, ProcessOptions, ROOT, Run, SIGNAL,
 };
 
 /// Reads `words`, the program's name first, if there is nothing unusual in them. All else, and all that is wrong, is
 /// for `clap` to read.
 pub(super) fn read(words: &[OsString]) -> Option<Arguments> {
     let mut words = words.iter().skip(1).map(OsString::as_os_str);
-    let (mut root, mut log, mut log_format, mut error_prefix) = (None, None, None, None);
+    let (mut root, mut log, mut log_format) = (None, None, None);
     let command = loop {
         match words.next()?.to_str()? {
             "--root" => set(&mut root, words.next()?)?,
             "--log" => set(&mut log, words.next()?)?,
             "--log-format" => set(&mut log_format, words.next()?)?,
-            "--error-prefix" => set(&mut error_prefix, words.next()?)?,
             command => break command,
         }
     };
@@ -46,7 +44,6 @@ pub(super) fn read(words: &[OsString]) -> Option<Arguments> {
         root: root.unwrap_or_else(|| ROOT.into()).into(),
         log: log.map(PathBuf::from),
         log_format,
-        error_prefix: error_prefix.unwrap_or_else(|| ERROR_PREFIX.into()).into_string().ok()?,
         debug: false,
         systemd_cgroup: false,
         rootless: None,
@@ -162,7 +159,7 @@ mod tests {
             "berth run --bundle . one",
             "berth run --detach --bundle . --pid-file pid --pin-file pin --config /c one",
             "berth create -f /c one",
-            "berth --root /r --error-prefix why exec --process /p one",
+            "berth --root /r exec --process /p one",
             "berth --log /l --log-format json exec --detach --process /p one",
             "berth exec --process /p --console-socket /c --detach --pid-file /f one",
             "berth exec one",

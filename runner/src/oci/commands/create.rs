@@ -4,7 +4,6 @@ use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::ExitCode;
 
 use jiff::Timestamp;
 
@@ -38,7 +37,8 @@ pub(super) fn create(context: &Context<'_>, bundle: &Bundle) -> Result<()> {
     }
 }
 
-pub(super) fn run(context: &Context<'_>, run: &Run) -> Result<ExitCode> {
+/// Its exit code.
+pub(super) fn run(context: &Context<'_>, run: &Run) -> Result<u8> {
     let bundle = &run.bundle;
     let id: ContainerId = bundle.id.parse()?;
     let foreground = Foreground::prepare(run.detach, bundle.process.console_socket.is_some())?;
@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context<'_>, run: &Run) -> Result<ExitCode> {
     let created = make(context, bundle, console, false)?;
     let child = begin(created, context.log)?;
     if run.detach {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(0);
     }
     let code = foreground.wait(&child);
     if !run.keep {

@@ -1,7 +1,7 @@
 //! `exec`.
 
 use std::fs::{self, File};
-use std::process::ExitCode;
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, open};
 
@@ -17,7 +17,17 @@ use super::create::listening_descriptors;
 use super::foreground::Foreground;
 use super::{Context, write_pid_file};
 
-pub(super) fn exec(context: &Context<'_>, exec: &Exec) -> Result<ExitCode> {
+/// Its exit code.
+pub(super) fn exec(context: &Context<'_>, exec: &Exec) -> Result<u8> {
+    execute(context, exec, exec.process.as_deref().map(read).transpose()?)
+}
+
+/// The same, of a process that was read already.
+pub(super) fn execute(
+    context: &Context<'_>,
+    exec: &Exec,
+    process: Option<Specified>,
+) -> Result<u8> {
     let id: ContainerId = exec.id.parse()?;
     let folder = Folder::open(context.root, &id)?;
     let record = folder.record()?;
@@ -28,7 +38,7 @@ pub(super) fn exec(context: &Context<'_>, exec: &Exec) -> Result<ExitCode> {
     }
     let config = folder.config()?;
     let base = config.process.ok_or_else(|| Error::invalid("the container has no process"))?;
-    let specified = specified(exec, base)?;
+    let specified = specified(exec, process, base)?;
     let mut warnings = Vec::new();
     let seccomp = config.linux.seccomp.as_ref();
     let process = ProcessPlan::new(&specified, seccomp, &launch::facts()?, &mut warnings)?;
@@ -66,21 +76,26 @@ pub(super) fn exec(context: &Context<'_>, exec: &Exec) -> Result<ExitCode> {
     foreground.wait(&child)
 }
 
-/// What is to be executed: a file says all of it; else it is the container's own process with another
+fn read(path: &Path) -> Result<Specified> {
+    let text = fs::read(path).doing(|| format!("read {}", path.display()))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+}
+
+/// What is to be executed: a process that was given is all of it; else it is the container's own process with another
 /// command. The options come on top.
-fn specified(exec: &Exec, base: Specified) -> Result<Specified> {
-    let mut process = match &exec.process {
-        Some(path) => {
-            let text = fs::read(path).doing(|| format!("read {}", path.display()))?;
-            serde_json::from_slice(&text)
-                .map_err(|error| Error::invalid(format!("{}: {error}", path.display())))?
-        }
-        None => Specified { args: Vec::new(), terminal: false, console_size: None, ..base },
-    };
+fn specified(exec: &Exec, given: Option<Specified>, base: Specified) -> Result<Specified> {
+    let is_given = given.is_some();
+    let mut process = given.unwrap_or_else(|| Specified {
+        args: Vec::new(),
+        terminal: false,
+        console_size: None,
+        ..base
+    });
     if !exec.command.is_empty() {
         process.args.clone_from(&exec.command);
     }
-    if exec.process.is_none() || exec.tty {
+    if !is_given || exec.tty {
         process.terminal = exec.tty;
     }
     if let Some(cwd) = &exec.cwd {

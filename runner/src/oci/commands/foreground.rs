@@ -1,7 +1,6 @@
 //! Waiting for a process that was started: its signals, its terminal, its exit code.
 
 use std::os::fd::OwnedFd;
-use std::process::ExitCode;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
@@ -57,8 +56,8 @@ impl Foreground {
 
     /// Waits for the end of the process: its exit code, and 128 with the number of the signal that
     /// killed it.
-    pub(super) fn wait(self, child: &Child) -> Result<ExitCode> {
-        let Self::Attached { signals, console } = self else { return Ok(ExitCode::SUCCESS) };
+    pub(super) fn wait(self, child: &Child) -> Result<u8> {
+        let Self::Attached { signals, console } = self else { return Ok(0) };
         let terminal = match console {
             Some(Console { ours, theirs }) => {
                 drop(theirs);
@@ -66,6 +65,6 @@ impl Foreground {
             }
             None => None,
         };
-        stay(child, &signals, terminal).map(ExitCode::from)
+        stay(child, &signals, terminal)
     }
 }

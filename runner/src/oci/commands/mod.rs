@@ -18,7 +18,9 @@ mod update;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::arguments::{Arguments, Command, Global};
+use serde_json::Value;
+
+use super::arguments::{Arguments, Command, Exec, Global};
 use super::error::{Doing as _, Error};
 use super::log::Log;
 use super::{Result, launch};
@@ -41,11 +43,11 @@ pub(super) fn run(arguments: Arguments, log: &Log) -> Result<ExitCode> {
         }
         Command::Run(run) => {
             launch::make_read_only()?;
-            return create::run(&context, &run);
+            return create::run(&context, &run).map(ExitCode::from);
         }
         Command::Exec(exec) => {
             launch::make_read_only()?;
-            return exec::exec(&context, &exec);
+            return exec::exec(&context, &exec).map(ExitCode::from);
         }
         Command::Start { id } => start::start(&context, &id.parse()?),
         Command::State { id } => state::state(&context, &id.parse()?),
@@ -69,6 +71,18 @@ pub(super) fn run(arguments: Arguments, log: &Log) -> Result<ExitCode> {
 pub(super) fn remove(root: &Path, id: &str) -> Result<()> {
     let log = Log::silent();
     delete::delete(&Context { root, log: &log }, &id.parse()?, true)
+}
+
+/// `exec` of a process that is said whole, for whoever is in this process already.
+pub(super) fn execute(root: &Path, id: &str, process: Value, log: &Log) -> Result<u8> {
+    launch::make_read_only()?;
+    let process = serde_json::from_value(process);
+    let process = process.map_err(|error| Error::invalid(error.to_string()))?;
+    exec::execute(
+        &Context { root, log },
+        &Exec { id: id.to_owned(), ..Exec::default() },
+        Some(process),
+    )
 }
 
 fn refuse_unknown(global: &Global) -> Result<()> {

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 use std::slice;
 
-use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags, open, statvfs};
 
 use super::super::Result;
 use super::super::error::{Doing as _, Error};
@@ -21,8 +21,10 @@ use super::super::kernel::task::{execute_open, execute_raw};
 /// these words where it means something else is harmless.
 const ENTERING: [&CStr; 3] = [c"create", c"run", c"exec"];
 
+/// The program that this process is.
 const OWN: &str = "/proc/self/exe";
 const READ_ONLY: u64 = 0x1;
+const PROTECTING: fn() -> &'static str = || "protect the runtime's own program file";
 
 /// Executes this program again with the same arguments, from a mount of its own that is read-only.
 /// Returns where that is so already.
@@ -30,7 +32,7 @@ pub(in crate::oci) fn make_read_only() -> Result<()> {
     if is_read_only().doing(|| "look at the runtime's own program file")? {
         return Ok(());
     }
-    let copy = read_only_copy().doing(|| "protect the runtime's own program file")?;
+    let copy = read_only_copy().doing(PROTECTING)?;
     let args = c_strings(std::env::args_os())?;
     let env = c_strings(std::env::vars_os().map(|(name, value)| {
         let mut pair = name;
@@ -46,6 +48,18 @@ fn is_read_only() -> io::Result<bool> {
     Ok(statvfs(OWN)?.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
+/// Our own program file by a mount that cannot be written to, for whoever starts it: what is executed by this need not
+/// execute itself again.
+pub(in crate::oci) fn read_only() -> Result<OwnedFd> {
+    // A mount that only this process has cannot be copied before Linux 6.15.
+    let opened = match is_read_only() {
+        Ok(true) => open(OWN, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(Into::into),
+        Ok(false) => read_only_copy(),
+        Err(error) => Err(error),
+    };
+    opened.doing(PROTECTING)
+}
+
 /// The program file on a mount of its own.
 fn read_only_copy() -> io::Result<OwnedFd> {
     let copy = copy_of(Path::new(OWN), false)?;
@@ -55,7 +69,7 @@ fn read_only_copy() -> io::Result<OwnedFd> {
 }
 
 /// Executes this program again from a mount of its own that is read-only, if its arguments are those of a command of
-/// `berth oci` that needs it.
+/// `berth oci` that needs it, or of `berth exec`, which is one.
 ///
 /// The commands do so by themselves. Done before `main`, what a program of this size does before it comes to its own
 /// code is not done twice. What fails here is left to the commands, which can tell it.
@@ -83,7 +97,10 @@ pub unsafe extern "C" fn make_read_only_early(
 }
 
 fn enters_container<'words>(mut words: impl Iterator<Item = &'words CStr>) -> bool {
-    words.nth(1) == Some(c"oci") && words.any(|word| ENTERING.contains(&word))
+    match words.nth(1) {
+        Some(word) if word == c"oci" => words.any(|word| ENTERING.contains(&word)),
+        word => word == Some(c"exec"),
+    }
 }
 
 fn c_strings(strings: impl Iterator<Item = OsString>) -> Result<Vec<CString>> {
@@ -116,6 +133,7 @@ mod tests {
             c"id",
             c"sh"
         ]));
+        assert!(asks(&[c"berth", c"exec", c"-it", c"box", c"sh"]));
         assert!(!asks(&[c"berth", c"oci", c"state", c"id"]));
         assert!(!asks(&[c"berth", c"run", c"--rm", c"busybox"]));
         assert!(!asks(&[c"berth", c"oci"]));

@@ -26,8 +26,8 @@ use super::kernel::task::unshare;
 use super::plan::{IdMaps, Plan, ProcessPlan};
 use super::{Result, hooks, init};
 
-pub(super) use executable::make_read_only;
 pub use executable::make_read_only_early;
+pub(super) use executable::{make_read_only, read_only};
 pub(super) use host::facts;
 pub(super) use network::NewNetwork;
 pub(super) use open::{Opened, Surroundings};
