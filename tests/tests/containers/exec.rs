@@ -1,7 +1,11 @@
 //! Other programs in a container that runs (N19), and looking at it (N20, N21).
 
-use anyhow::Result;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
 use berth_tests::wait::until;
+use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::host::Host;
 
@@ -46,6 +50,25 @@ fn another_program_joins() -> Result<()> {
     assert_eq!((ran.code, ran.complained.as_str()), (127, &*format!("berth: {missing}")));
     host.ok(&["exec", "-d", "box", "touch", "/made"])?;
     until("it is made", || Ok(shell(&[], "test -e /made")?.code == 0))
+}
+
+/// CVE-2019-5736: the command is in the container until it executes the program, and can be executed there.
+#[test]
+#[ignore = "run by cargo xtask runner"]
+fn the_file_of_the_command_cannot_be_written_to() -> Result<()> {
+    let host = Host::new()?;
+    host.idle(&["--name", "box"])?;
+    let mut exec = host.command(&["exec", "-i", "box", "sh", "-c", "echo up; cat"])?;
+    let mut exec = exec.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut output = BufReader::new(exec.stdout.take().context("no output")?);
+    let mut line = String::new();
+    output.read_line(&mut line)?;
+    assert_eq!(line, "up\n");
+    let file = statvfs(format!("/proc/{}/exe", exec.id()))?;
+    assert!(file.f_flag.contains(StatVfsMountFlags::RDONLY));
+    drop(exec.stdin.take());
+    assert!(exec.wait()?.success());
+    Ok(())
 }
 
 #[test]
