@@ -63,8 +63,9 @@ pub(super) fn execute(
         console: console.filter(|_| process.terminal),
         preserved: exec.options.preserve_fds + listening_descriptors(),
     };
-    let waiting = launch::joining(&process, joining, record.cgroup.entrance()?)?;
+    let mut waiting = launch::joining(&process, joining, record.cgroup.entrance()?)?;
     if let Some(path) = &exec.options.pid_file {
+        waiting = waiting.ready()?;
         let written = write_pid_file(path, waiting.child.pid.as_raw_nonzero().get());
         if let Err(error) = written {
             return Err(waiting.give_up(error));

@@ -33,11 +33,13 @@ pub(super) use network::NewNetwork;
 pub(super) use open::{Opened, Surroundings};
 pub(super) use shared::{mount_at, unmount_shared};
 
-/// A process that is all it should be but for `execve`, and waits for a word.
+/// A process that waits for a word before `execve`.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) child: Child,
     channel: Channel,
+    /// Whether it has said that it is all that it should be but for that.
+    is_ready: bool,
 }
 
 /// Hooks of the host's side, and what they are told.
@@ -68,18 +70,18 @@ pub(super) fn container(
         init::container(plan, opened, entrance, theirs, record);
     };
     drop((theirs, opened, entrance));
-    let mut waiting = Waiting { child, channel: ours };
+    let mut waiting = Waiting { child, channel: ours, is_ready: false };
     match waiting.see_through(plan, hooks, record) {
         Ok(()) => Ok(waiting),
         Err(error) => Err(waiting.give_up(error)),
     }
 }
 
-/// Clones a process that joins a container.
+/// Clones a process that joins a container. It may not be ready yet.
 ///
 /// # Errors
 ///
-/// As of [`container`].
+/// What the kernel says.
 pub(super) fn joining(
     process: &ProcessPlan,
     joining: init::Joining,
@@ -100,11 +102,7 @@ pub(super) fn joining(
         init::joining(process, joining, entrance, theirs);
     };
     drop((theirs, joining, entrance));
-    let waiting = Waiting { child, channel: ours };
-    match waiting.until_ready() {
-        Ok(()) => Ok(waiting),
-        Err(error) => Err(waiting.give_up(error)),
-    }
+    Ok(Waiting { child, channel: ours, is_ready: false })
 }
 
 fn clone_into(flags: u64, entrance: &Entrance) -> Result<Cloned> {
@@ -155,19 +153,32 @@ impl Waiting {
                     hooks::run(hooks.create_runtime, &state)?;
                     self.go_on(&Message::Namespaces)?;
                 }
-                Some(Message::Ready) => return Ok(()),
+                Some(Message::Ready) => {
+                    self.is_ready = true;
+                    return Ok(());
+                }
                 Some(Message::Failed(reason)) => return Err(Error::Init(reason)),
-                None => return Err(self.ended()),
+                None => return Err(ended()),
             }
         }
     }
 
-    fn until_ready(&self) -> Result<()> {
-        match self.channel.receive().doing(|| "listen to the process")? {
-            Some(Message::Ready) => Ok(()),
-            Some(Message::Failed(reason)) => Err(Error::Init(reason)),
-            Some(Message::Namespaces) | None => Err(self.ended()),
-        }
+    /// Waits until it is all that it should be but for `execve`.
+    ///
+    /// # Errors
+    ///
+    /// What the process says. Then there is none.
+    pub(super) fn ready(mut self) -> Result<Self> {
+        let error = match self.channel.receive().doing(|| "listen to the process") {
+            Ok(Some(Message::Ready)) => {
+                self.is_ready = true;
+                return Ok(self);
+            }
+            Ok(Some(Message::Failed(reason))) => Error::Init(reason),
+            Ok(Some(Message::Namespaces) | None) => ended(),
+            Err(error) => error,
+        };
+        Err(self.give_up(error))
     }
 
     /// What a process in a new user namespace cannot do for itself.
@@ -199,14 +210,25 @@ impl Waiting {
         Ok(self.child)
     }
 
-    /// The same, and waits until it has executed its program.
-    pub(super) fn execute(self) -> Result<Child> {
-        if let Err(error) = self.go_on(&Message::Ready) {
-            return Err(self.give_up(error));
+    /// The same, and waits until it has executed its program. One that is not ready yet finds the word when it is, and
+    /// need not wait for it.
+    pub(super) fn execute(mut self) -> Result<Child> {
+        match self.see_executed() {
+            Ok(()) => Ok(self.child),
+            Err(error) => Err(self.give_up(error)),
         }
-        match self.channel.receive().doing(|| "listen to the container's process")? {
-            Some(Message::Failed(reason)) => Err(self.give_up(Error::Init(reason))),
-            Some(Message::Namespaces | Message::Ready) | None => Ok(self.child),
+    }
+
+    fn see_executed(&mut self) -> Result<()> {
+        self.go_on(&Message::Ready)?;
+        loop {
+            match self.channel.receive().doing(|| "listen to the container's process")? {
+                Some(Message::Failed(reason)) => return Err(Error::Init(reason)),
+                Some(Message::Ready) => self.is_ready = true,
+                Some(Message::Namespaces) => {}
+                None if self.is_ready => return Ok(()),
+                None => return Err(ended()),
+            }
         }
     }
 
@@ -217,10 +239,10 @@ impl Waiting {
         let _ = waitpid(Some(self.child.pid), WaitOptions::empty());
         error
     }
+}
 
-    fn ended(&self) -> Error {
-        Error::Init("the container's process was killed before it could begin".to_owned())
-    }
+fn ended() -> Error {
+    Error::Init("the container's process was killed before it could begin".to_owned())
 }
 
 /// Sets the limits of a process, this one or another.

@@ -134,11 +134,16 @@ impl Stretches {
     fn new(calls: &[(u32, Body)], default: u32, beyond: u32) -> Self {
         let mut stretches = Self(Vec::new());
         let mut next = 0;
+        let mut last = None;
         for (number, body) in calls {
             if *number > next {
                 stretches.begin(next, returned(default));
+                last = None;
             }
-            stretches.begin(*number, code_of(body, default));
+            // Most calls are treated like the one before.
+            if last.replace(body) != Some(body) {
+                stretches.begin(*number, code_of(body, default));
+            }
             next = number + 1;
         }
         stretches.begin(next, returned(beyond));
