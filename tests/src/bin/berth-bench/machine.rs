@@ -42,10 +42,11 @@ impl Machine {
                     .arg(work),
             ),
             congestion_control: contents("/proc/sys/net/ipv4/tcp_congestion_control"),
-            tools: vec![
-                first_words(Command::new("wrk").arg("-v"), 2),
-                first_words(Command::new("openssl").arg("version"), 2),
-            ],
+            tools: [("wrk", "-v"), ("openssl", "version")]
+                .map(|(tool, version)| first_words(Command::new(tool).arg(version), 2))
+                .into_iter()
+                .filter(|version| !version.is_empty())
+                .collect(),
         }
     }
 }
