@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use jiff::Timestamp;
 use rustix::io::{Errno, dup};
+use rustix::stdio::dup2_stdin;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -248,6 +249,11 @@ pub(super) fn started_unseen(bundle: &Path) -> Option<(i32, Timestamp)> {
 /// The null device, as all three streams.
 pub(super) fn null() -> std::io::Result<File> {
     File::options().read(true).write(true).open("/dev/null")
+}
+
+/// Leaves this process, and what becomes of it, nothing to read.
+pub(super) fn without_input() -> Result<(), ContainerError> {
+    null().and_then(|null| Ok(dup2_stdin(null)?)).doing(|| "open /dev/null")
 }
 
 #[cfg(test)]

@@ -55,12 +55,11 @@ impl<S: ObjectStore> CloudObjects<S> {
     async fn write(
         &self,
         key: &str,
-        content: Vec<Bytes>,
+        payload: PutPayload,
         mode: PutMode,
     ) -> Result<(), ObjectError> {
         let attributes = self.attributes.clone();
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
-        let payload = PutPayload::from_iter(content);
         self.store.put_opts(&self.path(key), payload, options).await.map_err(explain)?;
         Ok(())
     }
@@ -72,12 +71,13 @@ impl<S: ObjectStore + MultipartStore + Signer> Objects for CloudObjects<S> {
         // Nothing can be in the way of what may be written over: a store that answers with a conflict was at
         // something else in the same place. S3 has `OperationAborted` for it, gateways over files find a folder
         // gone that has just become empty.
-        let attempts = || self.write(key, content.clone(), PutMode::Overwrite);
+        let payload = PutPayload::from_iter(content);
+        let attempts = || self.write(key, payload.clone(), PutMode::Overwrite);
         attempts.retry(pauses()).when(|error| matches!(error, ObjectError::Exists(_))).await
     }
 
     async fn put_new(&self, key: &str, content: Vec<Bytes>) -> Result<(), ObjectError> {
-        self.write(key, content, PutMode::Create).await
+        self.write(key, PutPayload::from_iter(content), PutMode::Create).await
     }
 
     async fn get(

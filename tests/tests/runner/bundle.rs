@@ -133,10 +133,17 @@ impl Bundle {
 
     /// Runs it, which the runtime refuses with this exit code: why.
     pub(crate) fn refusal_by(&self, code: i32) -> Result<String> {
-        let ran = self.run()?;
-        ensure!(ran.code == code && ran.said.is_empty(), "it ran: {}{}", ran.said, ran.complained);
-        ensure!(self.is_gone()?, "something is left of {}", self.id);
+        let ran = self.refused()?;
+        ensure!(ran.code == code, "exit code {}: {}", ran.code, ran.complained);
         Ok(ran.complained)
+    }
+
+    /// Runs it, which the runtime refuses.
+    pub(crate) fn refused(&self) -> Result<Ran> {
+        let ran = self.run()?;
+        ensure!(ran.code != 0 && ran.said.is_empty(), "it ran: {}{}", ran.said, ran.complained);
+        ensure!(self.is_gone()?, "something is left of {}", self.id);
+        Ok(ran)
     }
 
     /// Creates and starts it in the background.

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::{PidfdFlags, getpid, pidfd_open, set_child_subreaper};
-use rustix::stdio::dup2_stdin;
 
 use super::{ExecRequest, failed, in_memory, path, said_in};
 use crate::containers::console::Console;
 use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::id::ContainerId;
-use crate::containers::runtime::{CONSOLE, PID_FILE, explain, null, started};
+use crate::containers::runtime::{CONSOLE, PID_FILE, explain, started, without_input};
 use crate::containers::store::{private, remove_all};
 use crate::containers::wire::Failure;
 use crate::oci::attend::stay;
@@ -59,7 +58,7 @@ pub(super) fn attached(
 fn become_its_parent(with_input: bool) -> Result<OwnedFd, ContainerError> {
     set_child_subreaper(Some(getpid())).doing(|| "become the parent of the program")?;
     if !with_input {
-        null().and_then(|null| Ok(dup2_stdin(null)?)).doing(|| "open /dev/null")?;
+        without_input()?;
     }
     signals::divert().doing(|| "wait for signals")
 }

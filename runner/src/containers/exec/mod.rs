@@ -8,14 +8,13 @@ use std::os::fd::AsRawFd as _;
 use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::stdio::dup2_stdin;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::containers::engine::Engine;
 use crate::containers::error::{ContainerError, Doing as _};
 use crate::containers::record::{Container, Status};
-use crate::containers::runtime::{EXEC_FAILED, Runtime, explain, last_error, null};
+use crate::containers::runtime::{EXEC_FAILED, Runtime, explain, last_error, without_input};
 use crate::containers::wire::Failure;
 use crate::spec::capabilities::capabilities;
 use crate::spec::{HostConfig, HostFacts, resolve_user};
@@ -64,7 +63,7 @@ impl Engine {
         let runtime = Runtime::named(&container.record.host_config.runtime, self.roots.run());
         if runtime.is_own() && !request.detach {
             if !request.input {
-                null().and_then(|null| Ok(dup2_stdin(null)?)).doing(|| "close the input")?;
+                without_input()?;
             }
             return Ok(runtime.exec(id, process));
         }

@@ -24,7 +24,7 @@ const ENTERING: [&CStr; 3] = [c"create", c"run", c"exec"];
 /// The program that this process is.
 const OWN: &str = "/proc/self/exe";
 const READ_ONLY: u64 = 0x1;
-const PROTECTING: fn() -> &'static str = || "protect the runtime's own program file";
+const PROTECTING: &str = "protect the runtime's own program file";
 
 /// Executes this program again with the same arguments, from a mount of its own that is read-only.
 /// Returns where that is so already.
@@ -32,7 +32,7 @@ pub(in crate::oci) fn make_read_only() -> Result<()> {
     if is_read_only().doing(|| "look at the runtime's own program file")? {
         return Ok(());
     }
-    let copy = read_only_copy().doing(PROTECTING)?;
+    let copy = read_only_copy().doing(|| PROTECTING)?;
     let args = c_strings(std::env::args_os())?;
     let env = c_strings(std::env::vars_os().map(|(name, value)| {
         let mut pair = name;
@@ -57,7 +57,7 @@ pub(in crate::oci) fn read_only() -> Result<OwnedFd> {
         Ok(false) => read_only_copy(),
         Err(error) => Err(error),
     };
-    opened.doing(PROTECTING)
+    opened.doing(|| PROTECTING)
 }
 
 /// The program file on a mount of its own.

@@ -45,7 +45,8 @@ fn circumstances(text: &mut String, results: &Results) {
     let machine = &results.machine;
     let _ = write!(
         text,
-        "\n## The machine and the peers\n\nOf the newest rows: each says when it was measured, with all its peers, which may have been on another machine.\n\n- {} x {}, {} MiB of memory; {}, {}\n- disk: {}\n- {}\n- all servers and \
+        "\n## The machine and the peers\n\nOf the newest rows: each says when it was measured, with all its peers, \
+         which may have been on another machine.\n\n- {} x {}, {} MiB of memory; {}, {}\n- disk: {}\n- {}\n- all servers and \
          clients on this machine, over loopback ({}, which Berth does not let pace what it sends to its own machine), without TLS but for its own row; CPU time is user and system time of all processes of a \
          server, the kernel's work for its sockets included\n- {REGISTRY_SETTINGS}\n- {NGINX_SETTINGS}\n",
         machine.cores,
